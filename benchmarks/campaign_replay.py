@@ -47,9 +47,9 @@ from interphase_flows.storage.workspace import Workspace
 POLL_INTERVAL_S = 2.0
 TIMED_JOBS = 5
 FIRST_SHARE = 0.2
-"""Share of the initial labels."""
+"""Fraction of the initial labels."""
 AUDIT_SHARE = 0.2
-"""Share of audit labels in an iteration."""
+"""Fraction of audit labels in an iteration."""
 
 
 class EnoughError(Exception):

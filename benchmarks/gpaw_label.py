@@ -98,7 +98,7 @@ def cost_of(script: str, structure: Path, cutoff_eV: float) -> Cost:
 def main() -> None:
     """Print seconds, memory and the ratio, or why GPAW is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--quick", action="store_true", help=f"a cut-off of {QUICK_CUTOFF_EV:.0f} eV")
+    parser.add_argument("--quick", action="store_true", help=f"a cutoff of {QUICK_CUTOFF_EV:.0f} eV")
     quick = parser.parse_args().quick
     if importlib.util.find_spec("gpaw") is None:
         print(

@@ -1,7 +1,7 @@
 """Compare the speed of anion classification and phase labels with freud's neighbour queries and bond order.
 
 Run: ``OMP_NUM_THREADS=1 python benchmarks/phases.py [--frames 12] [--repeats 10]``. The frames have about 20,000 atoms of
-lithium, Li2S, Li3P and Li7P3S11 at about 300 K. freud does only a part of the work: bonds within a cut-off for the
+lithium, Li2S, Li3P and Li7P3S11 at about 300 K. freud does only a part of the work: bonds within a cutoff for the
 anions; for the labels also the 14 and 10 nearest neighbours and both bond orders of the anions, and their cations.
 Results are compared first.
 

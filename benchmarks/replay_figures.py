@@ -34,7 +34,7 @@ def as_time(value: datetime | str) -> datetime:
 
 
 def time_shares(samples: Sequence[Mapping[str, float]], slept_s: float, n_workers: int) -> dict[str, Any]:
-    """Return shares of the workers' time and costs per job."""
+    """Return fractions of the workers' time and costs per job."""
     first = next(each for each in samples if each["n_running"] or each["n_done"])
     last = samples[-1]
     active = [each for each in samples if each["t_s"] >= first["t_s"]]

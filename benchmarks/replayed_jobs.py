@@ -105,7 +105,7 @@ class ReplayedSelectMaker(SelectMaker):
 
     @job(output_schema=StructureSetDoc)
     def make(self, segments: Sequence[SegmentDoc | None], dataset: DatasetDoc, seed: int) -> StructureSetDoc:
-        """Return new structures, a share of them for the audit."""
+        """Return new structures, a fraction of them for the audit."""
         done = [segment for segment in segments if segment is not None]
         key = content_key("structure_sets", segments=[each.key for each in done], dataset=dataset.key)
         walkers = {
@@ -126,13 +126,13 @@ class ReplayedSelectMaker(SelectMaker):
 
 @dataclass
 class ReplayedDatasetMaker(DatasetMaker):
-    """Data set of a replayed campaign: it only counts labels."""
+    """Dataset of a replayed campaign: it only counts labels."""
 
     replay: Replay = field(default_factory=Replay)
 
     @job(output_schema=DatasetDoc)
     def make(self, batch: LabelBatch, parent: DatasetDoc | None, seed: int) -> DatasetDoc:
-        """Return a data set of the labels of its parent and of the batch."""
+        """Return a dataset of the labels of its parent and of the batch."""
         key = content_key("datasets", labels=batch.accepted, parent=parent.key if parent else None)
         n_new = len(batch.accepted)
         n_held_out = n_new // 7
@@ -165,7 +165,7 @@ class ReplayedDatasetMaker(DatasetMaker):
 
 @dataclass
 class ReplayedTrainMaker(TrainMaker):
-    """Wait for the recorded time of a training."""
+    """Wait for the recorded time of a training run."""
 
     replay: Replay = field(default_factory=Replay)
 

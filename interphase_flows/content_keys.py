@@ -1,4 +1,4 @@
-"""Content keys: hashes of everything that a result depends on."""
+"""Content keys: hashes of all inputs that determine a result."""
 
 import dataclasses
 import hashlib
@@ -21,11 +21,11 @@ IS_CONTENT_KEY = "is_content_key"
 
 
 def content_key(kind: str, **parts: Any) -> str:
-    """Return the key of a result, computed from everything it depends on.
+    """Return the content key of a result from all inputs that determine it.
 
     Equal parts give equal keys in every process and on every machine. The order of mapping keys does not matter, nor
     whether a number is an ``int``, a ``float`` or a numpy scalar (1 and 1.0 are equal; ``True`` and 1 are not).
-    Everything else matters, to the last bit of a float: round values whose noise should not.
+    All other differences change the key, down to the last bit of a float: round values whose noise should not.
 
     Parameters
     ----------

@@ -8,16 +8,16 @@
     │   ├── StructureError              a structure is missing, empty, or has no cell
     │   │   └── OverlappingAtomsError   two atoms are closer than any chemical bond
     │   └── SettingsError               settings of this machine
-    ├── CampaignFailedError             jobs failed without which a campaign has no result
+    ├── CampaignFailedError             required jobs failed, so the campaign has no result
     ├── ReferenceMethodError            a label could not be computed
-    ├── WalltimeReachedError            work is checkpointed; a resume continues
-    ├── WorkerDiedError                 worker processes died while they ran a job
-    ├── LeaseLostError                  another process has taken over the work
+    ├── WalltimeReachedError            the walltime is reached; a resume continues from the checkpoint
+    ├── WorkerDiedError                 worker processes ended unexpectedly while they ran a job
+    ├── LeaseLostError                  another process took over the lease of the work
     ├── TrainingError                   a potential could not be trained
     ├── DynamicsError                   a segment of molecular dynamics cannot start or continue
-    ├── StorageError                    something stored cannot be read or written
+    ├── StorageError                    stored data cannot be read or written
     │   ├── StorageUnavailableError     temporary: the same operation may succeed later
-    │   │   ├── ServerUnavailableError  the database server does not answer
+    │   │   ├── ServerUnavailableError  the database server does not respond
     │   │   └── DiskFullError           a disk is full, or a quota is used up
     │   ├── LockedError                 another process holds a campaign, a folder or a file
     │   ├── CorruptArtifactError        a file is missing, or its hash differs from the recorded one
@@ -26,7 +26,7 @@
     └── AnalysisError                   a trajectory does not support the requested analysis
         └── UnsupportedWindowError      a time window is too short, or not diffusive
 
-A message states what is wrong, where (file, key, value), and a hint.
+A message states what is wrong and where (file, key, value), and gives a hint.
 """
 
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ class SettingsError(InputError):
 
 
 class CampaignFailedError(InterphaseError):
-    """Jobs failed without which a campaign has no result; results so far are stored, and a resume continues."""
+    """Required jobs failed, so the campaign has no result; its results so far are stored, and a resume continues."""
 
 
 class ReferenceMethodError(InterphaseError):
@@ -92,7 +92,7 @@ class ReferenceMethodError(InterphaseError):
 
 
 class WalltimeReachedError(InterphaseError):
-    """The walltime was reached before a result; work is checkpointed, and a resume continues."""
+    """The walltime was reached before the result; a checkpoint is stored, and a resume continues from it."""
 
 
 class WorkerDiedError(InterphaseError):
@@ -100,7 +100,7 @@ class WorkerDiedError(InterphaseError):
 
 
 class LeaseLostError(InterphaseError):
-    """Another process has taken over the work, presuming this one dead; this one stops and writes nothing."""
+    """Another process took over the lease of the work, because this one appeared dead; this process stops writing."""
 
 
 class TrainingError(InterphaseError):
@@ -112,7 +112,7 @@ class DynamicsError(InterphaseError):
 
 
 class StorageError(InterphaseError):
-    """Something stored cannot be read or written."""
+    """Stored data cannot be read or written."""
 
 
 class StorageUnavailableError(StorageError):
@@ -120,7 +120,7 @@ class StorageUnavailableError(StorageError):
 
 
 class ServerUnavailableError(StorageUnavailableError):
-    """The database server does not answer."""
+    """The database server does not respond."""
 
 
 class DiskFullError(StorageUnavailableError):

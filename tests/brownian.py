@@ -62,7 +62,7 @@ class Brownian:
         return matrix @ self.laboratory_rate @ matrix.T
 
     def self_rate(self) -> np.ndarray:
-        """D* about the barycentre, Å²/ps: the atom's own, its share of the common motion, less the centre's."""
+        """D* about the barycentre, Å²/ps: the atom's own, its part of the common motion, less the centre's."""
         masses = MASSES_U[: len(self.counts)]
         centre = masses / (masses @ self.counts)
         own = self.diffusion + np.diag(self.together) / self.counts**2

@@ -3,7 +3,7 @@
     python tests/chaos.py --faults 50 --seed 1 --json chaos.json
 
 runs tiny campaigns until the given number of faults were injected, and compares each with the same campaign on one
-machine: the keys of labels, data sets, models, segments, iterations and analyses must agree, no key may occur twice, and
+machine: the keys of labels, datasets, models, segments, iterations and analyses must agree, no key may occur twice, and
 no job may be stuck.
 """
 

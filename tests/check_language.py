@@ -35,8 +35,20 @@ IDIOMS = {
     r"says|said": "states, reports",
     r"surveys?|surveyed|surveyor": "analysis",
     r"unsaid|unasked|untold": "missing",
+    r"of (its|their|our|my) own": "separate, independent",
+    r"trainings": "training, training runs",
+    r"data sets?": "dataset",
+    r"cut-offs?": "cutoff",
+    r"[a-z]*sulph[a-z]*": "sulfur, sulfide (IUPAC)",
+    r"labels? by (chgnet|gpaw|vasp|dft)": "CHGNet labels, GPAW labels, VASP labels",
+    r"(fraction of|surviving|bcc) shares?|shares? of (the )?(atoms|frames|samples|anions|labels)": "fraction",
+    r"rooms": "subpackages, layers",
+    r"(server|database) (answers|does not answer)": "responds, is reachable",
 }
-ALLOWED = re.compile(r"connection[ _]?refused|refused[ _]connection|\.tell\(\)", re.IGNORECASE)
+ALLOWED = re.compile(
+    r"connection[ _]?refused|refused[ _]connection|\.tell\(\)|share_of_samples|worker cut-off|\"cut-off\"",
+    re.IGNORECASE,
+)
 
 
 def findings(path: Path) -> list[str]:

@@ -44,11 +44,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if missing := [name for name in LONGEST_FIRST if not (here / name).exists()]:
         raise pytest.UsageError(f"{__file__}: LONGEST_FIRST names missing files: {missing}")
     order = {here / name: rank for rank, name in enumerate(LONGEST_FIRST)}
-    rooms = [here.parent / name for name in reversed(config.getini("testpaths"))]
+    folders = [here.parent / name for name in reversed(config.getini("testpaths"))]
 
     def rank(item: pytest.Item) -> tuple[int, int]:
-        room = next((number for number, each in enumerate(rooms) if item.path.is_relative_to(each)), -1)
-        return order.get(item.path, len(order)), room
+        folder = next((number for number, each in enumerate(folders) if item.path.is_relative_to(each)), -1)
+        return order.get(item.path, len(order)), folder
 
     items.sort(key=rank)
 

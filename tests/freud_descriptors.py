@@ -29,7 +29,7 @@ def freud_points(positions: np.ndarray, cell: np.ndarray, least_angstrom: float)
 
 
 def freud_pairs(positions: np.ndarray, cell: np.ndarray, cutoff_angstrom: float) -> np.ndarray:
-    """Return pairs of neighbours within a cut-off, (n_pairs, 2); periodic images have separate indices."""
+    """Return pairs of neighbours within a cutoff, (n_pairs, 2); periodic images have separate indices."""
     box, points = freud_points(positions, cell, 2.0 * cutoff_angstrom * (1 + 1e-5))
     query = {"mode": "ball", "r_max": cutoff_angstrom, "exclude_ii": True}
     found = freud.locality.AABBQuery(box, points).query(points[: len(positions)], query)

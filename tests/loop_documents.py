@@ -48,7 +48,7 @@ def segment(run_id: str, **changes) -> SegmentDoc:
 
 
 def dataset(artifact: ArtifactRef = NO_FILE, **changes) -> DatasetDoc:
-    """Return a data set of lithium and sulfur."""
+    """Return a dataset of lithium and sulfur."""
     baseline = Baseline(
         elements=["Li", "S"],
         energy_shifts_eV={"Li": -1.0, "S": -1.0},
@@ -104,5 +104,5 @@ def iteration(key: str, index: int, dataset_key: str = "dataset") -> IterationDo
         targets_met=False,
         stop_reasons={},
         decision="continue",
-        reason="no fresh dynamics were audited yet",
+        reason="no new trajectory was audited yet",
     )

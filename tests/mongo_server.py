@@ -186,7 +186,7 @@ def serialised(handler: Callable[..., Any], lock: threading.RLock) -> Callable[.
 
 
 def main() -> None:
-    """Run SecantusDB with serialised writes; the arguments are those of its own command."""
+    """Run SecantusDB with serialised writes; the arguments are those of its command line."""
     from secantus import cli, commands
 
     lock = threading.RLock()

@@ -61,7 +61,7 @@ def molten(atoms: Atoms, method: CHGNetMethod, folder: Path, seed: int) -> Atoms
     return atoms
 
 
-def lithium_sulphide() -> Atoms:
+def lithium_sulfide() -> Atoms:
     """81 atoms of antifluorite: the primitive cell, three times in each direction."""
     half = 0.5 * load_phase("Li2S").cell[0, 0]
     cell = half * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
@@ -131,7 +131,7 @@ def make(which: str) -> None:
     for copy, seed in enumerate(SEEDS[which], start=1):
         ending = "" if copy == 1 else f"_{copy}"
         if copy == 1:
-            run("Li2S", seed, lithium_sulphide, LONG)
+            run("Li2S", seed, lithium_sulfide, LONG)
         run(f"Li3P{ending}", seed, lambda: load_phase("Li3P") * (2, 2, 1))
         run(
             f"P_in_Li2S{ending}",

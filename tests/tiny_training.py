@@ -1,4 +1,4 @@
-"""A training that takes seconds: ten small crystals with Lennard-Jones labels, and a network of one layer."""
+"""Training that takes seconds: ten small crystals with Lennard-Jones labels, and a network of one layer."""
 
 from pathlib import Path
 

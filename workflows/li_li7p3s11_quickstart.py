@@ -4,7 +4,7 @@ from interphase_flows.campaign.schema import Campaign
 
 campaign = Campaign(
     name="li_li7p3s11_quickstart",
-    description="Li/Li7P3S11 on a laptop, labels by the CHGNet surrogate (not DFT)",
+    description="Li/Li7P3S11 on a laptop, labels from the CHGNet surrogate (not DFT)",
     structures={
         "crystals": {"n_per_phase": 6},
         "amorphous": {"snapshot_interval_steps": 6},

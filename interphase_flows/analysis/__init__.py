@@ -1,5 +1,5 @@
-"""Analysis of trajectories, usable without a campaign: frames and arrays in, typed results out.
+"""Analysis of trajectories, usable without a campaign: takes frames and arrays, returns typed results.
 
-One folder per subject. Imports only `exceptions`, `units` and `runtime.progress` of the package, and no workflow engine,
-database or torch. Any room above may import it.
+One subpackage per subject. Imports only `exceptions`, `units` and `runtime.progress` of interphase_flows, and no workflow
+engine, database or torch.
 """

@@ -18,7 +18,7 @@ class Result(BaseModel):
 
 
 class Unavailable(Result):
-    """Why a trajectory gives no answer to one part of the analysis."""
+    """Record that the data support no result for one part of the analysis, with the reason and a hint."""
 
     reason: str
     hint: str = ""
@@ -39,7 +39,7 @@ def or_unavailable(frames: ProgressFrames, compute: Callable[[], T]) -> T | Unav
     Raises
     ------
     AnalysisError
-        A frame cannot be read: then no part of the trajectory can be trusted.
+        A frame cannot be read, so the results of all parts would be unreliable.
     """
     try:
         return compute()

@@ -1,4 +1,4 @@
 """Campaign files: schema, YAML reader with line numbers, validation, templates.
 
-May import the science rooms and reference; knows no storage and no workflow engine.
+May import the scientific subpackages and `reference`, but neither `storage` nor a workflow engine.
 """

@@ -1,6 +1,6 @@
 """Command line `interphase`: parse arguments, call one function of `commands` or `runners`, print.
 
-May import every room; no room imports it.
+May import every subpackage; none imports it.
 """
 
 import sys

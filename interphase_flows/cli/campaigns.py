@@ -60,7 +60,7 @@ def resume(
         typer.Option(
             "--retry-rejected",
             help="Recompute labels that were rejected for these reasons, separated by commas, such as "
-            "out_of_memory,killed. Fix the cause first (memory, walltime). Data sets and potentials that lack these "
+            "out_of_memory,killed. Fix the cause first (memory, walltime). Datasets and potentials that lack these "
             "labels are made again.",
         ),
     ] = None,

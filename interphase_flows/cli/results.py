@@ -1,11 +1,11 @@
-"""Commands that read results, query, report and export, and `fetch` for crystals of the Materials Project."""
+"""Commands that read stored results: query, report, export."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from interphase_flows.cli.application import RESULTS_PANEL, SETUP_PANEL, Name, Root, app, named
+from interphase_flows.cli.application import RESULTS_PANEL, Name, Root, app, named
 from interphase_flows.schemas.kinds import document_kinds
 
 
@@ -37,7 +37,7 @@ def query(
     count: Annotated[bool, typer.Option("--count", help="Print only the number of matching documents.")] = False,
     rejected: Annotated[
         bool,
-        typer.Option("--rejected", help="Only labels excluded from every data set, with reason and explanation."),
+        typer.Option("--rejected", help="Only labels excluded from every dataset, with reason and explanation."),
     ] = False,
     output: Annotated[str, typer.Option("--output", "-o", "--format", help="Format: table, json or csv.")] = "table",
     json: Annotated[bool, typer.Option("--json", help="Same as --output json.")] = False,
@@ -111,15 +111,3 @@ def export(
     settings, name = named(name, root)
     for path in export_result(settings, name, what, target):
         print(path)
-
-
-@app.command(rich_help_panel=SETUP_PANEL)
-def fetch(
-    material_id: Annotated[str, typer.Argument(help="Identifier in the Materials Project, such as mp-1153.")],
-    to: Annotated[Path, typer.Option("--to", help="CIF file to write; name it under structure_files of a campaign.")],
-) -> None:
-    """Download a crystal from the Materials Project to a CIF file, with your own key (MP_API_KEY)."""
-    from interphase_flows.commands.materials_project import fetch_crystal
-
-    material = fetch_crystal(material_id, to)
-    print(f"wrote {to}: {material.get('formula_pretty', material_id)}")

@@ -1,4 +1,4 @@
-"""Commands that prepare a machine or a site: init, check."""
+"""Commands that prepare a campaign, a machine or a site: init, check, fetch."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +128,18 @@ def check(
         print("to check the workers as well: interphase check --cluster")
     if not all_passed:
         raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=SETUP_PANEL)
+def fetch(
+    material_id: Annotated[str, typer.Argument(help="Identifier in the Materials Project, such as mp-1153.")],
+    to: Annotated[Path, typer.Option("--to", help="CIF file to write; name it under structure_files of a campaign.")],
+) -> None:
+    """Download a crystal from the Materials Project to a CIF file, with your own key (MP_API_KEY)."""
+    from interphase_flows.commands.materials_project import fetch_crystal
+
+    material = fetch_crystal(material_id, to)
+    print(f"wrote {to}: {material.get('formula_pretty', material_id)}")
 
 
 def _checks(settings: "Settings", campaign: "Campaign | None", timeout_s: float | None) -> "Iterator[Check]":

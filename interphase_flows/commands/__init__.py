@@ -1,4 +1,4 @@
-"""What the commands of `interphase` do besides running campaigns: status, queries, export, convergence study.
+"""Commands of `interphase` other than running campaigns: status, queries, export, convergence study.
 
-Imported by `cli` only; may import every other room.
+Imported by `cli` only; may import every other subpackage.
 """

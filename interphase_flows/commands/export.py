@@ -1,4 +1,4 @@
-"""Export data sets, potentials and trajectories of a campaign in common file formats."""
+"""Export datasets, potentials and trajectories of a campaign in common file formats."""
 
 import shutil
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from interphase_flows.storage.ledger_backend import JsonDocument
 
 
 def export_dataset(results: CampaignResults, target: Path) -> Path:
-    """Copy the newest data set to an extxyz file with energy, forces, stress, origin, split and label key."""
+    """Copy the newest dataset to an extxyz file with energy, forces, stress, origin, split and label key."""
     return _copy(results.artifacts.get(results.dataset().artifact), target)
 
 

@@ -80,14 +80,14 @@ WRITERS = {"table": to_table, "json": to_json, "csv": to_csv}
 
 
 class Exclusion(TypedDict):
-    """Why a data set excluded an accepted label."""
+    """Reason for which a dataset excluded an accepted label."""
 
     reason: str
     explanation: str | None
 
 
 def excluded_labels(ledger: Ledger, criteria: Criteria | None = None) -> dict[str, Exclusion]:
-    """Return the accepted labels that a data set excluded, by key; ``criteria`` filters their failures (MongoDB)."""
+    """Return the accepted labels that a dataset excluded, by key; ``criteria`` filters their failures (MongoDB)."""
     own = {"failed_kind": "labels", "reason": {"$in": list(LEFT_OUT)}}
     failures = ledger.find("failures", {"$and": [own, criteria]} if criteria else own)
     return {
@@ -129,7 +129,7 @@ def extract_files(workspace: Workspace, labels: Sequence[JsonDocument], target: 
 def retry_rejected(settings: Settings, name: str, reasons: Sequence[str]) -> int:
     """Remove labels rejected for given reasons from the ledger, so that a resume recomputes them; return their number.
 
-    A failure with the reason ``retried`` stays in the ledger. Data sets and potentials are made again if a label is
+    A failure with the reason ``retried`` stays in the ledger. Datasets and potentials are made again if a label is
     accepted now.
 
     Raises
@@ -164,7 +164,7 @@ class DocumentQuery:
     """Selection of documents of a campaign.
 
     All filters, such as ``status=rejected``, must match. ``-`` before a field sorts in descending order; default: oldest
-    first. No limit is 0. ``rejected`` selects the labels excluded from every data set: by a gate on the label alone, or
+    first. No limit is 0. ``rejected`` selects the labels excluded from every dataset: by a gate on the label alone, or
     by comparison with other labels.
     """
 
@@ -257,7 +257,7 @@ def _rejected(workspace: Workspace, request: DocumentQuery) -> tuple[list[str], 
     """Return filters of labels, a MongoDB criterion for rejected or excluded labels, and reasons of the latter."""
     of_reason = [text for text in request.filters if fields_of([text]) == ["reason"]]
     others = [text for text in request.filters if text not in of_reason]
-    # the reason of an exclusion from a data set is stored in the failures, not in the label
+    # the reason of an exclusion from a dataset is stored in the failures, not in the label
     excluded = excluded_labels(workspace.ledger, parse_filters(of_reason))
     own = {"status": "rejected"} | parse_filters(of_reason)
     return others, {"$or": [own, {"key": {"$in": list(excluded)}}]}, excluded

@@ -1,4 +1,4 @@
 """Estimated cost of labels and campaigns, remaining labels, and measured throughput.
 
-May import campaign, storage, reference and the science rooms; results come from the ledger, nothing is written.
+May import `campaign`, `storage`, `reference` and the scientific subpackages. Reads the ledger and writes nothing.
 """

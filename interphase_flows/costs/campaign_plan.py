@@ -40,7 +40,7 @@ class PlannedStage:
 def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> list[PlannedStage]:
     """Return the stages of a campaign, with the active-learning loop at its largest number of iterations.
 
-    ``costs`` is the cost model of labels by its reference method, fitted to finished labels; the prior if None.
+    ``costs`` is the cost model of labels from its reference method, fitted to finished labels; the prior if None.
     """
     s, learning, production = campaign.structures, campaign.learning, campaign.production
     costs = costs or LabelCostModel(campaign.reference.method, cutoff_eV=getattr(campaign.reference, "cutoff_eV", None))

@@ -210,7 +210,7 @@ def format_duration(seconds: float) -> str:
 def pack_by_cost(costs_s: Sequence[float], target_s: float, most: int) -> list[list[int]]:
     """Group labels into jobs of similar duration, cheapest labels first; return their indices by job.
 
-    A job costs at most ``target_s`` and has at most ``most`` labels; a label that costs more has a job of its own.
+    A job costs at most ``target_s`` and has at most ``most`` labels; a label that costs more has a separate job.
     """
     packs: list[list[int]] = []
     filled_s = math.inf

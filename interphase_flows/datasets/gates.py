@@ -31,7 +31,7 @@ SPARSE_ANGSTROM3_PER_ATOM = 200.0
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why a structure or label is rejected."""
+    """Reason for which a structure or label is rejected, and an explanation with numbers."""
 
     reason: str
     explanation: str
@@ -95,7 +95,7 @@ class Gates(BaseModel):
         atoms: Atoms,
         raw: RawLabel,
     ) -> Rejection | None:
-        """Check a raw label by itself; return None if it passes."""
+        """Check a raw label without comparing it with others; return None if it passes."""
         if raw.is_scf_converged is False:
             steps = raw.details.get("n_scf_steps")
             after = f" after {steps} steps" if steps is not None else ""

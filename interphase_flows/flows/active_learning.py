@@ -86,7 +86,7 @@ class ActiveLearningMaker(Maker):
         )
 
     def label_set_maker(self) -> LabelSetMaker:
-        """Return the maker of labels by the reference method of the campaign."""
+        """Return the Maker that labels with the reference method of the campaign."""
         return LabelSetMaker(label_maker=LabelMaker(reference=self.campaign.reference, gates=self.campaign.gates))
 
     def _dataset_maker(self) -> DatasetMaker:
@@ -114,13 +114,13 @@ class ActiveLearningMaker(Maker):
         """Return a flow of ``jobs``, the training of a committee, and the decision what follows."""
         spec = self.campaign
         trainer = TrainMaker(spec=spec.committee)
-        trainings = []
+        member_jobs = []
         for member in range(spec.committee.n_members):
             parent = next((m for m in previous.models if m.member == member), None) if previous else None
             training = trainer.make(dataset, member, 1000 * spec.seed + member, parent)
             training.name = f"train committee member {member} ({index})"
-            trainings.append(training)
-        committee = CommitteeMaker(learning=spec.learning).make(dataset, [t.output for t in trainings])
+            member_jobs.append(training)
+        committee = CommitteeMaker(learning=spec.learning).make(dataset, [t.output for t in member_jobs])
         committee.config.on_missing_references = OnMissing.NONE
         iteration = IterationMaker(learning=spec.learning).make(
             index, dataset, committee.output, previous, explorations, batch, history
@@ -139,12 +139,12 @@ class ActiveLearningMaker(Maker):
         )
         for last in (iteration, following):
             last.config.on_missing_references = OnMissing.NONE
-        for each in (*jobs, *trainings, committee, iteration):
+        for each in (*jobs, *member_jobs, committee, iteration):
             each.update_metadata({ITERATION: index})
         # not dynamic: the jobs that replace this one belong to the next iteration
         following.update_metadata({ITERATION: index}, dynamic=False)
         return Flow(
-            [*jobs, *trainings, committee, iteration, following],
+            [*jobs, *member_jobs, committee, iteration, following],
             output=following.output,
             name=f"iteration {index}",
         )

@@ -56,7 +56,7 @@ class DatasetMaker(Maker):
         if parent is not None:
             if parent.method.key != identity.key:
                 raise InputError(
-                    f"dataset {parent.key} has labels by {parent.method.name} ({parent.method.key}), the campaign "
+                    f"dataset {parent.key} has labels from {parent.method.name} ({parent.method.key}), the campaign "
                     f"requests {identity.name} ({identity.key}); a dataset has labels of one method. Hint: start "
                     "another campaign"
                 )

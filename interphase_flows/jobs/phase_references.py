@@ -1,4 +1,4 @@
-"""The job that runs known phases at temperature, which the labels of atoms are learned from."""
+"""The job that runs known phases at temperature, from which the phase classifier of atoms is fitted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

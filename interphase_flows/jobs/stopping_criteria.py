@@ -34,11 +34,11 @@ class LoopDecision:
 def decide(learning: LearningSpec, evidence: Evidence) -> LoopDecision:
     """Decide whether the loop continues, is converged, or has exhausted its budget.
 
-    Converged means that both targets are met on fresh dynamics in two consecutive iterations.
+    Converged means that both targets are met on new trajectories in two consecutive iterations.
     """
     fraction, error = evidence.fraction_above_select, evidence.fresh_force_mae_meV_per_angstrom
     if fraction is None or error is None:
-        meets_targets, summary = False, "no fresh dynamics audited yet"
+        meets_targets, summary = False, "no new trajectory was audited yet"
     else:
         meets_targets = (
             fraction <= learning.target_fraction_above_select
@@ -46,8 +46,8 @@ def decide(learning: LearningSpec, evidence: Evidence) -> LoopDecision:
             and evidence.all_walkers_finished
         )
         summary = (
-            f"on fresh dynamics {fraction:.0%} of frames above the selection level (target "
-            f"{learning.target_fraction_above_select:.0%}) and a force error of {error:.0f} meV/Å (target "
+            f"in new trajectories, {fraction:.0%} of the frames are above the selection level (target "
+            f"{learning.target_fraction_above_select:.0%}) and the force error is {error:.0f} meV/Å (target "
             f"{learning.target_force_mae_meV_per_angstrom:.0f})"
         )
         if not evidence.all_walkers_finished:

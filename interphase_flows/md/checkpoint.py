@@ -42,7 +42,7 @@ class Clock(TypedDict):
 
 
 class EndRecord(TypedDict):
-    """Why and where a segment ended."""
+    """Reason and step at which a segment ended."""
 
     stop_reason: StopReason
     stop_step: int

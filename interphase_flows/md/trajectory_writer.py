@@ -55,12 +55,14 @@ class TrajectoryWriter:
     def reopen(cls, folder: Path, n_frames: int) -> "TrajectoryWriter":
         """Continue a trajectory after the first ``n_frames`` frames, the number in a checkpoint.
 
-        Raises StorageError if the folder is no trajectory, or has fewer frames.
+        Raises StorageError if the folder is not a trajectory, or has fewer frames.
         """
         try:
             root = zarr.open_group(folder, mode="r+")
         except (OSError, ValueError, KeyError) as error:
-            raise StorageError(f"{folder} is no trajectory ({error}). Hint: empty the folder of the segment") from error
+            raise StorageError(
+                f"{folder} is not a trajectory ({error}). Hint: empty the folder of the segment"
+            ) from error
         for partial in folder.rglob("*.partial"):
             partial.unlink()
         writer = cls.__new__(cls)

@@ -1,4 +1,4 @@
-"""Lightning callbacks of a training: atomic checkpoints with checksums, and a warm start."""
+"""Lightning callbacks for training: atomic checkpoints with checksums, and a warm start."""
 
 import hashlib
 from pathlib import Path
@@ -51,7 +51,7 @@ def remove_checkpoint(path: Path) -> None:
 
 
 def newest_intact_checkpoint(folder: Path) -> tuple[Path | None, list[str]]:
-    """Return the newest checkpoint from which a training can resume, and a note on each damaged one.
+    """Return the newest checkpoint from which training can resume, and a note on each damaged one.
 
     Damaged checkpoints are removed. Without an intact ``best.ckpt`` the training restarts, because the other
     checkpoints record the loss of the best epoch but not its weights.
@@ -116,7 +116,7 @@ class WarmStart(Callback):
     """Start from the exponential moving average of the weights of another checkpoint.
 
     NequIP's ``ModelFromCheckpoint`` stores the absolute path of the parent in every descendant, which then cannot be
-    loaded elsewhere; here only the weights are copied. A training that resumes from its own checkpoint is past epoch
+    loaded elsewhere; here only the weights are copied. Training that resumes from its own checkpoint is past epoch
     0 and does not change.
     """
 

@@ -56,7 +56,7 @@ class TrainedMember:
 def quiet_training(n_threads: int) -> Iterator[None]:
     """Set the number of threads and the default type of torch, and silence Lightning's loggers.
 
-    A training is reproducible only with the same number of threads, since it changes the order of sums. NequIP sets
+    Training is reproducible only with the same number of threads, which changes the order of sums. NequIP sets
     the default type of torch once per process; here it is set for every training, which then does not depend on what
     ran before.
     """
@@ -107,7 +107,7 @@ def train_member(
     train_file, validation_file
         extxyz files with energy (eV), forces (eV/Å), stress (eV/Å³, tension positive).
     folder
-        Work folder. A training resumes from its checkpoints; damaged ones are skipped, with a note.
+        Work folder. Training resumes from its checkpoints; damaged ones are skipped, with a note.
     parent_checkpoint
         Checkpoint with the initial weights; random weights if None.
 

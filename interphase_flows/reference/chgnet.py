@@ -54,7 +54,7 @@ def _load_calculator(device: str) -> Calculator:
 
 
 class CHGNetMethod:
-    """Labels by the CHGNet weights that ship with its wheel (a surrogate, not DFT).
+    """Label structures with the CHGNet weights of its wheel (a surrogate, not DFT).
 
     The settings determine device and threads of torch; they are provenance, not part of the method's identity.
     """

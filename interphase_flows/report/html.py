@@ -100,7 +100,7 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
         ),
         "anions": (
             interphase_figures.anions_against_time(inputs.environments),
-            "Share of anion centres in each kind of anion against time",
+            "Fraction of anion centres in each kind of anion against time",
         ),
         "displacement": (
             interphase_figures.displacement_against_time(inputs.displacement),

@@ -1,4 +1,4 @@
-"""The running process: walltime, fencing, progress, atomic writes.
+"""Services of a running process: walltime, fencing, progress, atomic writes.
 
-Imports only `settings` and `exceptions`; every other room may import it (`analysis` only `progress`).
+Imports only `settings` and `exceptions`; every other subpackage may import it (`analysis` only `progress`).
 """

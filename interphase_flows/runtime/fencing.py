@@ -1,4 +1,4 @@
-"""Fencing: stop writing once another process holds the lease of the work.
+"""Fencing: stop writing when another process holds the lease of the work.
 
 A caller that leases work installs a check (:func:`fenced`); writers of checkpoints and results call it first
 (:func:`before_write`). Without an installed check, writing is always allowed.

@@ -134,7 +134,7 @@ def deadline(settings: Settings) -> Deadline:
 
 @cache
 def _slurm_job_end_unix_s(job_id: str) -> float | None:
-    """Return the end of a job from squeue, or None if it has none or squeue does not answer; cached."""
+    """Return the end of a job from squeue, or None if it has none or squeue does not respond; cached."""
     command = ["squeue", "--noheader", f"--jobs={job_id}", "--format=%L"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SQUEUE_TIMEOUT_S)

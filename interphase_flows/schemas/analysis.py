@@ -1,6 +1,6 @@
 """Results of analyses.
 
-Each part of the analysis of production trajectories is a kind of document of its own, with a schema down to its leaves;
+Each part of the analysis of production trajectories is a separate kind of document, with a schema down to its leaves;
 `InterfaceAnalysisDoc` lists the documents that one analysis made.
 """
 
@@ -51,7 +51,7 @@ class PartDoc(Document, Generic[R, A]):
 
 
 class InterfaceAnalysisDoc(Document):
-    """Analysis of the production trajectories: which parts there are, and what they were made from."""
+    """Analysis of the production trajectories: the documents of its parts, and its inputs."""
 
     input_keys: list[str]
     references_key: str | None
@@ -65,7 +65,7 @@ class InterfaceAnalysisDoc(Document):
 
 
 class PhaseReferencesDoc(Document):
-    """Runs of known phases at temperature, which labels of atoms are learned from; the runs are in the artifact."""
+    """Runs of known phases at temperature, to which the phase classifier is fitted; the runs are in the artifact."""
 
     committee_key: str
     temperature_K: float

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 
 class CampaignResult(BaseModel):
-    """Which documents are the answers of a campaign."""
+    """Keys of the documents that are the results of a campaign."""
 
     name: str
     outcome: Literal["converged", "budget_exhausted"]

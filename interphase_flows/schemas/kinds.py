@@ -1,7 +1,7 @@
 """Kinds of documents: names, schemas, and fields that queries abbreviate.
 
-A new kind of document is a schema in a file of this package and a line in `DOCUMENT_KINDS`. Parts of the interface
-analysis are kinds by themselves.
+A new kind of document is a schema in a file of this package and a line in `DOCUMENT_KINDS`. Each part of the interface
+analysis is a separate kind.
 """
 
 from pkgutil import resolve_name

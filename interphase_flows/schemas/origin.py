@@ -20,8 +20,8 @@ _FIXED_SPLITS: dict[str, Literal["train", "test"]] = {CRYSTAL: "train", EXPLORAT
 class Origin(str):
     """Provenance of a structure, written ``family/name``: one crystal, one trajectory, one walker.
 
-    Frames of one origin are correlated, so a dataset is split by origin. An origin is a string wherever it is stored;
-    this class is the only place that takes one apart.
+    Frames of one origin are correlated, so a dataset is split by origin. Documents store an origin as a string;
+    only this class parses it.
     """
 
     __slots__ = ()

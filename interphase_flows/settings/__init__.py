@@ -2,7 +2,7 @@
 
 They are read from the environment (``INTERPHASE_ROOT``, ``INTERPHASE_STORE__TYPE``, ...), else from one YAML file:
 the one named by ``INTERPHASE_SETTINGS_FILE``, else ``interphase.yaml`` in the working folder, else
-``~/.config/interphase/settings.yaml``. Defaults suit a laptop.
+``~/.config/interphase/settings.yaml``. The defaults are for a laptop.
 """
 
 from interphase_flows.settings.cluster import JOB_KINDS, ClusterSettings, JobKind, WorkerSettings

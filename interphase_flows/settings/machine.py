@@ -56,7 +56,7 @@ class Settings(BaseSettings):
         reserve 0.6 GB of it (work spaces of OpenBLAS), and use little. Unlimited if None.
     walltime_s
         Seconds from the start of a command after which work stops: no label, training or segment of dynamics is begun;
-        labels keep their density, trainings their last epoch, dynamics a checkpoint; `interphase resume` continues. If
+        labels keep their density, training its last epoch, dynamics a checkpoint; `interphase resume` continues. If
         None, one minute before the end of the Slurm job (``SLURM_JOB_END_TIME``), and unlimited outside Slurm.
     cluster
         Workers on Slurm: the kinds of job of each, and its resources.

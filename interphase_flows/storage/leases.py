@@ -2,8 +2,8 @@
 
 A lease is a document of the ledger with a token. Its owner renews it, and compares the token before every write. A
 waiting process takes the lease over when the owner's process is dead, or when the lease has not been renewed for a
-while. In the second case the owner may still be alive (a stopped process, a node without network): at its next write it
-finds the token of the new owner, and stops.
+while. In the second case the owner may still be running (a stopped process, a node without network). At its next write it
+finds the token of the new owner and stops.
 
 After C. Gray and D. Cheriton, Leases (SOSP 1989); the token is what M. Kleppmann calls a fencing token (How to do
 distributed locking, 2016). Clocks of different machines are never compared: a waiting process uses its own clock and a
@@ -85,7 +85,7 @@ class Lease:
         LeaseLostError
             Another process has taken it over.
         StorageError
-            The database does not answer.
+            The database does not respond.
         """
         current = self.ledger.get(KIND, self.key)
         if current is None or current["token"] != self.token:

@@ -1,7 +1,7 @@
 """Ledger of results: documents by kind and content key, written once.
 
-Looking a key up before computing, and inserting only if absent afterwards, is all that resuming, jobs launched twice
-and labels shared by campaigns need.
+A job looks its key up before it computes, and inserts its result only if the key is absent. This makes resuming,
+launching a job twice, and sharing labels between campaigns safe.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Ledger:
     Raises
     ------
     StorageError
-        By every method, for an unknown kind, or if the database does not answer.
+        By every method, for an unknown kind, or if the database does not respond.
     """
 
     def __init__(self, backend: LedgerBackend, campaign: str | None = None):

@@ -128,7 +128,7 @@ def run_operation(operation: Callable[[], _Result], settings: MongodbSettings, s
     Raises
     ------
     StorageError
-        The server does not answer, or rejects the operation.
+        The server does not respond, or rejects the operation.
     pymongo.errors.DuplicateKeyError
         A unique value exists.
     """
@@ -145,7 +145,7 @@ def storage_error(settings: MongodbSettings, subject: str, error: PyMongoError) 
     where = "store.uri" if settings.uri is not None else f"{settings.host}:{settings.port} (store.host, store.port)"
     if isinstance(error, ConnectionFailure):
         return ServerUnavailableError(
-            f"{subject}: no server answers at {where} ({type(error).__name__}). Hint: start it, or correct the address "
+            f"{subject}: no server reachable at {where} ({type(error).__name__}). Hint: start it, or correct the address "
             "in the settings, then resume"
         )
     if isinstance(error, OperationFailure) and error.code in NOT_AUTHORIZED:

@@ -29,7 +29,7 @@ class MongodbBackend:
     Raises
     ------
     StorageError
-        By every method, if the server does not answer or rejects the operation.
+        By every method, if the server does not respond or rejects the operation.
     """
 
     def __init__(self, settings: MongodbSettings, read_only: bool = False):

@@ -21,7 +21,7 @@ _Sort = dict[str, Sort | int]
 class MongodbStore(MongoStore):
     """A collection of the MongoDB database that the settings name.
 
-    The serialised form holds neither address nor password: the reader connects by the settings of its own machine.
+    The serialised form contains neither address nor password: the reader connects by the settings of its machine.
     Without ``settings``, they are those of this machine. A read-only store creates no index.
 
     Raises

@@ -237,7 +237,7 @@ def campaign_names(settings: Settings) -> list[str]:
     Raises
     ------
     StorageError
-        The database does not answer.
+        The database does not respond.
     """
     if not isinstance(settings.store, MongodbSettings):
         return sorted(path.parent.name for path in settings.root.glob("*/ledger.sqlite"))

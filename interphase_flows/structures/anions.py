@@ -75,7 +75,7 @@ def bonded_pairs(
 
 
 def anion_labels(atoms: Atoms) -> np.ndarray:
-    """Return the index of the anion of each atom, shape (n_atoms,); a cation is a group of its own."""
+    """Return the index of the anion of each atom, shape (n_atoms,); each cation is a separate group."""
     i, j, _ = bonded_pairs(atoms, anion_bonds_angstrom(atoms.symbols))
     graph = coo_array((np.ones(len(i)), (i, j)), shape=(len(atoms), len(atoms)))
     return np.asarray(connected_components(graph, directed=False)[1])

@@ -40,7 +40,7 @@ def predict_interface(
     element = metal.elements[0].symbol if metal.is_element else None
     if element is None:
         notes.append(
-            f"no electrochemical window: the electrode {prediction.electrode} is no element, so it fixes no chemical "
+            f"no electrochemical window: the electrode {prediction.electrode} is not an element, so it fixes no chemical "
             "potential"
         )
     elif ion_charge_of(element) is None:
@@ -68,7 +68,7 @@ def predict_interface(
 
 
 def _formula(energies: PhaseEnergies, name: str) -> str:
-    """Return the formula of a phase of the hull; a name that is no phase must be a formula."""
+    """Return the formula of a phase of the hull; a name that is not a phase must be a formula."""
     try:
         composition = Composition(energies[name][0] if name in energies else name)
     except ValueError as error:

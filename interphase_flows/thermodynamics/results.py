@@ -173,7 +173,7 @@ class ThermodynamicsResult(ReactionPrediction):
     mixing_line: tuple[MixingLinePoint, ...]
     """By increasing fraction of electrode, from 0 to 1."""
     window: ElectrochemicalWindow | None
-    """Against the electrode's element; None if the electrode is no element or the charge of its ion is ambiguous."""
+    """Against the electrode's element; None if the electrode is not an element or the charge of its ion is ambiguous."""
     errors: PredictionUncertainty | None
     """None if the energies have no errors."""
     notes: tuple[str, ...] = ()

@@ -77,7 +77,7 @@ def test_server_that_never_responded_raises_at_once(on_own_server, own_server, m
     monkeypatch.setattr("interphase_flows.storage.mongodb.SERVER_SELECTION_TIMEOUT_MS", 200)
     own_server.kill()
     began = time.monotonic()
-    with pytest.raises(StorageError, match=rf"no server answers at localhost:{own_server.port}"):
+    with pytest.raises(StorageError, match=rf"no server reachable at localhost:{own_server.port}"):
         open_launchpad(on_own_server)
     assert time.monotonic() - began < on_own_server.store.reconnect_timeout_s / 2
 

@@ -188,7 +188,7 @@ class TestCampaignInMongodb:
     def test_exports_equal_those_of_the_embedded_store(
         self, killed: Interrupted, embedded: Place, tmp_path: Path
     ) -> None:
-        """Data set and trajectories agree bit by bit, and all models exist."""
+        """Dataset and trajectories agree bit by bit, and all models exist."""
         for what in ("dataset", "trajectories", "models"):
             for number, place in enumerate((killed.place, embedded)):
                 place.command("export", what, str(tmp_path / str(number) / what))

@@ -110,7 +110,7 @@ def test_server_that_does_not_come_back_raises_with_its_address(
     ledger.put("labels", "a", {})
     own_server.kill()
     for operation in (lambda: ledger.get("labels", "a"), lambda: ledger.put("labels", "b", {})):
-        with pytest.raises(StorageError, match=rf"no server answers at localhost:{own_server.port}.*then resume"):
+        with pytest.raises(StorageError, match=rf"no server reachable at localhost:{own_server.port}.*then resume"):
             operation()
     ledger.close()
 

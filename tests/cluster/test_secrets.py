@@ -166,7 +166,7 @@ def test_missing_server_is_reported_without_the_password(
     machine.keep(place, f"mongodb://alice:{quote_plus(WRONG)}@localhost:9", "d")
     code, output = machine.interphase("status", "tiny")
     assert code == 2
-    assert f"no server answers at {address}" in output
+    assert f"no server reachable at {address}" in output
     assert not contains(output, WRONG)
 
 
@@ -228,7 +228,7 @@ def test_no_command_prints_the_password_when_the_database_fails(
     code, output = machine.interphase(*arguments)
     assert code != 0, output
     assert "Traceback" not in output
-    assert ("no server answers" if fault == "no server" else "user or password are wrong") in output
+    assert ("no server reachable" if fault == "no server" else "user or password are wrong") in output
     assert not contains(output, WRONG, *needles)
     left = [path for path in machine.folder.rglob("*") if path.is_file()]
     secrets = {machine.folder / name for name in ("secret", "interphase.yaml")}
@@ -294,6 +294,6 @@ def test_tracebacks_hold_no_password(form: str, monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(InterphaseError) as caught:
             operation()
         output = "".join(traceback.format_exception(caught.value))
-        assert "no server answers" in output
+        assert "no server reachable" in output
         assert not contains(output + repr(caught.value) + repr(caught.value.__context__), WRONG)
     assert not contains(repr(settings) + str(settings) + settings.model_dump_json(), WRONG)

@@ -210,7 +210,7 @@ def test_faulty_workers_are_diagnosed_with_a_hint(place: Place, slurm: SlurmClus
     assert "(FAILED, exit code 4:0); last line of its log: ***. Hint: check before" in message
     passed, message = checked["worker cut-off, jobs"]
     assert not passed
-    assert "no server answers at localhost:9 (store.host, store.port)" in message
+    assert "no server reachable at localhost:9 (store.host, store.port)" in message
     passed, message = checked["worker blind, jobs"]
     assert not passed
     assert "on n2 ended before its job was done" in message
@@ -280,7 +280,7 @@ def test_unreachable_database_is_reported_without_its_password(place: Place, nee
     done = unreachable.run(*command(["check", "--cluster"]))
     assert done.returncode == 1, done.stderr
     assert "FAIL FireWorks' database: " in done.stdout
-    assert "no server answers at localhost:9 (store.host, store.port)" in done.stdout
+    assert "no server reachable at localhost:9 (store.host, store.port)" in done.stdout
     assert "ok   worker all, sbatch" in done.stdout
     assert "FAIL jobs: not submitted: they need the database" in done.stdout
     assert all(needle.decode() not in done.stdout + done.stderr for needle in needles)

@@ -84,7 +84,7 @@ def test_overall_limit_of_allocations_and_withdrawal_by_a_pause(on_slurm):
     wait_until(lambda: not queue(), "idle allocations remain")
 
 
-def test_cancel_ends_only_the_allocation_of_its_own_running_job(on_slurm, tmp_path, monkeypatch):
+def test_cancel_ends_only_the_allocation_of_the_running_job_of_the_campaign(on_slurm, tmp_path, monkeypatch):
     settings = on_slurm()
     logs = settings.root / "launches"
     pids = {}

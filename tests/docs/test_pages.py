@@ -76,12 +76,12 @@ def test_relative_links_and_images_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=relative_name)
 def test_files_named_on_a_page_exist(page: Path) -> None:
     """Check paths in backticks that begin with a folder of the repository or of the package."""
-    rooms = [path.name for path in (REPOSITORY / "interphase_flows").iterdir() if path.is_dir()]
+    subpackages = [path.name for path in (REPOSITORY / "interphase_flows").iterdir() if path.is_dir()]
     tops = ("interphase_flows", "docs", "tests", "workflows", "launchers", "benchmarks")
     for path in re.findall(r"`([a-z_]+/[A-Za-z0-9_./-]*)`", page.read_text(encoding="utf-8")):
         if path.split("/")[0] in tops:
             assert (REPOSITORY / path).exists(), path
-        elif path.split("/")[0] in rooms:
+        elif path.split("/")[0] in subpackages:
             assert (REPOSITORY / "interphase_flows" / path).exists(), path
 
 
@@ -117,11 +117,11 @@ def test_architecture_page_shows_the_layers_of_the_import_contract() -> None:
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     drawn = re.search(r"```text\n(cli\n.*?)```", (DOCS / "architecture.md").read_text(encoding="utf-8"), re.DOTALL)
     assert drawn is not None
-    rooms = [sorted(line.split(" | ")) for line in drawn[1].splitlines()]
-    assert rooms == [sorted(layer.replace("interphase_flows.", "").split(" | ")) for layer in layers]
+    subpackages = [sorted(line.split(" | ")) for line in drawn[1].splitlines()]
+    assert subpackages == [sorted(layer.replace("interphase_flows.", "").split(" | ")) for layer in layers]
 
 
-def test_architecture_page_names_every_room() -> None:
+def test_architecture_page_names_every_subpackage() -> None:
     text = (DOCS / "architecture.md").read_text(encoding="utf-8")
     folders = [path.parent.name for path in (REPOSITORY / "interphase_flows").glob("*/__init__.py")]
     assert [name for name in folders if f"`{name}`" not in text] == []

@@ -165,7 +165,7 @@ def test_profiles_are_analysed_with_the_boundaries(analyse, tmp_path):
         "profiles.edges_angstrom", "profiles.block_ps", "profiles.coordination_atoms",
         "profiles.interphase_above_angstrom", "profiles.interphase_below_angstrom",
     }  # fmt: skip
-    assert found["series"]["profiles.coordination"][0][0][0] is None  # no sulphur in the metal
+    assert found["series"]["profiles.coordination"][0][0][0] is None  # no sulfur in the metal
     page = (tmp_path / "analysis" / "analysis.html").read_text()
     assert "Profiles along the normal" in page
     assert "Heights: the centre of P, S stays in the centre" in page

@@ -355,7 +355,7 @@ def test_flow_with_rejected_labels_completes(tmp_path):
 
 
 def labelled_by_flow(workspace: Workspace, structures) -> list[LabelDoc]:
-    """Run the Maker of labels by jobflow, as a campaign does, and return all recorded labels."""
+    """Run LabelMaker through jobflow, as a campaign does, and return all recorded labels."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of jobflow and its dependencies
         from jobflow import run_locally

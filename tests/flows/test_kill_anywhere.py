@@ -39,7 +39,7 @@ def _without(value: Any) -> Any:
     return [_without(v) for v in value] if isinstance(value, list) else value
 
 
-def started_trainings(root: Path) -> dict[str, int]:
+def started_epochs(root: Path) -> dict[str, int]:
     """Return the last epoch on disk of every training."""
     epochs: dict[str, int] = {}
     for path in (root / "tiny" / "work" / "models").glob("*/epoch-*.ckpt"):
@@ -63,7 +63,7 @@ def killed(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
         else:
             cradle.live_and_die([*begins, "--root", str(root)], rng.uniform(0.5, MAX_LIFETIME_S))
         if (root / "tiny" / "ledger.sqlite").exists():
-            snapshots.append((documents(root, "labels"), started_trainings(root)))
+            snapshots.append((documents(root, "labels"), started_epochs(root)))
     if documents(root, "campaigns").get("tiny") is None:
         interphase("run", str(tiny_file), "--root", str(root))
     else:
@@ -102,13 +102,13 @@ class TestKilledTenTimes:
             for key, label in labels.items():
                 assert final[key]["created_at"] == label["created_at"]
 
-    def test_trainings_continue_from_their_last_epoch(self, killed: tuple[Path, list]) -> None:
+    def test_epochs_continue_from_their_last_epoch(self, killed: tuple[Path, list]) -> None:
         root, snapshots = killed
         models = documents(root, "models")
         interrupted = {
             key: epoch
-            for _, trainings in snapshots
-            for key, epoch in trainings.items()
+            for _, epochs in snapshots
+            for key, epoch in epochs.items()
             if epoch + 1 < models[key]["n_epochs"]
         }
         for key, epoch in interrupted.items():

@@ -1,4 +1,4 @@
-"""Labels by VASP under custodian: kills, walltime, errors. A stand-in for VASP replays recorded outputs."""
+"""VASP labels under custodian: kills, walltime, errors. A stand-in for VASP replays recorded outputs."""
 
 import os
 import signal

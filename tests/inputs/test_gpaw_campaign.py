@@ -1,4 +1,4 @@
-"""Campaign file with labels by GPAW: plan and errors on a machine without GPAW."""
+"""Campaign file with GPAW labels: plan and errors on a machine without GPAW."""
 
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_run_without_gpaw_fails_before_any_folder_is_created(tmp_path):
 
 
 def test_gpaw_campaign_has_fewer_labels_than_the_quickstart_and_one_iteration():
-    """A label by GPAW takes minutes."""
+    """A GPAW label takes minutes."""
     few, many = (
         plan_labels(Campaign.from_file(WORKFLOWS / f"li_li7p3s11_{name}.yaml")) for name in ("gpaw", "quickstart")
     )

@@ -130,7 +130,7 @@ def test_missing_frames_or_trajectory_raise(start, tmp_path):
     writer.flush()
     with pytest.raises(StorageError, match="has 3 frames, its checkpoint counts 5"):
         TrajectoryWriter.reopen(tmp_path / "open", 5)
-    with pytest.raises(StorageError, match="no trajectory"):
+    with pytest.raises(StorageError, match="is not a trajectory"):
         TrajectoryWriter.reopen(tmp_path / "missing", 0)
     with pytest.raises(StorageError, match="there is no trajectory"):
         pack(tmp_path / "missing", tmp_path / "x.zarr.zip")

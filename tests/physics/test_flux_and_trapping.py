@@ -95,8 +95,8 @@ def test_survival_of_walkers_in_a_layer_agrees_with_the_exact_solution():
     """Kaplan-Meier of free walkers against the exact solution; its plain mean is w² / 12 D."""
     time, inside = walkers_in_a_layer(0.3, seed=2, n_atoms=1500)
     curve = survival(lifetimes(time, inside))
-    expected = expectation(0.3).surviving_share(curve.age_ps)
-    np.testing.assert_allclose(curve.surviving_share[1:], expected[1:], atol=0.05)
+    expected = expectation(0.3).surviving_fraction(curve.age_ps)
+    np.testing.assert_allclose(curve.surviving_fraction[1:], expected[1:], atol=0.05)
     long = expectation(0.3).restricted_mean_ps(1e6, np.array([0.3]))[0]
     assert long == pytest.approx(8.0**2 / 12 / 0.3, rel=1e-4)
     assert restricted_mean_ps(curve, 100.0) == pytest.approx(
@@ -132,7 +132,7 @@ def test_minimum_age_of_labels_is_no_trapping():
     print(f"observed over expected: {np.mean(plain):.3f}, held to those that stay: {np.mean(aware):.3f}")
     assert np.mean(plain) > 1.06
     assert np.mean(aware) == pytest.approx(1.0, abs=0.05)
-    share = settled.surviving_share(np.array([0.0, 1.5, 3.0]))
+    share = settled.surviving_fraction(np.array([0.0, 1.5, 3.0]))
     assert share[:2] == pytest.approx([1.0, 1.0])
     assert share[2] < 1.0
 

@@ -21,7 +21,7 @@ def series_of(law, parameters, n_series, seed, **noise):
 
 
 def covered(law, parameters, n_replicas):
-    """Return the share of replicas whose 95 % interval covers each known parameter."""
+    """Return the fraction of replicas whose 95 % interval covers each known parameter."""
     random = np.random.default_rng(1)
     hits = np.zeros(len(parameters))
     for series in series_of(law, parameters, n_replicas, seed=2):

@@ -40,7 +40,7 @@ def known() -> PhaseReferences:
     return references()
 
 
-def test_unreacted_electrolyte_contains_no_lithium_sulphide(known):
+def test_unreacted_electrolyte_contains_no_lithium_sulfide(known):
     found = analysed(frames_of("test", "Li7P3S11"), known).parts["phases"]
     shares = found.labels.entire_cell.shares
     assert shares["electrolyte"].value > 0.95

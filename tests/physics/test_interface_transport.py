@@ -37,7 +37,7 @@ def at_rest():
 
 
 def planted(slab, direction):
-    """L of independent atoms of a layer in the frame of their own centre, 1/(eV Å ps), from the atoms in the slab."""
+    """L of independent atoms of a layer in the frame of their centre of mass, 1/(eV Å ps), from the atoms in the slab."""
     layer = next(each for each in LAYERS if each[0] == slab.name)
     coefficients = getattr(slab, direction)
     numbers = sorted(layer[4])

@@ -103,7 +103,7 @@ def test_few_true_members_are_unknown(name, element, model):
     assert (labels_of(run, model)[:, run.numbers == element] == "unknown").mean() <= 0.10
 
 
-def test_no_lithium_sulphide_in_the_electrolyte(model):
+def test_no_lithium_sulfide_in_the_electrolyte(model):
     labels = labels_of(frames_of("test", "Li7P3S11"), model)
     assert np.isin(labels, ["Li2S", "P dissolved in Li2S"]).mean() <= LARGEST_FALSE_SHARE
 

@@ -74,8 +74,8 @@ def test_two_grains_are_two_domains_across_the_periodic_boundary():
         link_angstrom=4.8,
         volume_per_atom_angstrom3=LI2S_VOLUME_PER_S,
     )
-    n_sulphur = [int((grain.numbers == 16).sum()) for grain in (big, small)]
-    assert found.sizes.tolist() == n_sulphur
+    n_sulfur = [int((grain.numbers == 16).sum()) for grain in (big, small)]
+    assert found.sizes.tolist() == n_sulfur
     np.testing.assert_allclose(found.diameter_angstrom, [24.0, 14.0], rtol=0.08)
     assert set(found.atom_domain[both.numbers == 3]) == {-1}
     assert 14 < found.mean_diameter_angstrom < 26
@@ -162,7 +162,7 @@ def test_network_with_a_gap_does_not_span_a_layer():
 
 
 def test_bonds_outside_the_layer_are_ignored():
-    """A ring outside of the layer is no path through it."""
+    """A ring outside of the layer is not a path through it."""
     ring = chain(n=8)
     del ring[2:4]
     assert sweep(ring, cutoffs_angstrom=(2.6,), layer=(0.0, 0.6))[0].spans is False

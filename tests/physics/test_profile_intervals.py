@@ -23,7 +23,7 @@ def correlated(shape: tuple[int, ...], frames: float, rng: np.random.Generator) 
 
 @pytest.mark.parametrize("correlation_frames", [0.5, 3.0, 8.0])
 def test_the_density_of_wandering_atoms_is_covered(correlation_frames):
-    """Lithium is everywhere equally often; sulphur at rest in one plane is the reference."""
+    """Lithium is everywhere equally often; sulfur at rest in one plane is the reference."""
     rng = np.random.default_rng(3)
     n_frames, n_lithium, height = 150, 80, 45.0
     covered, n_known = 0, 0

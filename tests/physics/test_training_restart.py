@@ -1,4 +1,4 @@
-"""Training: resumed trainings are bitwise identical, also after damage to checkpoints."""
+"""Training: resumed training is bitwise identical, also after damage to checkpoints."""
 
 import os
 import signal

@@ -50,8 +50,8 @@ def interface(seed: int, broken: int) -> tuple[Atoms, np.ndarray]:
     scaled = salt.get_scaled_positions()[:, [1, 0, 2]] * [1, 1, 1 / 1.55]
     layers = [[(i + 0.5 * (k % 2)) / 2, j / 3, 0.69 + 0.08 * k] for k in range(4) for i in range(2) for j in range(3)]
     atoms = Atoms([*salt.symbols, *["Li"] * 24], scaled_positions=[*scaled, *layers], cell=cell, pbc=True)
-    sulphur = rng.permutation(np.flatnonzero(atoms.numbers == 16))[:broken]
-    atoms.positions[sulphur] += rng.normal(0, 1.2, (broken, 3))
+    sulfur = rng.permutation(np.flatnonzero(atoms.numbers == 16))[:broken]
+    atoms.positions[sulfur] += rng.normal(0, 1.2, (broken, 3))
     atoms.positions += rng.normal(0, 0.06 * bool(broken), (66, 3))
     return atoms, np.arange(66) >= 42
 

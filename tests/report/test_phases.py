@@ -117,7 +117,7 @@ def test_report_shows_every_figure_and_keeps_the_numbers(bare_inputs, results, t
         assert {f"{run}_{name}.svg" for name in FIGURES} <= figures
     assert "average_reactions.png" in figures
     assert all(alt.strip() for alt in re.findall(r'<img[^>]*alt="([^"]*)"', page))
-    assert "Stacked shares of phases against height" in page
+    assert "Stacked fractions of phases against height" in page
     text = text_of(page)
     assert "Means over 2 replicas" in text
     assert "Li2S: 1 crystalline domain" in text
@@ -201,8 +201,8 @@ def test_growth_laws_of_shares_are_drawn_and_summarised(analysis):
     page = text_of(phases_section({"": phases}, drawn))
     assert "share_kinetics" in drawn
     assert "PS4 network formers consumed: linear linear: initial fraction" in page
-    assert "an intermediate: its share rises" in page
-    assert "laws of shares: PS4 consumed (linear)" in list(phases_summary(phases))
+    assert "an intermediate: its fraction rises" in page
+    assert "growth laws of fractions: PS4 consumed (linear)" in list(phases_summary(phases))
 
 
 def test_unavailable_phases_have_a_reason_and_no_figures():

@@ -95,7 +95,7 @@ def test_environments_are_compared_with_those_of_the_predicted_crystals(exact, f
     assert "predicted, not found" in page_of(bare_inputs, section)
 
 
-def test_kinks_have_intervals_and_shares_of_samples(energies, bare_inputs):
+def test_kinks_have_intervals_and_fractions_of_samples(energies, bare_inputs):
     errors = prediction_uncertainty(
         energies,
         dict.fromkeys(energies, ERROR_EV_PER_ATOM),

@@ -186,10 +186,10 @@ def test_survival_is_drawn_with_the_expected_curve():
         width_angstrom=10.0,
         survival=LabelSurvival(
             age_ps=age,
-            surviving_share=np.exp(-age),
+            surviving_fraction=np.exp(-age),
             lower=np.exp(-age) / 2,
             upper=np.exp(-age / 2),
-            expected_share=np.exp(-age / 5),
+            expected_fraction=np.exp(-age / 5),
         ),
     )
     sides = {"above": {"Pn": found, "isolated P": Unavailable(reason="no label begins")}}

@@ -236,7 +236,7 @@ def pairs_within(positions: NDArray[np.floating], cell: NDArray[np.floating], cu
         The cell has no volume, or the cutoff is not positive.
     """
     if not cutoff_angstrom > 0:
-        raise AnalysisError(f"cut-off {cutoff_angstrom} Å: must be positive")
+        raise AnalysisError(f"cutoff {cutoff_angstrom} Å: must be positive")
     n_atoms = len(positions)
     if n_atoms == 0:
         return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))

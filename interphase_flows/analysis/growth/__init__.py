@@ -1,1 +1,1 @@
-"""Growth kinetics: laws fitted to a thickness or a share, model selection, depletion, averages over replicas."""
+"""Growth kinetics: laws fitted to a thickness or a fraction, model selection, depletion, averages over replicas."""

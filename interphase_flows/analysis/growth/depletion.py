@@ -1,7 +1,7 @@
 """Depletion of a side of the interface, which ends growth without passivation.
 
-A reservoir is exhausted from the first time at which the running median of the remaining amount is below a share (a tenth
-by default) of the initial amount. The median is over a fiftieth of the series, which removes outliers.
+A reservoir is exhausted from the first time at which the running median of the remaining amount is below a given
+fraction (10 % by default) of the initial amount. The median is over 2 % of the series, which removes outliers.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Depletion:
     reservoir: str
     time_ps: float
     remaining_share: float
-    """Share of the initial amount that is left at the end of the series."""
+    """Fraction of the initial amount that is left at the end of the series."""
 
 
 def require_series(name: str, time_ps: ArrayLike, values: ArrayLike) -> None:
@@ -49,7 +49,7 @@ def find_depletion(
     reservoirs
         Remaining amount of each side: unreacted thickness in Å or unreacted atoms, (n_frames,) each.
     least_share
-        Share of the initial amount below which a reservoir is exhausted.
+        Fraction of the initial amount below which a reservoir is exhausted.
 
     Raises
     ------

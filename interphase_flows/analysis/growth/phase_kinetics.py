@@ -1,7 +1,7 @@
-"""Kinetics of the shares of anions and phases.
+"""Kinetics of the fractions of anions and phases.
 
-Growth laws are fitted to the change of a share since the first frame. An intermediate, whose share rises and falls again,
-has no law. Frames after the depletion of a side are excluded.
+Growth laws are fitted to the change of a fraction since the first frame. An intermediate, whose fraction rises and falls
+again, has no law. Frames after the depletion of a side are excluded.
 
 The intervals of a fit contain the noise of a series, but not the randomness of the few atoms that react. No law is
 selected if few atoms changed.
@@ -29,7 +29,7 @@ from interphase_flows.exceptions import AnalysisError
 
 GAINED, CONSUMED = "gained", "consumed"
 TURNS_BACK = 0.25
-"""Share of the largest change that an intermediate loses again by the end."""
+"""Fraction of the largest change that an intermediate loses again by the end."""
 SHARE_OF_THE_MEDIAN = 0.05
 LEAST_CHANGED = 20.0
 """Minimum number of changed atoms for a law; a smaller count is uncertain by a quarter or more."""
@@ -37,7 +37,7 @@ LEAST_CHANGED = 20.0
 
 @dataclass(frozen=True)
 class ShareKinetics(GrowthKinetics):
-    """Kinetics of the change of one share."""
+    """Kinetics of the change of one fraction."""
 
     direction: str
     """``gained`` or ``consumed``."""
@@ -48,7 +48,7 @@ class ShareKinetics(GrowthKinetics):
 
 @dataclass(frozen=True)
 class AverageShareKinetics(AverageKinetics):
-    """Kinetics of the change of one share, over replicas."""
+    """Kinetics of the change of one fraction, over replicas."""
 
     direction: str
     n_changed: float
@@ -68,7 +68,7 @@ class Supply:
     time_ps
         Time of every frame since the first in ps, (n_frames,).
     intact_anions
-        Share of the network formers in anions of the electrolyte, (n_frames,), used if no interphase is tracked.
+        Fraction of the network formers in anions of the electrolyte, (n_frames,), used if no interphase is tracked.
     """
 
     def __init__(self, interfaces: Sequence[Interface], time_ps: FloatArray, intact_anions: FloatArray) -> None:
@@ -94,16 +94,16 @@ class Supply:
 def share_kinetics(
     time_ps: FloatArray, shares: Mapping[str, FloatArray], n_atoms: int, supply: Supply
 ) -> dict[str, ShareKinetics | Unavailable]:
-    """Find the growth law of each share that exceeds 0.02 in any frame.
+    """Find the growth law of each fraction that exceeds 0.02 in any frame.
 
     Parameters
     ----------
     time_ps
         Times since the first frame in ps, (n_frames,).
     shares
-        Shares from 0 to 1 by name, (n_frames,) each.
+        Fractions from 0 to 1 by name, (n_frames,) each.
     n_atoms
-        Number of atoms that they are shares of.
+        Number of atoms that they are fractions of.
     supply
         Remaining amounts of the two sides.
     """
@@ -127,7 +127,7 @@ def share_kinetics(
 
 
 def _direction(time_ps: FloatArray, share: FloatArray) -> str:
-    """Return whether a share rises or falls.
+    """Return whether a fraction rises or falls.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def _direction(time_ps: FloatArray, share: FloatArray) -> str:
     if lost > SMALLEST_FRACTION_CHANGE and lost > TURNS_BACK * abs(change[furthest]):
         way, back = ("rises", "falls") if change[furthest] > 0 else ("falls", "rises")
         raise AnalysisError(
-            f"an intermediate: its share {way} from {share[0]:.2g} to {share[0] + change[furthest]:.2g} at "
+            f"an intermediate: its fraction {way} from {share[0]:.2g} to {share[0] + change[furthest]:.2g} at "
             f"{time_ps[furthest]:.3g} ps and {back} again to {share[0] + end:.2g}, which no growth law describes"
         )
     return CONSUMED if end < 0 else GAINED
@@ -151,7 +151,7 @@ def _direction(time_ps: FloatArray, share: FloatArray) -> str:
 def average_share_kinetics(
     replicas: Sequence[Mapping[str, Mapping[str, ShareKinetics | Unavailable]]],
 ) -> dict[str, dict[str, AverageShareKinetics | Unavailable]]:
-    """Choose the law of each share over replicas.
+    """Select the growth law of each fraction over replicas.
 
     Parameters
     ----------
@@ -174,11 +174,11 @@ def _average(results: Sequence[ShareKinetics | Unavailable], n_replicas: int) ->
     fitted = [each for each in results if isinstance(each, ShareKinetics)]
     if len(fitted) < n_replicas:
         reasons = [each.reason for each in results if isinstance(each, Unavailable)]
-        why = reasons[0] if reasons else f"the share never exceeds {SMALLEST_FRACTION_CHANGE:.0%} in the others"
+        why = reasons[0] if reasons else f"the fraction never exceeds {SMALLEST_FRACTION_CHANGE:.0%} in the others"
         raise AnalysisError(f"{len(fitted)} of {n_replicas} replicas have a law: {why}")
     directions = {each.direction for each in fitted}
     if len(directions) > 1:
-        raise AnalysisError(f"the share is {GAINED} in some replicas and {CONSUMED} in others")
+        raise AnalysisError(f"the fraction is {GAINED} in some replicas and {CONSUMED} in others")
     return _unless_few(
         AverageShareKinetics(
             **vars(average_kinetics(fitted)),

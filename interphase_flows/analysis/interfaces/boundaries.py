@@ -13,7 +13,7 @@ at 3 to 8 Å would have an interphase of 10 Å. The tolerance of a width is ther
 bulk of slabs of that width in the inner half of the electrolyte in the first frame.
 
 In a periodic cell an electrode slab has two interfaces: `above` towards +c and `below` towards -c. A surface to vacuum
-is no interface.
+is not an interface.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -102,7 +102,7 @@ class BoundarySeries:
     tolerances: FloatArray
     """(n_widths,), tolerance of atomic fractions; NaN for rejected widths."""
     found_share: FloatArray
-    """(n_frames, n_sides), share of the cuts that find bulk electrolyte; means are over these."""
+    """(n_frames, n_sides), fraction of the cuts that find bulk electrolyte; means are over these."""
     electrode_left_angstrom: FloatArray
     """(n_frames,), remaining thickness of the electrode: the region without anions with most atoms, Å."""
     electrode_middle_angstrom: FloatArray

@@ -31,7 +31,7 @@ WIDTHS_ANGSTROM: tuple[tuple[float, ...], ...] = (
 NO_INTERFACE = "no interface with tracked boundaries; see the part boundaries"
 """Reason why a part that needs boundaries is unavailable."""
 MOST_MISSING = 0.1
-"""Largest share of frames without boundaries that are interpolated."""
+"""Largest fraction of frames without boundaries that are interpolated."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ class InterfaceGeometry(Result):
     spread_over_cuts_angstrom: Number
     """Median standard deviation of the thickness over slab widths and phases."""
     share_of_unsure_frames: float
-    """Share of the frames in which fewer than half of the slab cuts find bulk electrolyte."""
+    """Fraction of the frames in which fewer than half of the slab cuts find bulk electrolyte."""
     atoms_end: dict[str, float]
     """Atoms of each element in the interphase, over the last tenth of the frames."""
     followed_until_ps: float

@@ -141,7 +141,7 @@ class SlabCuts:
         Returns
         -------
         summary
-            (4 + n_elements, 2), mean and standard deviation of: start and end in Å, thickness in Å, share of the cuts
+            (4 + n_elements, 2), mean and standard deviation of: start and end in Å, thickness in Å, fraction of the cuts
             with an end, atoms of each element between the mean boundaries and the deviation over cuts.
         """
         fractions, counts = self._composition(fine)

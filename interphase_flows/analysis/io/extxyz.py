@@ -39,7 +39,7 @@ class Extxyz(Reader):
 
     @staticmethod
     def recognises(path: Path, head: bytes) -> bool:
-        """Return whether a file begins with a number of atoms on a line of its own."""
+        """Return whether a file begins with a line that contains only the number of atoms."""
         first, newline, _ = head.partition(b"\n")
         return bool(newline) and first.strip().isdigit()
 

@@ -16,13 +16,13 @@ class VerdictResult(Result):
 
 
 class LabelSurvival(Result):
-    """Surviving share of a label against its age, and the share expected from diffusion without cross terms."""
+    """Surviving fraction of a label against its age, and the fraction expected from diffusion without cross terms."""
 
     age_ps: Array
-    surviving_share: Array
+    surviving_fraction: Array
     lower: Array
     upper: Array
-    expected_share: Array
+    expected_fraction: Array
 
 
 class LabelTrapping(Result):

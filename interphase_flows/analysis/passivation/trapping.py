@@ -84,8 +84,8 @@ class ExpectedEscape:
         onsager = self.onsager_per_eV_angstrom_ps
         return Estimate(*(factor * max(x, 0.0) for x in (onsager.value, onsager.lower, onsager.upper)))
 
-    def surviving_share(self, age_ps: FloatArray, diffusion_angstrom2_per_ps: float | None = None) -> FloatArray:
-        """Return the share of atoms in the layer at each age, relative to the minimum age, (n_ages,)."""
+    def surviving_fraction(self, age_ps: FloatArray, diffusion_angstrom2_per_ps: float | None = None) -> FloatArray:
+        """Return the fraction of atoms in the layer at each age, relative to the minimum age, (n_ages,)."""
         d = self.diffusion_angstrom2_per_ps.value if diffusion_angstrom2_per_ps is None else diffusion_angstrom2_per_ps
         n2, rate = self._modes(np.array([d]))
         # the truncated sum does not converge at age 0
@@ -103,7 +103,7 @@ class ExpectedEscape:
         return self.least_age_ps + later / self._staying_at_first(diffusion_angstrom2_per_ps)
 
     def _staying_at_first(self, diffusion: FloatArray) -> FloatArray:
-        """Return the share in the layer at the minimum age, for diffusion coefficients, (n,)."""
+        """Return the fraction in the layer at the minimum age, for diffusion coefficients, (n,)."""
         if self.least_age_ps == 0:
             return np.ones(len(diffusion))
         n2, rate = self._modes(diffusion)
@@ -177,7 +177,7 @@ def kinetic_trapping(
     expected_ps = _interval(float(expected.restricted_mean_ps(horizon, np.array([d.value]))[0]), free)
     ratio = _interval(observed_ps.value / expected_ps.value, observed / free)
 
-    staying = float(expected.surviving_share(np.array([horizon]))[0])
+    staying = float(expected.surviving_fraction(np.array([horizon]))[0])
     if 1 - staying < LEAST_ESCAPED:
         state, reason = (
             "undecided",

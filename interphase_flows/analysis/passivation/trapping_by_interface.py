@@ -40,7 +40,7 @@ from interphase_flows.exceptions import AnalysisError
 MOST_LABELLED_FRAMES = 400
 MOST_BOND_FRAMES = 20
 LEAST_SETTLED_FRAMES = 3
-"""Consecutive frames that a label must hold, because bond lengths fluctuate around a cut-off."""
+"""Consecutive frames that a label must hold, because bond lengths fluctuate around a cutoff."""
 LEAST_ESCAPE = 10.0
 """Minimum ratio of the escape time to the minimum age of a label, because shorter lives are not observed."""
 CURVE_POINTS = 60
@@ -191,8 +191,8 @@ def _survival(found: Trapping, expected: ExpectedEscape) -> LabelSurvival:
     at = np.searchsorted(found.curve.age_ps, age, side="right") - 1
     return LabelSurvival(
         age_ps=age,
-        surviving_share=found.curve.surviving_share[at],
+        surviving_fraction=found.curve.surviving_fraction[at],
         lower=found.curve.lower[at],
         upper=found.curve.upper[at],
-        expected_share=expected.surviving_share(age),
+        expected_fraction=expected.surviving_fraction(age),
     )

@@ -2,9 +2,9 @@
 
 - passivated: an equivalence test (Schuirmann, J. Pharmacokinet. Biopharm. 15, 657 (1987)). In two consecutive windows the
   95 % intervals of dh/dt and of the flux of every species lie within ± epsilon, a hundredth of their initial peak. A rate
-  that is "not different from zero" is not sufficient, because with enough noise every rate is.
+  that is "not significantly different from zero" is not sufficient, because with enough noise this holds for every rate.
 - growing: one of the rates is beyond epsilon with the same confidence, corrected for their number (Bonferroni).
-- depleted: a side is exhausted, whatever the rates are.
+- depleted: one side is exhausted, independent of the rates.
 - undecided: otherwise, with the estimated length of trajectory that would decide.
 """
 
@@ -23,9 +23,9 @@ from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES
 from interphase_flows.exceptions import AnalysisError
 
 EPSILON = 0.01
-"""Largest rate that counts as zero, as a share of the initial peak."""
+"""Largest rate that counts as zero, as a fraction of the initial peak."""
 WINDOW_SHARE = 0.25
-"""Length of each of the last two windows as a share of the trajectory."""
+"""Length of each of the last two windows as a fraction of the trajectory."""
 PEAKS_PER_WINDOW = 10
 """Number of intervals of the first window among which the initial peak is the largest rate."""
 
@@ -90,7 +90,7 @@ def verdict(
         Length of the windows of initial rates in ps; by default a tenth of a window and at least ten frames. The peak of
         a decreasing rate depends on it, and so does epsilon.
     epsilon
-        Largest rate that counts as zero, as a share of the initial peak.
+        Largest rate that counts as zero, as a fraction of the initial peak.
 
     Raises
     ------

@@ -17,7 +17,7 @@ N_SUBLATTICE = 12
 N_CATIONS = 8
 """Cations around an anion of antifluorite."""
 N_NEAR_CATIONS = 12
-"""Number of nearest cations: ten for the descriptors, and all within a cut-off for labels of cations (11 in Li3P)."""
+"""Number of nearest cations: ten for the descriptors, and all within a cutoff for labels of cations (11 in Li3P)."""
 NAMES = (
     "averaged q4 of the sublattice",
     "averaged q6 of the sublattice",

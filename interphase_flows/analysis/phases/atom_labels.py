@@ -143,7 +143,7 @@ def fit_phase_model(
     cation_cutoff_angstrom
         Longest distance from a cation to its anions in Å: the first minimum of g(r).
     rejected_share
-        Target share of true members that are labelled as unknown.
+        Target fraction of true members that are labelled as unknown.
 
     Raises
     ------
@@ -230,7 +230,7 @@ def label_atoms(
 
 
 def _bound_pairs(found: SingleAnions, cutoff_angstrom: float) -> Pairs:
-    """Return pairs of an anion and a cation within a cut-off, reusing the neighbours of single anions."""
+    """Return pairs of an anion and a cation within a cutoff, reusing the neighbours of single anions."""
     distances = found.near.distance_angstrom
     known = distances[:, -1] > cutoff_angstrom
     single = np.searchsorted(found.anions, found.atoms)

@@ -1,4 +1,4 @@
-"""Share of an electrode with body-centred cubic structure, by averaged Steinhardt parameters.
+"""Fraction of an electrode with body-centred cubic structure, by averaged Steinhardt parameters.
 
 Averaged Steinhardt parameters (Lechner and Dellago, J. Chem. Phys. 129, 114707 (2008), eqs. 5-6). Over 14
 neighbours, the first two shells of bcc, q̄6 is 0.51 in perfect bcc, 0.34-0.43 when atoms rattle by 0.25 Å per
@@ -67,7 +67,7 @@ def averaged_order(
 
 
 def bcc_fraction(positions: NDArray[np.floating], cell: NDArray[np.floating], selected: BoolArray) -> float:
-    """Return the share of selected atoms whose environment is bcc-like.
+    """Return the fraction of selected atoms whose environment is bcc-like.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def deep_inside(
 
 
 def inner_bcc_fraction(positions: NDArray[np.floating], cell: NDArray[np.floating], electrode: BoolArray) -> float:
-    """Return the bcc-like share of the inner atoms of an electrode, at the largest depth that its thickness allows."""
+    """Return the bcc-like fraction of the inner atoms of an electrode, at the largest depth that its thickness allows."""
     for depth in INNER_DEPTHS_ANGSTROM:
         inner = deep_inside(positions, cell, electrode, depth_angstrom=depth)
         if inner.any():

@@ -72,16 +72,17 @@ def fit_gaussians(
         Descriptors of each class in two or more independent groups, such as frames or runs, (n, n_features) each.
         Groups are left out in turn to calibrate the rejection.
     rejected_share
-        Target share of true members that are classified as unknown.
+        Target fraction of true members that are classified as unknown.
 
     Raises
     ------
     AnalysisError
-        A class has fewer than two groups, or fewer members than twice the features; the share is not in (0, 1).
+        A class has fewer than two groups, or fewer members than twice the features; ``rejected_share`` is not in (0, 1).
     """
     if not 0 < rejected_share < 1 or not groups:
         raise AnalysisError(
-            f"rejected_share = {rejected_share} and {len(groups)} classes: a share in (0, 1) and a class are required"
+            f"rejected_share = {rejected_share} and {len(groups)} classes: a number in (0, 1) and at least one class "
+            "are required"
         )
     everything = {name: [np.asarray(g, dtype=float) for g in parts if len(g)] for name, parts in groups.items()}
     for name, parts in everything.items():

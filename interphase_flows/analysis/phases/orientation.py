@@ -36,7 +36,7 @@ class Orientation:
     off_deg: float
     """Angle between that plane and the interface, degrees."""
     matched_share: float
-    """Share of the bonds paired with one of the crystal; of isotropic directions about half match fcc."""
+    """Fraction of the bonds paired with one of the crystal; of isotropic directions about half match fcc."""
     share_by_chance: float
     """Probability that a randomly oriented crystal has such a plane at most as far from the interface."""
 
@@ -134,7 +134,7 @@ def _nearest_plane(
     Returns
     -------
     plane, off_deg, share_by_chance
-        Miller indices, angle in degrees, and share of all directions with a plane at most as far.
+        Miller indices, angle in degrees, and fraction of all directions with a plane at most as far.
     """
     span = range(-LARGEST_INDEX, LARGEST_INDEX + 1)
     millers = np.array([m for m in product(span, repeat=3) if gcd(*m) == 1])

@@ -1,7 +1,7 @@
 """Percolation of bond networks: whether a network of bonds, such as Li-P, crosses the interphase.
 
 A connected network of mobile cations and network formers conducts electrons, so the interphase is mixed-conducting and
-no solid electrolyte interphase. The result depends on the longest bond and is therefore given for a sweep of cut-offs.
+no solid electrolyte interphase. The result depends on the longest bond and is therefore given for a sweep of cutoffs.
 A network that is connected to its own periodic image (wraps) is distinguished from a large one by the periodic images
 of its bonds: it wraps if the images of the bonds of a loop do not add up to zero (Livraghi et al., J. Chem. Theory
 Comput. 17, 6449 (2021)).
@@ -29,24 +29,24 @@ from interphase_flows.analysis.speciation.element_roles import Roles
 from interphase_flows.exceptions import AnalysisError
 
 FACTORS = np.linspace(1.10, 1.36, 7)
-"""Cut-offs in units of the sum of the covalent radii (Li-P: 2.6 to 3.2 Å)."""
+"""Cutoffs in units of the sum of the covalent radii (Li-P: 2.6 to 3.2 Å)."""
 BOND_FACTOR = 1.21
 """Longest bond in the same units: P-Li in Li3P are 2.5 to 2.8 Å, 1.05 to 1.21."""
 LEAST_BONDS = 4
 """Minimum thickness in longest bonds: one atom with its neighbours is within a bond of both sides of thinner ones."""
 CROSSED = 0.5
-"""Share of the frames in which a network must cross."""
+"""Fraction of the frames in which a network must cross."""
 
 
 @dataclass(frozen=True)
 class Percolation:
-    """A bond network at one cut-off."""
+    """A bond network at one cutoff."""
 
     cutoff_angstrom: float
     n_networks: int
     """Number of connected components with at least one bond."""
     largest_share: float
-    """Share of the atoms of the two elements, in the layer if there is one, in the largest component."""
+    """Fraction of the atoms of the two elements, in the layer if there is one, in the largest component."""
     wraps: tuple[bool, bool, bool]
     """Whether a component is connected to its own periodic image along a, b, c."""
     spans: bool | None
@@ -64,7 +64,7 @@ def percolation_sweep(
     layer: tuple[float, float] | None = None,
     axis: int = 2,
 ) -> list[Percolation]:
-    """Find networks of bonds between two groups of elements, for a sweep of cut-offs.
+    """Find networks of bonds between two groups of elements, for a sweep of cutoffs.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def percolation_sweep(
         Longest bonds in Å.
     layer
         Lower and upper boundary of the interphase along `axis` as fractional coordinates; the upper one may exceed 1.
-        Only bonds between atoms inside then count, and a network spans the layer if it has atoms within a cut-off of both
+        Only bonds between atoms inside then count, and a network spans the layer if it has atoms within a cutoff of both
         boundaries. One atom with its neighbours spans a layer that is thinner than four bonds.
     axis
         Lattice vector across the layer: 0, 1 or 2.
@@ -86,7 +86,7 @@ def percolation_sweep(
     Raises
     ------
     AnalysisError
-        The elements overlap or are missing, a cut-off is not positive, or the boundaries of the layer are not in order.
+        The elements overlap or are missing, a cutoff is not positive, or the boundaries of the layer are not in order.
     """
     is_first, is_second = mask_of(numbers, first), mask_of(numbers, second)
     if np.any(is_first & is_second) or not is_first.any() or not is_second.any():
@@ -95,7 +95,7 @@ def percolation_sweep(
         )
     if not cutoffs_angstrom or min(cutoffs_angstrom) <= 0 or axis not in (0, 1, 2):
         raise AnalysisError(
-            f"cut-offs {list(cutoffs_angstrom)} Å, axis {axis}: must be positive distances, and 0, 1 or 2"
+            f"cutoffs {list(cutoffs_angstrom)} Å, axis {axis}: must be positive distances, and 0, 1 or 2"
         )
     chosen = np.flatnonzero(is_first | is_second)
     fractions = fractional(np.asarray(positions)[chosen], cell) % 1.0
@@ -183,7 +183,7 @@ def _wraps(i: IntArray, j: IntArray, image: IntArray, part: IntArray) -> NDArray
 
 
 class NetworkSweep:
-    """Measure in which share of the frames a network crosses each interphase, by cut-off.
+    """Measure in which fraction of the frames a network crosses each interphase, by cutoff.
 
     Network formers of intact anions of the electrolyte, such as P of PS4, are left out, because cations near them are
     no path for electrons. A network crosses if it is within a bond of both boundaries. Layers thinner than four bonds
@@ -283,7 +283,7 @@ class NetworkSweep:
 def conduction_by_network(
     cutoffs_angstrom: Sequence[float], crossing_share: FloatArray, bond_angstrom: float, pair: str
 ) -> tuple[float | None, str, str]:
-    """Return the shortest cut-off at which a network crosses, the type of conduction, and the reason."""
+    """Return the shortest cutoff at which a network crosses, the type of conduction, and the reason."""
     crossed = np.flatnonzero(np.asarray(crossing_share) >= CROSSED)
     if not len(crossed):
         return None, "ionic", f"no network of {pair} bonds crosses it up to {cutoffs_angstrom[-1]:g} Å"

@@ -109,7 +109,7 @@ class PhaseMap:
         )
 
     def shares_of_the_cell(self) -> tuple[FloatArray, dict[str, FloatArray]]:
-        """Return the times of the labelled frames in ps, and the share of all atoms with each label."""
+        """Return the times of the labelled frames in ps, and the fraction of all atoms with each label."""
         counts = np.array(self._map, dtype=float).sum(axis=2)
         shares = counts / counts.sum(axis=1, keepdims=True)
         return np.array(self._times), dict(zip(self.labels, shares.T, strict=True))
@@ -126,7 +126,7 @@ class PhaseMap:
         return found
 
     def _shares(self, counts: np.ndarray) -> LabelShares:
-        """Return shares of atoms by label with intervals, from counts (n_frames, n_labels)."""
+        """Return fractions of atoms by label with intervals, from counts (n_frames, n_labels)."""
         total = counts.sum(axis=1) if len(counts) else np.zeros(0)
         counts, total = counts[total > 0], total[total > 0]
         if not len(counts):
@@ -145,7 +145,7 @@ class PhaseMap:
 
 
 def mean_with_interval(series: FloatArray) -> Estimate:
-    """Return the mean of a share over correlated frames, with an interval within 0 to 1.
+    """Return the mean of a fraction over correlated frames, with an interval within 0 to 1.
 
     The interval is Student's t for the number of independent frames, because a bootstrap is too narrow for few frames. It
     does not contain fluctuations slower than the series. Fewer than `LEAST_LABELLED` frames have no interval.

@@ -68,7 +68,7 @@ class PhaseReferences:
         Returns
         -------
         shares
-            By phase: share of its anions with each label.
+            By phase: fraction of its anions with each label.
         """
         counted: dict[str, np.ndarray] = {}
         for turn in range(max((len(runs) for runs in self.runs.values()), default=0)):

@@ -54,7 +54,7 @@ from interphase_flows.analysis.speciation.element_roles import (
 from interphase_flows.exceptions import AnalysisError
 
 ATOMS = "atoms"
-"""Name of the group that labels are shares of."""
+"""Name of the group that labels are fractions of."""
 MOST_LABELLED = 60
 LARGEST_TEMPERATURE_MISMATCH = 0.25
 """Relative difference of the temperatures of references and run from which a note is written."""
@@ -85,9 +85,9 @@ def analyse_phases(
     references
         Phase references; without them atoms have no labels.
     cutoffs
-        Bond cut-offs by pair of elements.
+        Bond cutoffs by pair of elements.
     anions
-        Elements and bonds of molecular anions; from the cut-offs by default.
+        Elements and bonds of molecular anions; from the cutoffs by default.
 
     Returns
     -------

@@ -27,7 +27,7 @@ class BondLengths(Result):
 
 
 class LabelShares(Result):
-    """Shares of atoms by label, over the last third of the labelled frames."""
+    """Fractions of atoms by label, over the last third of the labelled frames."""
 
     n_frames: int
     n_atoms: Number
@@ -63,11 +63,11 @@ class NetworkCrossing(Result):
     n_frames: int
     n_too_thin: int
     crossing_share: list[float]
-    """By cut-off: share of the frames in which a network crosses."""
+    """By cutoff: fraction of the frames in which a network crosses."""
     largest_share: list[float]
-    """By cut-off: share of the atoms in the largest cluster."""
+    """By cutoff: fraction of the atoms in the largest cluster."""
     onset_angstrom: float | None
-    """Shortest cut-off at which a network crosses."""
+    """Shortest cutoff at which a network crosses."""
     state: str
     """``ionic``, ``mixed-conducting`` or ``undecided``."""
     reason: str
@@ -142,7 +142,7 @@ class OrderResult(Result):
 
 
 class SharesKinetics(Result):
-    """Kinetics of the shares of anions and phases."""
+    """Kinetics of the fractions of anions and phases."""
 
     depletion_measure: str
     """Quantity that measures the depletion of the two sides."""
@@ -161,9 +161,9 @@ class PhaseAmount(Result):
     """Amount of one phase at the end of the run."""
 
     atom_fraction: Estimate
-    """Share of the atoms of the cell."""
+    """Fraction of the atoms of the cell."""
     interphase_fraction: dict[str, Estimate]
-    """Share of the atoms of each interphase."""
+    """Fraction of the atoms of each interphase."""
 
 
 class PhasesResult(Result):
@@ -186,7 +186,7 @@ class PhasesResult(Result):
 
 
 class AverageShares(Result):
-    """Shares of atoms by label over replicas."""
+    """Fractions of atoms by label over replicas."""
 
     n_replicas: int
     shares: dict[str, Estimate]

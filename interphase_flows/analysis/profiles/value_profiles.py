@@ -42,7 +42,7 @@ class LabelProfile:
     """(n_frames, n_labels, n_bins), atoms."""
 
     def shares(self) -> FloatArray:
-        """Return the share of each label among the labelled atoms of a slice, (n_frames, n_labels, n_bins).
+        """Return the fraction of each label among the labelled atoms of a slice, (n_frames, n_labels, n_bins).
 
         NaN where no atom has a label.
         """

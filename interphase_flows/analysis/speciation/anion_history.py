@@ -114,7 +114,7 @@ class AnionCounter:
         }
 
     def intact_share(self) -> FloatArray:
-        """Return the share of the network formers in anions of an electrolyte, (n_frames,)."""
+        """Return the fraction of the network formers in anions of an electrolyte, (n_frames,)."""
         centres = np.array(self._centres, dtype=float)
         return np.asarray(centres[:, :N_INTACT].sum(axis=1) / max(1, self.n_atoms[FORMERS]))
 

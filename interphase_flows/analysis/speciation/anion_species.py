@@ -1,9 +1,9 @@
 """Classify the anions of a structure: PS4, P2S7, P2S6, P chains, isolated P and S.
 
-Atoms closer than a bond cut-off are connected; a connected component is one anion, labelled by its composition.
-Cut-offs are first minima of the partial radial distribution functions
+Atoms closer than a bond cutoff are connected; a connected component is one anion, labelled by its composition.
+Cutoffs are first minima of the partial radial distribution functions
 (`interphase_flows.analysis.geometry.coordination`); in Li-P-S at 300-600 K those are flat between 2.45-2.6 Å (P-S) and
-2.5-2.7 Å (P-P). Bonds are 2.05 Å (P-S), 2.2 Å (P-P) and 2.05 Å (S-S, in polysulphides), while S atoms of one
+2.5-2.7 Å (P-P). Bonds are 2.05 Å (P-S), 2.2 Å (P-P) and 2.05 Å (S-S, in polysulfides), while S atoms of one
 tetrahedron are 3.3 Å apart.
 """
 

@@ -54,8 +54,8 @@ def roles_of(electrode: Iterable[str], electrolyte: Iterable[str]) -> Roles:
 def measured_chemistry(frames: FrameSource, roles: Roles, *, every: int = 1) -> AnionChemistry:
     """Determine the longest bonds from the first minima of radial distribution functions.
 
-    If a role has several elements, the longest cut-off of their pairs is used for all. A pair that is never bonded in
-    these frames, such as P-P in Li7P3S11, has its first peak at the next-nearest neighbours; its cut-off is the lowest
+    If a role has several elements, the longest cutoff of their pairs is used for all. A pair that is never bonded in
+    these frames, such as P-P in Li7P3S11, has its first peak at the next-nearest neighbours; its cutoff is the lowest
     g(r) below 1.5 times the sum of the covalent radii, so that bonds that form later are detected.
 
     Raises
@@ -69,7 +69,7 @@ def measured_chemistry(frames: FrameSource, roles: Roles, *, every: int = 1) -> 
 
 
 def chemistry_within(frames: FrameSource, roles: Roles, cutoff_angstrom: Callable[[str, str], float]) -> AnionChemistry:
-    """Return the longest bonds, from a function of cut-offs in Å by pair of elements; see `measured_chemistry`.
+    """Return the longest bonds, from a function of cutoffs in Å by pair of elements; see `measured_chemistry`.
 
     Raises
     ------

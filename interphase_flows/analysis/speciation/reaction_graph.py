@@ -1,6 +1,6 @@
 """Reaction graph of anions: which label turns into which, how often, and at what rate.
 
-Labels are debounced, because a bond that is stretched beyond its cut-off for a moment would count as two reactions: only
+Labels are debounced, because a bond that is stretched beyond its cutoff for a moment would count as two reactions: only
 labels that hold for several frames count. Rates are events over the time at risk; their intervals are exact for Poisson
 counts (Garwood, Biometrika 28, 437 (1936)).
 

@@ -16,7 +16,7 @@ class AnionsResult(Result):
     """Number of anions."""
     end: dict[str, float]
     centre_share_start: dict[str, float]
-    """Share of the network formers in anions of the label."""
+    """Fraction of the network formers in anions of the label."""
     centre_share_end: dict[str, float]
 
 

@@ -1,6 +1,6 @@
 """Survival analysis of labels of atoms, such as "in LixP": the Kaplan-Meier estimator.
 
-Labels that outlast the trajectory are right-censored. The surviving share is that of Kaplan and Meier, J. Am. Stat.
+Labels that outlast the trajectory are right-censored. The surviving fraction is that of Kaplan and Meier, J. Am. Stat.
 Assoc. 53, 457 (1958), with Greenwood's variance on the log-log scale, both by SciPy. Labels of the first frame have an
 unknown age and are left out.
 """
@@ -33,11 +33,11 @@ class Lifetimes:
 
 @dataclass(frozen=True)
 class SurvivalCurve:
-    """Share of labels that survive, against their age."""
+    """Fraction of labels that survive, against their age."""
 
     age_ps: FloatArray
     """(n_ages,), ps, from 0."""
-    surviving_share: FloatArray
+    surviving_fraction: FloatArray
     """(n_ages,), right-continuous steps."""
     lower: FloatArray
     """(n_ages,), lower bound of the 95 % interval."""
@@ -61,7 +61,7 @@ def lifetimes(time_ps: ArrayLike, labelled: ArrayLike, *, longest_gap_ps: float 
     labelled
         Which atoms have the label, (n_frames, n_atoms).
     longest_gap_ps
-        Interruptions up to this time are ignored, because bond lengths fluctuate around a cut-off.
+        Interruptions up to this time are ignored, because bond lengths fluctuate around a cutoff.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def survival(lives: Lifetimes, *, atoms_together: float = 1.0) -> SurvivalCurve:
     )
     return SurvivalCurve(
         age_ps=age,
-        surviving_share=share,
+        surviving_fraction=share,
         lower=lower,
         upper=upper,
         # where the curve and its bounds fall below one half: Brookmeyer and Crowley (1982)
@@ -149,7 +149,7 @@ def restricted_mean_ps(curve: SurvivalCurve, horizon_ps: float) -> float:
     """Return the mean lifetime up to a horizon, ps: the area under the survival curve."""
     inside = curve.age_ps < horizon_ps
     age = np.concatenate([curve.age_ps[inside], [horizon_ps]])
-    return float(curve.surviving_share[inside] @ np.diff(age))
+    return float(curve.surviving_fraction[inside] @ np.diff(age))
 
 
 def _widened(share: FloatArray, bound: FloatArray, atoms_together: float) -> FloatArray:

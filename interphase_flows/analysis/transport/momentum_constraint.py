@@ -1,8 +1,8 @@
 """Correlation beyond that caused by the reference frame.
 
 In a frame tied to the species themselves, T has a null vector and rows of L add up to zero: sum_i m_i L_ij = 0 in the
-barycentric frame. This constraint alone makes L_ij differ from zero. For two species |L_12| / L_22 = m_2 / m_1 whatever
-the dynamics, and for three the off-diagonal coefficients follow from the diagonal. L_ij alone is therefore no evidence of
+barycentric frame. This constraint alone makes L_ij differ from zero. For two species |L_12| / L_22 = m_2 / m_1 for any
+dynamics, and for three the off-diagonal coefficients follow from the diagonal. L_ij alone is therefore no evidence of
 correlation.
 
 The reference is atoms that move independently, each with the self-diffusion coefficient measured for its species, seen

@@ -1,11 +1,11 @@
 """Onsager coefficients in time windows, of the entire cell or of regions of it.
 
 A reacting interface is not in equilibrium. Each window has its own coefficients, drift and stationarity test; a window
-that is too short for a coefficient records why. A region is that of the atoms in it when a window begins. They are
-followed after they leave; the fraction that stays is reported, because a window much longer than the residence time
-measures the neighbouring regions too. Displacements in the plane and along the normal are separate. The reference frame
-is that of the region's own atoms, since its neighbours take up momentum. The mean drift of a region, such as towards the
-electrode, is taken out and reported as advection.
+that is too short for a coefficient records why. A region consists of the atoms that are in it when a window begins.
+These atoms are also followed after they leave. The fraction that stays is reported, because a window much longer than
+the residence time also measures the neighbouring regions. Displacements in the plane and along the normal are separate.
+The reference frame is that of the atoms of the region, because momentum is exchanged with the neighbouring regions. The
+mean drift of a region, such as towards the electrode, is subtracted and reported as advection.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -175,8 +175,8 @@ def onsager_slabs(
 ) -> list[RegionTransport]:
     """Measure Onsager coefficients of `n_slabs` equal slabs along the interface normal in consecutive windows.
 
-    `reference` selects the atoms whose centre defines the centre of the slabs, as in `profiles.composition_profile`. The
-    options are those of `onsager.onsager_matrix`, but the frame is that of each slab's own atoms, and `species`
+    `reference` selects the atoms whose centre defines the centre of the slabs, as in `profiles.composition_profile`.
+    The options are those of `onsager.onsager_matrix`, but the frame is that of each slab's own atoms, and `species`
     defaults to all that are present in a slab. A slab without enough data is returned as unavailable. Raises
     AnalysisError if no window fits into the trajectory, `n_slabs` is not positive, or as `onsager.onsager_matrix`.
     """

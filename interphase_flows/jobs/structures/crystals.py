@@ -80,7 +80,7 @@ class PhaseStructuresMaker(Maker, ABC):
         """Return the structures of one phase."""
 
     def notes_on(self, made: Sequence[Atoms]) -> list[str]:
-        """Return what the user should know about the structures of one phase."""
+        """Return notes for the user on the structures of one phase."""
         return []
 
 

@@ -136,7 +136,7 @@ class WorkerResult(BaseModel):
 
 
 class WorkerFailure(BaseModel):
-    """Why a GPAW worker has no result."""
+    """Reason for which a GPAW worker has no result."""
 
     reason: str
     explanation: str

@@ -47,10 +47,10 @@ MIN_TICKS = 100
 
 @dataclass
 class AllocationStallDetector:
-    """Detects a process that spins in failed memory allocations.
+    """Detect a process that is stalled in failed memory allocations.
 
-    Under a limit of address space, OpenBLAS retries a failed allocation of its work space without end. Such a process
-    neither ends nor handles signals. Its size is constant, and it spends nearly all its processor time in the kernel.
+    With a limit on the address space, OpenBLAS retries a failed allocation of its work space indefinitely. Such a process
+    neither ends nor handles signals. Its size is constant, and nearly all its processor time is spent in the kernel.
     """
 
     pid: int
@@ -80,7 +80,7 @@ class AllocationStallDetector:
 class GpawLauncher:
     """Launches GPAW workers in one label's folder, by the command of a Python with GPAW (this Python if None).
 
-    ``end`` is the deadline of this process; the worker knows its time, but not a stop signal to this process.
+    ``end`` is the deadline of this process. The worker receives its time, but not a stop signal sent to this process.
     """
 
     folder: Path

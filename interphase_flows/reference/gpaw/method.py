@@ -186,7 +186,7 @@ def _progress_reporter(log: Path, max_steps: int, formula: str) -> Callable[[], 
 
 
 class GPAWMethod:
-    """Labels by GPAW, each in a subprocess.
+    """Label structures with GPAW, each in a subprocess.
 
     Command, memory limit and walltime of GPAW are settings of the machine; they change no number.
 

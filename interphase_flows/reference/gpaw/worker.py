@@ -1,4 +1,4 @@
-"""GPAW worker, one calculation in a process of its own: ``python -m interphase_flows.reference.gpaw.worker FOLDER``.
+"""GPAW worker, one calculation in a separate process: ``python -m interphase_flows.reference.gpaw.worker FOLDER``.
 
 Reads ``input.json``, writes ``gpaw.txt`` and, at its end, ``result.json`` or ``failure.json``. During the SCF cycle it
 keeps the density and wave functions (GPAW cannot restart without the latter) in ``density.gpw``: at intervals, at

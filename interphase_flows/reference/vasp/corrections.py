@@ -1,7 +1,7 @@
 """Corrections that custodian made in a VASP run, and whether they change the level of theory of the label.
 
-Custodian's handlers get a calculation to its end by any means; a few of their corrections change what is computed. A tag
-outside the table of neutral tags changes the theory: an unknown correction is never trusted.
+A few corrections of custodian's handlers change the computed quantity, not only the path to the ground state. A
+correction of any tag that is not in the table of neutral tags is treated as a change of the level of theory.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Compute one label by VASP in its folder: attempts, restarts from the kept density, and the files of the label."""
+"""Compute one VASP label in its folder: attempts, restarts from the kept density, and the files of the label."""
 
 import json
 import os
@@ -69,7 +69,7 @@ END_OF_OUTCAR = "General timing and accounting informations for this job"
 
 @dataclass(frozen=True)
 class VaspLabeller:
-    """Computes labels by VASP on this machine, with a policy for failures that custodian does not correct.
+    """Compute VASP labels on this machine, with a policy for failures that custodian does not correct.
 
     ``poll_interval_s`` is the time between two checks of a running VASP. POTCAR is written if ``reads_potentials``,
     otherwise only POTCAR.spec.

@@ -38,7 +38,7 @@ FIXED_TAGS = ("PREC", "ISMEAR", "LASPH", "ISYM")
 
 
 class VASPMethod:
-    """Labels by VASP, each in a run under custodian.
+    """Label structures with VASP, each in a run under custodian.
 
     Command and parallelisation are settings of the machine; they change no number. The other parameters are those of
     `VaspLabeller`.
@@ -70,7 +70,7 @@ class VASPMethod:
             "smearing": "Gaussian",
             "k_point_mesh": MESH_RULE,
             "start_magnetic_moment_bohr_magnetons": INITIAL_MOMENT_BOHR if self.spec.spin_polarized else 0.0,
-            # of all elements; the details of a label list the titles of its own
+            # of all elements; the details of a label list the titles that it used
             "potential_titles_hash": content_key("potential titles", **titles),
         }
         return method_identity("vasp", "VASP", self.spec.code_version, settings)

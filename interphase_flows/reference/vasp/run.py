@@ -179,7 +179,7 @@ def custodian_log(folder: Path) -> Iterator[None]:
     handler = logging.FileHandler(folder / CUSTODIAN_LOG, delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk is reported elsewhere
-    # custodian's handlers use loggers of their own, which without a root handler print by the last resort
+    # custodian's handlers use separate loggers, which without a root handler print by the last resort
     last_resort, logging.lastResort = logging.lastResort, None
     logger.handlers, logger.propagate = [handler], False
     logger.setLevel(logging.INFO)

@@ -12,7 +12,7 @@ from interphase_flows.report.figures.style import CYCLE, DASHES, GREY, element_c
 from interphase_flows.report.inputs.interphase import CompositionProfile, SeriesBand
 
 SMALLEST_SHARE = 0.01
-"""Anions whose share of the centres is always smaller are omitted from the figure, not from the table."""
+"""Anions whose fraction of the centres is always smaller are omitted from the figure, not from the table."""
 
 
 def _band_label(n: int) -> str:
@@ -71,7 +71,7 @@ def composition_map(profile: CompositionProfile | None) -> Figure | None:
 
 
 def anions_against_time(environments: SeriesBand | None) -> Figure | None:
-    """Draw the share of anion centres in each kind of anion."""
+    """Draw the fraction of anion centres in each kind of anion."""
     if environments is None:
         return None
     kept = [i for i in range(len(environments.names)) if np.max(environments.curves.value[:, i]) >= SMALLEST_SHARE]
@@ -81,7 +81,7 @@ def anions_against_time(environments: SeriesBand | None) -> Figure | None:
         _curves(axes, environments, kept, scale=100.0)
         axes.set(
             xlabel="Time (ps)",
-            ylabel="Share of anion centres (%)",
+            ylabel="Fraction of anion centres (%)",
             ylim=(0, None),
             title=f"Anion centres by kind of anion ({_band_label(environments.n_replicas)})",
         )

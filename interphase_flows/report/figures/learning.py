@@ -30,7 +30,7 @@ MEV = 1000.0
 
 
 def learning_curve(iterations: Sequence[IterationErrors], reference: ReferenceLabels) -> Figure | None:
-    """Draw errors on held-out interface frames and the share of uncertain frames against the number of labels."""
+    """Draw errors on held-out interface frames and the fraction of uncertain frames against the number of labels."""
     if not iterations:
         return None
     with figure_style():
@@ -50,7 +50,7 @@ def learning_curve(iterations: Sequence[IterationErrors], reference: ReferenceLa
             _learning(right, labels, [100 * s for s in shares], "above selection level", GREEN)
         else:
             right.text(0.5, 0.5, "not measured", ha="center", transform=right.transAxes, color=GREY)
-        right.set(title="Frames above the selection level", ylabel="Share of audit frames (%)")
+        right.set(title="Frames above the selection level", ylabel="Fraction of audit frames (%)")
         for axes in (left, middle, right):
             axes.set_xlabel("Labels in training")
             axes.margins(x=0.12, y=0.16)

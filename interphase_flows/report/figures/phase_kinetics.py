@@ -1,4 +1,4 @@
-"""Shares of anions and phases against time, with the laws by which they change."""
+"""Fractions of anions and phases against time, with the laws by which they change."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ PANEL_INCHES = 2.5
 
 
 def share_kinetics_figure(kinetics: SharesKinetics, arrays: Arrays) -> Figure:
-    """Draw each share in its own panel, with the chosen law or all laws that the data do not distinguish."""
+    """Draw each fraction in its own panel, with the chosen law or all laws that the data do not distinguish."""
     shown = list(kinetics.fitted())
     n_rows = -(-len(shown) // PER_ROW)
     with figure_style():
@@ -32,7 +32,7 @@ def share_kinetics_figure(kinetics: SharesKinetics, arrays: Arrays) -> Figure:
             if law.candidates:
                 axes.legend(loc="best", fontsize=7)
             axes.set(title=f"{name}: {law.decision.replace('_', ' ')}", ylim=(-0.02, None))
-            axes.set_ylabel(f"share of {group}", fontsize=8)
+            axes.set_ylabel(f"fraction of {group}", fontsize=8)
         for axes in panels.flat[len(shown) :]:
             axes.set_visible(False)
         for column in range(PER_ROW):

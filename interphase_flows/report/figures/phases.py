@@ -61,13 +61,13 @@ def phase_figures(phases: PhasesResult | Unavailable, arrays: Arrays) -> dict[st
     if any(phases.kinetics.fitted()):
         drawn["share_kinetics"] = (
             share_kinetics_figure(phases.kinetics, arrays),
-            "Shares of anions and phases against time, with the laws by which they change",
+            "Fractions of anions and phases against time, with the laws by which they change",
         )
     labels, network = phases.labels, phases.percolation
     if not isinstance(labels, Unavailable):
         drawn["phase_profile"] = (
             phase_profile_figure(labels.names, arrays),
-            "Stacked shares of phases against height, at the start and at the end",
+            "Stacked fractions of phases against height, at the start and at the end",
         )
         drawn["phase_map"] = (
             phase_map_figure(labels.names, arrays),
@@ -78,7 +78,7 @@ def phase_figures(phases: PhasesResult | Unavailable, arrays: Arrays) -> dict[st
     ):
         drawn["percolation"] = (
             percolation_figure(network),
-            f"Share of frames in which a network of {network.pair} bonds crosses, against the longest bond",
+            f"Fraction of frames in which a network of {network.pair} bonds crosses, against the longest bond",
         )
     drawn["diffraction"] = (
         diffraction_figure(phases.diffraction.lines, arrays),
@@ -106,7 +106,7 @@ def label_colours(names: Sequence[str]) -> dict[str, str]:
 
 
 def phase_profile_figure(names: Sequence[str], arrays: Arrays) -> Figure:
-    """Draw stacked shares of labels against height: first tenth and last third of the labelled frames."""
+    """Draw stacked fractions of labels against height: first tenth and last third of the labelled frames."""
     atoms, edges = arrays["phases.map_atoms"], arrays["phases.map_edges_angstrom"]
     colours, n = label_colours(names), len(atoms)
     parts = (("start", slice(0, max(1, n // 10))), ("end", slice(-max(1, n // 3), None)))
@@ -128,7 +128,7 @@ def phase_profile_figure(names: Sequence[str], arrays: Arrays) -> Figure:
                 below = below + row
             _boundaries(axes, arrays, rows)
             axes.set(title=when, xlabel="height (Å)", xlim=(edges[0], edges[-1]), ylim=(0, 1))
-        both[0].set_ylabel("share of atoms")
+        both[0].set_ylabel("fraction of atoms")
         _legend(figure, shown, colours)
     return figure
 
@@ -176,7 +176,7 @@ def anion_counts_figure(labels: Sequence[str], arrays: Arrays) -> Figure:
 
 
 def percolation_figure(network: PercolationResult) -> Figure:
-    """Draw the share of frames with a crossing network, and the size of the largest network, against the longest bond."""
+    """Draw the fraction of frames with a crossing network, and the largest network, against the longest bond."""
     cutoffs = network.cutoffs_angstrom
     with figure_style():
         figure = Figure(figsize=(7.2, 3.4))
@@ -190,7 +190,7 @@ def percolation_figure(network: PercolationResult) -> Figure:
                 each.crossing_share,
                 "o-",
                 color=colour,
-                label=f"{name}: share of frames with a crossing network",
+                label=f"{name}: fraction of frames with a crossing network",
             )
             axes.plot(
                 cutoffs,
@@ -198,7 +198,7 @@ def percolation_figure(network: PercolationResult) -> Figure:
                 "s--",
                 color=colour,
                 alpha=0.6,
-                label=f"{name}: largest network, share of its atoms",
+                label=f"{name}: largest network, fraction of its atoms",
             )
         axes.axvline(network.bond_angstrom, color=GREY, linestyle=":")
         axes.text(network.bond_angstrom, 1.06, " longest bond", ha="left", fontsize=8, color=GREY)

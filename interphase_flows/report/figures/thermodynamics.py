@@ -57,7 +57,7 @@ def reaction_kinks(thermodynamics: Thermodynamics | None, reference: ReferenceLa
         axes.set(
             xlim=(0, 1),
             ylim=(1.22 * low if low < 0 else -0.1, 0.06 * abs(low) + 0.01),
-            xlabel="Share of atoms from the electrode, x",
+            xlabel="Fraction of atoms from the electrode, x",
             ylabel="Reaction energy (eV/atom)",
             title=f"Hull of {reference.short} energies, 0 K",
         )

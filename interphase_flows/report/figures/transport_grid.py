@@ -99,7 +99,7 @@ def composition_figure(grid: TransportGridResult, arrays: Arrays) -> Figure | No
         species,
         arrays["curve/x_electrode"],
         *(arrays[f"curve/{part}"] for part in ("value", "lower", "upper")),
-        xlabel="Share of atoms from the electrode, x",
+        xlabel="Fraction of atoms from the electrode, x",
         knots=grid.grid.x_electrode,
     )
 

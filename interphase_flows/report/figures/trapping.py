@@ -22,7 +22,7 @@ def survival_figures(trapping: TrappingResult) -> dict[str, tuple[Figure, str]]:
 
 
 def survival_figure(labels: Mapping[str, LabelTrapping]) -> Figure:
-    """Draw the surviving share of each label with its 95 % band, and that expected without cross terms."""
+    """Draw the surviving fraction of each label with its 95 % band, and that expected without cross terms."""
     with figure_style():
         figure = Figure(figsize=(4.8 * len(labels), 3.3))
         for axes, (label, found) in zip(
@@ -31,10 +31,10 @@ def survival_figure(labels: Mapping[str, LabelTrapping]) -> Figure:
             curve = found.survival
             age = curve.age_ps
             axes.fill_between(age, curve.lower, curve.upper, step="post", color=BLUE, alpha=0.2, linewidth=0)
-            axes.step(age, curve.surviving_share, where="post", color=BLUE, label="keeps its label")
+            axes.step(age, curve.surviving_fraction, where="post", color=BLUE, label="keeps its label")
             axes.plot(
                 age,
-                curve.expected_share,
+                curve.expected_fraction,
                 color=VERMILION,
                 linestyle="--",
                 label="in the layer, by L alone",
@@ -44,7 +44,7 @@ def survival_figure(labels: Mapping[str, LabelTrapping]) -> Figure:
             axes.set(
                 title=f"{label}: {state}",
                 xlabel="age (ps)",
-                ylabel="share of labels",
+                ylabel="fraction of labels",
                 ylim=(0, 1.03),
                 xlim=(0, None),
             )

@@ -104,7 +104,7 @@ class ReportInputs:
     """The committee of production."""
     composition: CompositionProfile | None = None
     environments: SeriesBand | None = None
-    """Share of the anion centres in each kind of anion, 0 to 1."""
+    """Fraction of the anion centres in each kind of anion, 0 to 1."""
     displacement: SeriesBand | None = None
     """Mean squared displacement of each species, Å²."""
     electrode_order: ElectrodeOrderResult | None = None

@@ -133,13 +133,13 @@ class Thermodynamics:
     missing_phases: Sequence[str] = ()
     """Known phases without an energy."""
     x_electrode: float | None = None
-    """Share of the atoms of the cell that began in the electrode."""
+    """Fraction of the atoms of the cell that began in the electrode."""
     comparison: Sequence[PhaseComparison] = ()
     """Environments predicted at that share and found in the simulation."""
 
     @property
     def kinks(self) -> list[tuple[Kink, KinkUncertainty | None]]:
-        """Points of the mixing line where the products change, by share of the electrode, with their uncertainty."""
+        """Points of the mixing line where the products change, by fraction of the electrode, with their uncertainty."""
         result = self.document.prediction
         errors = {each.reaction: each for each in result.errors.kinks} if result.errors else {}
         kinks = sorted(result.kinks, key=lambda kink: kink.x_electrode)

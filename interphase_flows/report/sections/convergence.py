@@ -1,4 +1,4 @@
-"""A convergence study as a section of a report and as a page of its own."""
+"""A convergence study as a section of a report and as a separate page."""
 
 from pathlib import Path
 

@@ -158,7 +158,7 @@ def _electrode_rows(order: ElectrodeOrderResult | None) -> list[HeadlineRow]:
         return []
     return [
         HeadlineRow(
-            f"bcc share of the electrode, {frame} frame",
+            f"bcc fraction of the electrode, {frame} frame",
             with_error(share.value, share.standard_error, share.n_independent, "%"),
             "inner electrode atoms with a bcc-like environment",
             "electrode_order",

@@ -69,7 +69,7 @@ def interval(estimate: Estimate, digits: int = 3) -> str:
 
 
 def percent(estimate: Estimate) -> str:
-    """Format a share in per cent, with its interval where there is one."""
+    """Format a fraction in per cent, with its interval where there is one."""
     value, lower, upper = (100 * float(x) for x in (estimate.value, estimate.lower, estimate.upper))
     if not math.isfinite(value):
         return "–"

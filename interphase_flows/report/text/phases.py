@@ -23,7 +23,7 @@ def phases_summary(phases: PhasesResult) -> Iterator[str]:
         yield "reactions: " + ", ".join(f"{n} of atoms of {role}" for role, n in events.items())
     laws = [f"{name} {law.direction} ({law.decision.replace('_', ' ')})" for _, name, law in phases.kinetics.fitted()]
     if laws:
-        yield "laws of shares: " + ", ".join(laws)
+        yield "growth laws of fractions: " + ", ".join(laws)
     labels = phases.labels
     if isinstance(labels, Unavailable):
         yield f"phases of atoms: unavailable: {labels}"

@@ -93,7 +93,7 @@ def _initialise(launchpad: RetryingLaunchPad) -> None:
 
 @dataclass(frozen=True)
 class Hold:
-    """Why the jobs of a campaign must not start, and since when (ISO 8601)."""
+    """Hold on the jobs of a campaign: its reason, and the time at which it was set (ISO 8601)."""
 
     state: HoldState
     since: str

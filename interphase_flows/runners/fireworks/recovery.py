@@ -2,8 +2,8 @@
 
 FireWorks detects a lost job by the age of its last heartbeat. Here direct evidence comes first: the allocation of the
 job is no longer in Slurm's queue, or was requeued; or its process no longer exists on this machine. A job without such
-evidence may still be running and is left alone, unless its heartbeat has been missing for long. Then another worker may
-take it, since leases keep the first one from writing should it come back.
+evidence may still be running; it is rerun only after its heartbeat has been missing for a long time. Leases then keep
+the first worker from writing if it continues.
 """
 
 import re

@@ -1,7 +1,7 @@
 """FireWorks' LaunchPad with retries while the database server restarts, and with workflow locks that expire.
 
-FireWorks itself gives up at the first lost connection, and the worker with it. What an operation whose acknowledgement
-was lost leaves behind (a reserved job without a worker, a lock without an owner) is repaired by ``recovery``.
+FireWorks alone raises at the first lost connection, which ends the worker. If only the acknowledgement of an operation is
+lost, inconsistent records remain (a reserved job without a worker, a lock without an owner), which ``recovery`` repairs.
 """
 
 from collections.abc import Callable

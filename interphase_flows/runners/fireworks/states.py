@@ -36,7 +36,7 @@ COLUMNS = {
 MAX_EXPLANATION_CHARACTERS = 300
 TOLERANT = "_allow_fizzled_parents"
 OWN_REASONS = ("gone", "process_gone", "unresponsive")
-"""Reasons of our own, where Slurm gives none; Slurm's states are written in capitals."""
+"""Reasons that this package assigns where Slurm gives none; Slurm's states are written in capitals."""
 
 _LAST_LINE = re.compile(r"(?:\w+\.)*(\w+): (.*)")
 

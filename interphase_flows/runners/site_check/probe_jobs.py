@@ -1,6 +1,6 @@
 """Probe jobs for a check of a cluster: one of every kind, through an allocation of every worker.
 
-The jobs have categories of their own, so that no other worker takes them and their workers take no other job. Their
+The jobs have separate FireWorks categories, so that no other worker takes them and their workers take no other job. Their
 allocations have names that ``interphase launch`` does not count. Everything is removed at the end.
 """
 

@@ -55,7 +55,7 @@ def composition_on_line(
     ]
     if n_atoms < 1 or not possible:
         raise StructureError(
-            f"n_atoms={n_atoms} is no sum of formula units of {electrode} ({size_electrode} atoms) and "
+            f"n_atoms={n_atoms} is not a sum of formula units of {electrode} ({size_electrode} atoms) and "
             f"{electrolyte} ({size_electrolyte} atoms). Hint: change n_atoms"
         )
     n_electrolyte = min(possible, key=lambda n: abs(1.0 - n * size_electrolyte / n_atoms - x_electrode))

@@ -34,7 +34,7 @@ def oriented_cell(atoms: Atoms, miller: Miller) -> Atoms:
         If all three indices are zero, or `atoms` has no cell.
     """
     if miller == (0, 0, 0):
-        raise StructureError("miller=(0, 0, 0) is no lattice plane: at least one index must differ from zero")
+        raise StructureError("miller=(0, 0, 0) is not a lattice plane: at least one index must differ from zero")
     check_has_cell(atoms, "oriented_cell")
     reduced = pymatgen_structure(atoms).get_primitive_structure(tolerance=PRIMITIVE_TOLERANCE_ANGSTROM)
     lattice = np.asarray(reduced.lattice.matrix)

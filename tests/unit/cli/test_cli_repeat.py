@@ -28,14 +28,14 @@ def test_command_repeats_until_no_job_is_open():
 
 
 def test_unreachable_database_is_reported_and_retried(capsys):
-    run_once, remaining = sequence(True, StorageError("no server answers"), False)
+    run_once, remaining = sequence(True, StorageError("no server reachable"), False)
     repeat(run_once, 0.0)
     assert remaining == []
-    assert "no server answers; retrying in 0 s" in capsys.readouterr().err
+    assert "no server reachable; retrying in 0 s" in capsys.readouterr().err
 
 
 def test_error_of_the_first_call_is_raised():
     """It is a mistake in the settings, which repeating does not fix."""
-    run_once, _ = sequence(StorageError("no server answers"), True)
+    run_once, _ = sequence(StorageError("no server reachable"), True)
     with pytest.raises(StorageError):
         repeat(run_once, 0.0)

@@ -80,10 +80,10 @@ def test_paused_campaign_and_failed_campaign_with_running_jobs_have_not_ended():
 
 
 def test_watch_survives_an_unreachable_database_and_ends_by_ctrl_c(capsys):
-    read_status, remaining = sequence(RUNNING, StorageError("no server answers"), RUNNING, KeyboardInterrupt())
+    read_status, remaining = sequence(RUNNING, StorageError("no server reachable"), RUNNING, KeyboardInterrupt())
     watch_status(read_status, 0.0)
     assert remaining == []
-    assert "no server answers; retrying in 0 s" in capsys.readouterr().out
+    assert "no server reachable; retrying in 0 s" in capsys.readouterr().out
 
 
 def test_error_of_the_first_status_is_raised():

@@ -14,7 +14,7 @@ from interphase_flows.exceptions import InputError
 
 @pytest.fixture
 def with_data(started):
-    """The data set of the iterations, as a file."""
+    """The dataset of the iterations, as a file."""
     artifact = started.artifacts.put_bytes(b"3 atoms", "datasets", ".extxyz")
     started.ledger.put("datasets", "dataset", documents.dataset(artifact))
     return started

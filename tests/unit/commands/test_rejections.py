@@ -54,7 +54,7 @@ def label(key: str, reason: str | None = None, **fields) -> LabelDoc:
 
 @pytest.fixture
 def quarantined(started, tmp_path):
-    """An accepted label, one excluded by its data set, three rejected ones, and one recomputed successfully."""
+    """An accepted label, one excluded by its dataset, three rejected ones, and one recomputed successfully."""
     log, text = tmp_path / "gpaw.txt", tmp_path / "input.json"
     log.write_text("iter: 60 not converged")
     text.write_text("{}")

@@ -63,7 +63,7 @@ def test_structures_that_are_not_finite_are_rejected():
     ],
 )
 def test_raw_labels_are_rejected_with_a_reason(energy, forces, stress, expected):
-    """Each fault has a reason of its own; the limit of forces is on the norm of the vector."""
+    """Each fault has a separate reason; the limit of forces is on the norm of the vector."""
     assert reason(GATES.after(pair(2.4), RawLabel(energy, forces, stress))) == expected
 
 
@@ -154,12 +154,12 @@ def test_forces_on_special_positions_are_rejected(atoms):
 def test_only_symmetric_forces_pass():
     """A layer displaced along z allows forces along z, equal on equivalent atoms."""
     atoms = LI2S.copy()
-    sulphur = atoms.numbers == 16
-    lower = sulphur & (atoms.positions[:, 2] < 1.0)
+    sulfur = atoms.numbers == 16
+    lower = sulfur & (atoms.positions[:, 2] < 1.0)
     assert lower.sum() == 2
     atoms.positions[lower, 2] += 0.2
     axial = np.zeros((len(atoms), 3))
-    axial[sulphur, 2], axial[lower, 2], axial[~sulphur, 2] = 0.5, -1.0, 0.125
+    axial[sulfur, 2], axial[lower, 2], axial[~sulfur, 2] = 0.5, -1.0, 0.125
     assert GATES.after(atoms, good(forces_eV_per_angstrom=axial)) is None
     sideways = axial[:, [2, 0, 1]]
     assert reason(GATES.after(atoms, good(forces_eV_per_angstrom=sideways))) == "asymmetric_forces"

@@ -94,11 +94,13 @@ def test_result_that_the_database_rejects_is_stored_on_disk_and_committed_later(
     """A database outage does not cost hours of computing."""
 
     def outage(*_: object) -> None:
-        raise StorageError("no server answers")
+        raise StorageError("no server reachable")
 
     with monkeypatch.context() as patch:
         patch.setattr(workspace.ledger, "put", outage)
-        with pytest.raises(StorageError, match=r"no server answers.*stored in .*k\.json; the next attempt commits it"):
+        with pytest.raises(
+            StorageError, match=r"no server reachable.*stored in .*k\.json; the next attempt commits it"
+        ):
             cached("models", "k", NumbersDoc, lambda: document("k", x=1))
     pending = workspace.root / "pending_results" / "models" / "k.json"
     assert pending.exists()

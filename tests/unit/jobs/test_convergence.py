@@ -21,7 +21,7 @@ ERROR_EV_PER_S = 0.2
 
 
 class Waves:
-    """Reference method whose error per sulphur atom decays with the cutoff; k-points are exact from density 3."""
+    """Reference method whose error per sulfur atom decays with the cutoff; k-points are exact from density 3."""
 
     def __init__(self, spec, settings):
         self.spec, self.fails_for = spec, spec.fails_for
@@ -38,13 +38,13 @@ class Waves:
             raise ReferenceMethodError("did not converge", "scf_not_converged")
         error = exp(-self.spec.cutoff_eV / HALVING_EV) * exp(8.0)
         coarse = 0.004 if self.spec.k_density_per_inverse_angstrom < 3 else 0.0
-        n_sulphur = list(atoms.symbols).count("S")
+        n_sulfur = list(atoms.symbols).count("S")
         forces = 0.0 * atoms.positions
         forces[0, 0], forces[1 % len(atoms), 0] = error / 10, -error / 10
         if len(atoms) == 1:
             forces[:] = 0.0
         return RawLabel(
-            -3.0 * len(atoms) + n_sulphur * error * ERROR_EV_PER_S + coarse * n_sulphur,
+            -3.0 * len(atoms) + n_sulfur * error * ERROR_EV_PER_S + coarse * n_sulfur,
             forces,
             np.full(6, error / 1000),
         )
@@ -111,7 +111,7 @@ def test_method_without_cutoff_raises():
 
 
 def test_known_errors_are_found_and_cheapest_setting_is_chosen(workspace):
-    """The error per sulphur atom cancels in the reaction energy and not in the forces."""
+    """The error per sulfur atom cancels in the reaction energy and not in the forces."""
     document = run(
         study(
             cutoffs_eV=(300, 350, 400, 500),

@@ -29,7 +29,7 @@ def test_first_iteration_continues_without_exploration(workspace):
     first = evaluate(0, [])
     assert (first.fraction_above_select, first.fresh_audit_errors) == (None, None)
     assert first.decision == "continue"
-    assert "no fresh dynamics" in first.reason
+    assert "no new trajectory" in first.reason
     assert not first.targets_met
 
 

@@ -59,7 +59,7 @@ def run(*arguments, maker=SHORT) -> SegmentDoc:
     return SegmentMaker.make.original(maker, *arguments)
 
 
-def test_run_of_two_segments_in_folders_of_their_own(empty_folder):
+def test_run_of_two_segments_in_separate_folders(empty_folder):
     """The second one finds the checkpoint of the first; one potential alone has no uncertainty."""
     first = SHORT.make(copper(), EMT_SPEC)
     second = SHORT.make(first.output, EMT_SPEC)

@@ -134,9 +134,9 @@ def relaxed(phase, counts, energy_eV):
 def predicted(error_meV_per_atom=0.0):
     counts = {
         "my metal": ({"Na": 2}, 0.0),
-        "sulphur": ({"S": 8}, 0.0),
+        "sulfur": ({"S": 8}, 0.0),
         "phosphorus": ({"P": 4}, 0.0),
-        "sulphide": ({"Na": 8, "S": 4}, -16.0),
+        "sulfide": ({"Na": 8, "S": 4}, -16.0),
         "phosphide": ({"Na": 6, "P": 2}, -6.0),
         "my salt": ({"Na": 6, "P": 2, "S": 8}, -15.0),
     }

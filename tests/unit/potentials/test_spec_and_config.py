@@ -1,4 +1,4 @@
-"""Configuration of a training."""
+"""Configuration of the trainer."""
 
 from pathlib import Path
 

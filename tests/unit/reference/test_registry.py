@@ -28,7 +28,7 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch, entry_point: str) -> 
 
 @pytest.fixture
 def emt_package(tmp_path, monkeypatch):
-    """Install the file of the docs page as a package of its own."""
+    """Install the file of the docs page as a separate package."""
     (tmp_path / "emt_method.py").write_text(re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[1])
     install(tmp_path, monkeypatch, "emt = emt_method:EMTSpec")
     yield tmp_path

@@ -22,11 +22,11 @@ def caused(error, cause):
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (ServerUnavailableError("no server answers"), True),
+        (ServerUnavailableError("no server reachable"), True),
         (LeaseLostError("taken over"), True),
         (OSError(errno.ENOSPC, "No space left on device"), True),
         (caused(StorageError("could not be written"), OSError(errno.ENOSPC, "full")), True),
-        (caused(StorageError("kept in a file"), ServerUnavailableError("no server answers")), True),
+        (caused(StorageError("kept in a file"), ServerUnavailableError("no server reachable")), True),
         (StorageError("user or password are wrong"), False),
         (DocumentTooLargeError("2 MB"), False),
         (FileNotFoundError(errno.ENOENT, "no such file"), False),

@@ -156,6 +156,6 @@ def test_an_unreachable_mongodb_raises_without_the_password(monkeypatch):
     monkeypatch.setattr("interphase_flows.storage.mongodb.SERVER_SELECTION_TIMEOUT_MS", 50)
     settings = MongodbSettings(type="mongodb", host="localhost", port=9, username="u", password="geheim")
     ledger = Ledger.in_mongodb(settings)
-    with pytest.raises(StorageError, match="no server answers at localhost:9") as raised:
+    with pytest.raises(StorageError, match="no server reachable at localhost:9") as raised:
         ledger.get("labels", "a")
     assert "geheim" not in str(raised.value)

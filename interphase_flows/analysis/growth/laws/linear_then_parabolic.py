@@ -12,7 +12,7 @@ from interphase_flows.analysis.growth.laws.law import Law, outer_grid
 N_CROSSOVERS = 37
 N_LAYER_TIMES = 14
 LEAST_SHARE_OF_A_STAGE = 0.05
-"""Minimum length of each stage as a share of the series."""
+"""Minimum length of each stage as a fraction of the series."""
 
 
 class LinearThenParabolic(Law):

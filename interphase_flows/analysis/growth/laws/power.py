@@ -1,6 +1,6 @@
 """Growth as a power of time: y = y0 + c (t / t_end)^n, with the gain c until the end of the series.
 
-n = 1/2 from y0 = 0 is parabolic growth, n = 1/3 coarsening. The exponent depends on where t = 0 is.
+n = 1/2 from y0 = 0 is parabolic growth, n = 1/3 coarsening. The exponent depends on the choice of t = 0.
 """
 
 import numpy as np

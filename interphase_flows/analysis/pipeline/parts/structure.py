@@ -113,7 +113,7 @@ class PhasesPart(AnalysisPart):
 
 
 class ElectrodeOrderResult(Result):
-    """Share of the inner atoms of the electrode in bcc-like environments."""
+    """Fraction of the inner atoms of the electrode in bcc-like environments."""
 
     bcc_fraction_start: Estimate
     bcc_fraction_end: Estimate

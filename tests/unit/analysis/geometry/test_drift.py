@@ -15,7 +15,7 @@ N_FRAMES, FIRST_FRAME = 8, 3
 
 
 def drifting(drift_per_frame_angstrom: float) -> ArrayFrames:
-    """Lithium below, sulphur above; one Li moves from 9 to 11 Å between frames 4 and 6, and all atoms drift."""
+    """Lithium below, sulfur above; one Li moves from 9 to 11 Å between frames 4 and 6, and all atoms drift."""
     z = np.repeat(np.linspace(1.0, 55.0, 100), 4)
     numbers = np.where(z < 30, 3, 16)
     positions = np.tile(np.column_stack([np.zeros((len(z), 2)), z]), (N_FRAMES, 1, 1))

@@ -1,4 +1,4 @@
-"""Kinetics of shares: known laws, intermediates and depletion."""
+"""Kinetics of fractions: known laws, intermediates and depletion."""
 
 import numpy as np
 import pytest

@@ -54,7 +54,7 @@ def test_link_distance_is_between_the_first_two_shells():
     assert li3p.volume_per_atom_angstrom3 == pytest.approx(60, rel=0.05)
 
 
-def test_sphere_of_lithium_sulphide_is_one_domain_of_known_size_and_plane(model):
+def test_sphere_of_lithium_sulfide_is_one_domain_of_known_size_and_plane(model):
     atoms = ball(25.0, turned_deg=45.0)
     atoms.wrap()
     found = found_in(atoms, model)

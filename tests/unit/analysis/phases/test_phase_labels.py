@@ -103,7 +103,7 @@ def test_labels_of_crystals_electrolytes_chains_and_metal(model):
     assert shares(rattled("Li", (3, 3, 3), 9), model) == {"metal": 1.0}
 
 
-def test_phosphorus_on_the_sulphur_sublattice_is_dissolved(model):
+def test_phosphorus_on_the_sulfur_sublattice_is_dissolved(model):
     run = rattled("Li2S", (2, 2, 2), 11)
     numbers = run.numbers.copy()
     site = int(np.flatnonzero(numbers == 16)[0])

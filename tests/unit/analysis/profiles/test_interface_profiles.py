@@ -31,16 +31,16 @@ def shaken(atoms: Atoms, n_frames: int = 12, *, drift: float = 0.0, sigma: float
     return ArrayFrames(atoms.numbers, 1000.0 * np.arange(n_frames), atoms.positions + moves, atoms.cell[:])
 
 
-def lithium_on_sulphide() -> Atoms:
+def lithium_on_sulfide() -> Atoms:
     """Li2S from 0 to 22.84 Å, bcc lithium, whose cell is 3/5 of that of Li2S, above."""
-    sulphide = bulk("SLi2", "fluorite", a=5.71, cubic=True) * (3, 3, 4)
+    sulfide = bulk("SLi2", "fluorite", a=5.71, cubic=True) * (3, 3, 4)
     metal = bulk("Li", "bcc", a=5.71 * 3 / 5, cubic=True) * (5, 5, 6)
     metal.positions[:, 2] += 4 * 5.71
     height = 4 * 5.71 + 6 * 5.71 * 3 / 5
     # not on the border of the cell, where a vibration would take atoms to its other end
     return Atoms(
-        [*sulphide.symbols, *metal.symbols],
-        [*(sulphide.positions + 0.8), *(metal.positions + 0.8)],
+        [*sulfide.symbols, *metal.symbols],
+        [*(sulfide.positions + 0.8), *(metal.positions + 0.8)],
         cell=[17.13, 17.13, height],
         pbc=True,
     )
@@ -75,12 +75,12 @@ def test_crystal_has_its_density_composition_and_coordination(atoms, settings, c
         assert series["profiles.coordination_atoms"][-1, list(shells).index(name)].sum() == pytest.approx(centres)
 
 
-def test_slab_position_is_found_and_slices_without_sulphur_have_no_coordination():
-    atoms = lithium_on_sulphide()
+def test_slab_position_is_found_and_slices_without_sulfur_have_no_coordination():
+    atoms = lithium_on_sulfide()
     found = analyse_interface(shaken(atoms), LITHIUM).arrays
     edges = found["profiles.edges_angstrom"]
     middle = 0.5 * (edges[1:] + edges[:-1])
-    # the middle of the sulphur is in the middle of the profile
+    # the middle of the sulfur is in the middle of the profile
     off = middle - 0.5 * edges[-1]
     fraction, shells = found["profiles.mole_fraction"][0], found["profiles.coordination"][0, 0]
     metal, inside = np.abs(off) > 12.5, np.abs(off) < 7.0
@@ -95,7 +95,7 @@ def test_slab_position_is_found_and_slices_without_sulphur_have_no_coordination(
 
 @pytest.mark.parametrize("drift", [0.013, -0.4, 3.0])
 def test_profiles_are_invariant_under_drift(drift):
-    atoms = lithium_on_sulphide()
+    atoms = lithium_on_sulfide()
     still, moving = (analyse_interface(shaken(atoms, drift=each), LITHIUM).arrays for each in (0.0, drift))
     for name, series in still.items():
         np.testing.assert_allclose(moving[name], series, atol=1e-9, err_msg=name)
@@ -126,7 +126,7 @@ def test_density_falls_as_the_cell_expands():
 
 def test_blocks_average_the_composition_of_all_their_frames():
     """More frames than samples: means are of all frames, to rounding."""
-    frames = shaken(lithium_on_sulphide()[::7], MOST_SAMPLES + 55, sigma=0.6, drift=0.01)
+    frames = shaken(lithium_on_sulfide()[::7], MOST_SAMPLES + 55, sigma=0.6, drift=0.01)
     found = analyse_interface(frames, LITHIUM).arrays
     edges, ends = found["profiles.edges_angstrom"], found["profiles.block_ps"]
     plain = composition_profile(frames, bin_width_angstrom=edges[1], reference=frames.numbers == 16)

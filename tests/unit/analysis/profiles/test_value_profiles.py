@@ -72,7 +72,7 @@ def test_labels_are_counted_like_elements():
     np.testing.assert_array_equal(unlabelled.counts[:, 0], 0)
 
 
-def test_every_sulphur_of_li2s_has_eight_lithium_around_it_at_every_height():
+def test_every_sulfur_of_li2s_has_eight_lithium_around_it_at_every_height():
     frames = of_crystal("Li2S", (2, 2, 2))
     values = coordination_of(frames, centre="S", neighbour="Li", cutoff_angstrom=3.0)
     profile = profile_of(frames, values)

@@ -34,7 +34,7 @@ def test_counter_agrees_with_the_table_of_all_frames(seed, least_frames):
     lives, known = counter.lifetimes(), lifetimes_of_table(times, codes, LABELS, least_frames)
     assert set(lives) == set(known)
     for label, curve in known.items():
-        np.testing.assert_allclose(lives[label].surviving_share, curve.surviving_share)
+        np.testing.assert_allclose(lives[label].surviving_fraction, curve.surviving_fraction)
         assert lives[label].n_ended == curve.n_ended
 
 

@@ -49,7 +49,7 @@ def plain(onsager):
 
 
 def test_fluxes_run_down_the_gradients(plain):
-    """Lithium up where its share falls, and down where it rises, also where that is the border of the cell."""
+    """Lithium up where its fraction falls, and down where it rises, also where that is the border of the cell."""
     assert plain["Li", BEGIN].value > 0 > plain["S", BEGIN].value
     assert plain["Li", END].value < 0 < plain["S", END].value
     assert plain["Li", END].value == pytest.approx(-plain["Li", BEGIN].value, rel=0.3)

@@ -99,7 +99,7 @@ def test_two_species_have_one_coefficient_in_the_barycentric_frame():
     assert -found[0, 1] / found[0, 0] == pytest.approx(MASSES_U[0] / MASSES_U[1], rel=NULL)
 
 
-def test_three_species_have_no_off_diagonal_coefficient_of_their_own(frames):
+def test_three_species_have_no_independent_off_diagonal_coefficient(frames):
     """In the barycentric frame L_12, L_13 and L_23 follow from the diagonal."""
     found = onsager_matrix(frames, temperature_K=600).onsager.value
     m = MASSES_U

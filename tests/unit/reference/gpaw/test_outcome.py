@@ -51,7 +51,7 @@ def result_of(task, **changes):
 
 
 def test_complete_result_is_accepted_whatever_the_exit_status(tmp_path):
-    """MPI launchers have exit statuses of their own."""
+    """MPI launchers report separate exit statuses."""
     write_json(tmp_path / RESULT, result_of(task_of()))
     outcome = read_outcome(tmp_path, task_of(), exit_status=1)
     assert outcome.reason is None

@@ -61,7 +61,7 @@ def iteration(index: int) -> IterationDoc:
         targets_met=False,
         stop_reasons={f"interface-{i}": "uncertain" for i in range(N_WALKERS)},
         decision="budget_exhausted" if index == N_ITERATIONS else "continue",
-        reason="on fresh dynamics 100% of frames above the selection level (target 5%) and a force error of 853",
+        reason="in new trajectories, 100% of the frames are above the selection level (target 5%); force error 853",
     )
 
 

@@ -25,7 +25,7 @@ def test_complete_reaction_takes_24_lithium_per_formula_unit():
 def test_impossible_compositions_raise():
     with pytest.raises(StructureError, match=r"x_electrode=1\.5"):
         composition_on_line(1.5, 100)
-    with pytest.raises(StructureError, match="no sum of formula units of Li2S"):
+    with pytest.raises(StructureError, match="not a sum of formula units of Li2S"):
         composition_on_line(0.5, 5, electrode="Li2S")
     with pytest.raises(StructureError, match="leave out one side"):
         composition_on_line(0.9, 10)

@@ -166,7 +166,7 @@ def test_fluxes_are_driven_down_the_gradients_of_the_local_composition():
     shares = np.log(density / density.sum(axis=0))
     slope = KB_EV_PER_K * 700.0 * (shares[:, 9] - shares[:, 7]) / 2.0
     np.testing.assert_allclose(flux.value[8], -100.0 * found.onsager.value[8] @ slope)
-    # a share of lithium that falls drives it up, and back on the other side, also across the border of the cell
+    # a fraction of lithium that falls drives it up, and back on the other side, also across the border of the cell
     assert flux.value[7, 0] > 0 > flux.value[22, 0]
     np.testing.assert_allclose(flux.value, -flux.value[::-1], atol=1e-9 * np.abs(flux.value).max())
     np.testing.assert_allclose(flux.value @ [6.94, 30.973761998, 32.06], 0.0, atol=1e-9 * np.abs(flux.value).max())
