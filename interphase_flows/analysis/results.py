@@ -10,6 +10,9 @@ from interphase_flows.exceptions import AnalysisError
 
 T = TypeVar("T")
 
+HINT = ". Hint: "
+"""Between the reason and the hint in a message."""
+
 
 class Result(BaseModel):
     """Base class of the results that documents store: frozen, unknown fields raise, units in the names of fields."""
@@ -26,11 +29,16 @@ class Unavailable(Result):
     @classmethod
     def from_error(cls, error: AnalysisError) -> "Unavailable":
         """Return the message of an error, with its hint apart."""
-        reason, _, hint = str(error).partition(". Hint: ")
+        reason, _, hint = str(error).partition(HINT)
         return cls(reason=reason, hint=hint)
 
     def __str__(self) -> str:
-        return f"{self.reason}. Hint: {self.hint}" if self.hint else self.reason
+        return f"{self.reason}{HINT}{self.hint}" if self.hint else self.reason
+
+
+def without_hint(message: object) -> str:
+    """Return a message without its hint, as a part of another message."""
+    return str(message).partition(HINT)[0]
 
 
 def or_unavailable(frames: ProgressFrames, compute: Callable[[], T]) -> T | Unavailable:

@@ -19,6 +19,7 @@ from interphase_flows.analysis.interfaces.boundaries import (
     TwoSides,
     interphase_boundaries,
 )
+from interphase_flows.analysis.results import without_hint
 from interphase_flows.exceptions import AnalysisError
 
 WIDTHS_ANGSTROM: tuple[tuple[float, ...], ...] = (
@@ -79,7 +80,7 @@ def find_interfaces(frames: FrameSource, sides: TwoSides) -> tuple[BoundarySerie
         try:
             interphase_boundaries(first, sides, widths_angstrom=widths)
         except AnalysisError as error:
-            rejections.append(str(error))
+            rejections.append(without_hint(error))
             continue
         notes = []
         if rejections:

@@ -58,9 +58,10 @@ ATOMS = "atoms"
 MOST_LABELLED = 60
 LARGEST_TEMPERATURE_MISMATCH = 0.25
 """Relative difference of the temperatures of references and run from which a note is written."""
-NO_REFERENCES = (
-    "no phase references. Hint: --phases Li2S,Li3P computes them for a file; runs of a campaign use those of the "
-    "campaign. Anions, order and networks need none"
+NO_REFERENCES = Unavailable(
+    reason="no phase references",
+    hint="--phases Li2S,Li3P computes them for a file; runs of a campaign use those of the campaign. Anions, order and "
+    "networks need none",
 )
 
 
@@ -126,7 +127,7 @@ def analyse_phases(
     network = NetworkSweep(numbers, roles, interfaces)
     pattern = EndPattern(numbers)
     phase_map = None if model is None else PhaseMap(model.labels, cell, interfaces)
-    domains: dict[str, PhaseDomains] | Unavailable = Unavailable(reason=missing)
+    domains: dict[str, PhaseDomains] | Unavailable = missing
 
     def anions_of(positions: NDArray[np.floating], cell: NDArray[np.floating]) -> Environments:
         return classify_environments(positions, cell, numbers, molecules)
@@ -157,7 +158,7 @@ def analyse_phases(
         )
         if frame == chosen[-1]:
             domains = domains_of(positions, cell, numbers, codes, model, references.crystals)
-    labels = Unavailable(reason=missing) if phase_map is None else phase_map.values()
+    labels = missing if phase_map is None else phase_map.values()
     kinetics, series = _kinetics(counter, phase_map, frames.n_atoms, interfaces, times_ps)
     result = PhasesResult(
         phases={} if isinstance(labels, Unavailable) else amounts(labels),
@@ -237,18 +238,19 @@ def _model(
     chemistry: AnionChemistry,
     mobile: frozenset[str],
     cation_cutoff: float,
-) -> tuple[PhaseModel | None, str]:
+) -> tuple[PhaseModel | None, Unavailable]:
+    """Return the model, or why there is none."""
     if references is None:
         return None, NO_REFERENCES
     try:
-        return references.model(chemistry, mobile, cation_cutoff), ""
+        return references.model(chemistry, mobile, cation_cutoff), NO_REFERENCES
     except AnalysisError as error:
-        return None, f"the references do not separate the phases: {error}"
+        return None, Unavailable.from_error(AnalysisError(f"the references do not separate the phases: {error}"))
 
 
 def _summary(references: PhaseReferences | None, temperature_K: float) -> ReferencesSummary | Unavailable:
     if references is None:
-        return Unavailable(reason=NO_REFERENCES)
+        return NO_REFERENCES
     notes = list(references.notes)
     if abs(references.temperature_K / temperature_K - 1) > LARGEST_TEMPERATURE_MISMATCH:
         notes.append(

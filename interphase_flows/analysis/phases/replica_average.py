@@ -49,7 +49,7 @@ def average_phases(replicas: Sequence[PhasesResult | Unavailable]) -> PhasesAver
     """
     known, why = _available(replicas)
     if not known:
-        raise AnalysisError(f"phases are unavailable in all replicas: {why or 'none ran'}")
+        raise AnalysisError(f"phases are unavailable in all replicas: {why}")
     notes = []
     if len(known) < len(replicas):
         notes.append(
@@ -78,10 +78,10 @@ def average_phases(replicas: Sequence[PhasesResult | Unavailable]) -> PhasesAver
     )
 
 
-def _available(replicas: Sequence[T | Unavailable]) -> tuple[list[T], str]:
+def _available(replicas: Sequence[T | Unavailable]) -> tuple[list[T], Unavailable]:
     """Return the available results, and why the first other one is unavailable."""
     known = [each for each in replicas if not isinstance(each, Unavailable)]
-    why = next((str(each) for each in replicas if isinstance(each, Unavailable)), "")
+    why = next((each for each in replicas if isinstance(each, Unavailable)), Unavailable(reason="no replica"))
     return known, why
 
 
@@ -99,7 +99,7 @@ def _within(values: Sequence[float], highest: float = np.inf) -> Estimate:
 def _reactions(replicas: Sequence[ReactionsResult | Unavailable]) -> ReactionsResult | Unavailable:
     known, why = _available(replicas)
     if not known:
-        return Unavailable(reason=why)
+        return why
     labels = list(
         dict.fromkeys(
             name
@@ -132,15 +132,15 @@ def _reactions(replicas: Sequence[ReactionsResult | Unavailable]) -> ReactionsRe
 def _labels(replicas: Sequence[LabelsResult | Unavailable]) -> AverageLabels | Unavailable:
     known, why = _available(replicas)
     if not known:
-        return Unavailable(reason=why)
+        return why
     with_sides, no_sides = _available([each.sides for each in known])
     sides: dict[str, AverageShares | Unavailable] = {}
     for name in dict.fromkeys(name for each in with_sides for name in each):
         mine, missing = _available([each[name] for each in with_sides if name in each])
-        sides[name] = _shares(mine) if mine else Unavailable(reason=missing)
+        sides[name] = _shares(mine) if mine else missing
     return AverageLabels(
         entire_cell=_shares([each.entire_cell for each in known]),
-        sides=sides or Unavailable(reason=no_sides),
+        sides=sides or no_sides,
     )
 
 
@@ -152,14 +152,14 @@ def _shares(known: Sequence[LabelShares]) -> AverageShares:
 def _networks(replicas: Sequence[PercolationResult | Unavailable]) -> AveragePercolation | Unavailable:
     known, why = _available(replicas)
     if not known:
-        return Unavailable(reason=why)
+        return why
     first = known[0]
     sides: dict[str, AverageCrossing | Unavailable] = {}
     for name in dict.fromkeys(name for each in known for name in each.sides):
         mine: list[NetworkCrossing]
         mine, missing = _available([each.sides[name] for each in known if name in each.sides])
         if not mine:
-            sides[name] = Unavailable(reason=missing)
+            sides[name] = missing
             continue
         table = np.array([each.crossing_share for each in mine])
         onset, state, reason = conduction_by_network(
@@ -185,7 +185,7 @@ def _domains(
 ) -> dict[str, AverageDomains] | Unavailable:
     known, why = _available(replicas)
     if not known:
-        return Unavailable(reason=why)
+        return why
     return {
         name: AverageDomains(
             n_domains=_within([each[name].n_domains for each in known]),

@@ -21,6 +21,7 @@ from scipy.optimize import least_squares
 from scipy.stats import chi2
 
 from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
+from interphase_flows.analysis.results import without_hint
 from interphase_flows.analysis.statistics.estimate import Estimate, normal_quantile
 from interphase_flows.analysis.transport.composition_grid.cell_scatter import (
     LEAST_CELLS,
@@ -119,7 +120,7 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
     notes: list[str] = []
     for point in sorted(points, key=lambda each: each.temperature_K):
         if point.value is None:
-            reason = point.reason or "no coefficient"
+            reason = without_hint(point.reason) or "no coefficient"
             notes.append(f"{point.temperature_K:g} K left out: {reason}")
         elif not point.value.lower > 0 and not np.isfinite(point.value.upper):
             notes.append(f"{point.temperature_K:g} K left out: its interval has no bounds")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.results import Unavailable
+from interphase_flows.analysis.results import Unavailable, without_hint
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.composition_grid.arrhenius import (
     ArrheniusFit,
@@ -97,7 +97,7 @@ def analyse_transport_grid(
         grid, notes = _grid(fits, species)
     except AnalysisError as error:
         interpolation = Unavailable.from_error(error)
-        local = Unavailable(reason=NO_PROFILE if profile is None else f"there is no grid: {error}")
+        local = Unavailable(reason=NO_PROFILE if profile is None else f"there is no grid: {without_hint(error)}")
     else:
         arrays |= _curve_arrays(grid, temperature_K)
         interpolation = GridInterpolation(
@@ -201,7 +201,7 @@ def _grid(fits: Sequence[_Composition], species: Sequence[str]) -> tuple[Composi
         try:
             matrices[fit.x_electrode] = fit.matrix(kept)
         except AnalysisError as error:
-            notes.append(f"x = {fit.x_electrode:.2f} left out: {error}")
+            notes.append(f"x = {fit.x_electrode:.2f} left out: {without_hint(error)}")
     if left_out:
         notes.append(
             f"without {', '.join(left_out)}: fewer than {MIN_COMPOSITIONS} compositions have an Arrhenius line of it"

@@ -17,8 +17,9 @@ from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.speciation.anion_history import FORMERS, LIGANDS
 from interphase_flows.analysis.speciation.reaction_graph import Transition
 from interphase_flows.analysis.speciation.results import AnionsResult, ReactionsResult
+from interphase_flows.exceptions import AnalysisError
 
-MISSING = Unavailable(reason="not requested")
+MISSING = Unavailable(reason="not requested", hint="request it")
 
 
 def replica(n_domains=0, diameter_angstrom=0.0, n_events=0, n_independent=1.0) -> PhasesResult:
@@ -67,3 +68,10 @@ def test_reactions_of_replicas_are_counted_together():
     assert arrow.n_independent == pytest.approx(100 / 34)
     assert arrow.rate_per_ps == pytest.approx(10 / 200)
     assert arrow.lower_per_ps < 0.25 * arrow.rate_per_ps  # ten independent events: 0.48
+
+
+def test_missing_results_keep_their_hint():
+    found = average_phases([replica(), replica()])
+    assert [found.labels, found.percolation, found.reactions[FORMERS]] == [MISSING] * 3
+    with pytest.raises(AnalysisError, match=r"in all replicas: not requested\. Hint: request it"):
+        average_phases([MISSING, MISSING])

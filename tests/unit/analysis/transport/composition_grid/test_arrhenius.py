@@ -74,7 +74,7 @@ def test_extrapolation_widens_intervals_and_warns():
 
 
 def test_unavailable_points_are_left_out_with_their_reason():
-    points = [*on_a_line(*TEMPERATURES_K), MeasuredAt(400.0, None, "not diffusive yet")]
+    points = [*on_a_line(*TEMPERATURES_K), MeasuredAt(400.0, None, "not diffusive yet. Hint: run longer")]
     fit = arrhenius_fit(points)
     assert fit.notes == ("400 K left out: not diffusive yet",)
     assert fit.coldest_K == 600.0
