@@ -19,6 +19,7 @@ _MODULES = {
     "open_workspace": "storage.workspace",
     "run_campaign": "runners.local.campaign",
     "use_workspace": "storage.workspace",
+    "CalculatorSpec": "reference.spec",
     # Makers of flows
     "ActiveLearningMaker": "flows.active_learning",
     "CampaignMaker": "flows.campaign",
@@ -30,6 +31,7 @@ _MODULES = {
     "CommitteeMaker": "jobs.committee",
     "CrystalsMaker": "jobs.structures.crystals",
     "DatasetMaker": "jobs.datasets",
+    "ImportDatasetMaker": "jobs.import_dataset",
     "InterfaceAnalysisMaker": "jobs.interface_analysis",
     "InterfaceMaker": "jobs.structures.interfaces",
     "LabelMaker": "jobs.labels",

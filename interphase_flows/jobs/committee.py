@@ -10,6 +10,8 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.exceptions import AnalysisError, TrainingError
 from interphase_flows.jobs.caching import cached, stored_document
+from interphase_flows.jobs.import_dataset import LabelledFrames, as_dataset
+from interphase_flows.jobs.inputs import open_job
 from interphase_flows.jobs.potentials import load_committee
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
@@ -26,15 +28,18 @@ class CommitteeMaker(Maker):
     name: str = "committee"
     learning: LearningSpec = field(default_factory=LearningSpec)
 
-    @job(output_schema=CommitteeDoc)
-    def make(self, dataset: DatasetDoc, models: Sequence[ModelDoc | None]) -> CommitteeDoc:
+    @open_job(output_schema=CommitteeDoc)
+    def make(self, dataset: DatasetDoc | LabelledFrames, models: Sequence[ModelDoc | None]) -> CommitteeDoc:
         """Return errors by split and by origin, the calibration, the thresholds and the data of a parity plot.
+
+        ``dataset`` is that of the models, also as the path of labelled frames, or a list of them.
 
         Raises
         ------
         TrainingError
             Fewer than two members were trained.
         """
+        dataset = as_dataset(dataset)
         trained = [model for model in models if model is not None]
         if len(trained) < 2:
             raise TrainingError(

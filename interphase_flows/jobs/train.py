@@ -4,11 +4,14 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from jobflow import Maker, job
+from jobflow import Maker
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split, read_extxyz
+from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import cached_exclusive
+from interphase_flows.jobs.import_dataset import LabelledFrames, as_dataset
+from interphase_flows.jobs.inputs import open_job
 from interphase_flows.potentials.spec import CommitteeSpec
 from interphase_flows.runtime.progress import ProgressEvent, listening
 from interphase_flows.runtime.walltime import deadline
@@ -24,10 +27,27 @@ class TrainMaker(Maker):
     name: str = "train committee member"
     spec: CommitteeSpec = field(default_factory=CommitteeSpec)
 
-    @job(output_schema=ModelDoc)
-    def make(self, dataset: DatasetDoc, member: int, seed: int, parent: ModelDoc | None) -> ModelDoc:
-        """Train from random weights, or from the same member of the previous iteration."""
+    @open_job(output_schema=ModelDoc)
+    def make(
+        self,
+        dataset: DatasetDoc | LabelledFrames,
+        member: int = 0,
+        seed: int | None = None,
+        parent: ModelDoc | None = None,
+    ) -> ModelDoc:
+        """Train from random weights, or from those of ``parent``, such as the same member of the previous iteration.
+
+        ``dataset`` may also be the path of labelled frames, or a list of them, see `ImportDatasetMaker`. The seed of
+        the initial weights is by default the number of the member.
+
+        Raises
+        ------
+        InputError
+            The frames have no stress, and the stress has a weight in the loss.
+        """
         workspace = current_workspace()
+        dataset = as_dataset(dataset, self.spec.model.cutoff_angstrom)
+        seed = member if seed is None else seed
         key = content_key(
             "models",
             dataset=dataset.key,
@@ -50,6 +70,11 @@ class TrainMaker(Maker):
             from interphase_flows.potentials.training import train_member
 
             frames = read_extxyz(workspace.artifacts.get(dataset.artifact))
+            if self.spec.training.stress_weight and any("stress" not in frame.calc.results for frame in frames):
+                raise InputError(
+                    f"dataset {dataset.key} has no stress. Hint: train with TrainingSpec(stress_weight=0), or import "
+                    "frames with stress"
+                )
             splits: tuple[Split, ...] = ("train", "validation")
             files = {split: folder / f"{split}.extxyz" for split in splits}
             for split, path in files.items():

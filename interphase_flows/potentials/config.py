@@ -75,10 +75,14 @@ def training_config(
             "num_workers": 0,
         }
 
-    metrics = {
-        "_target_": "nequip.train.EnergyForceStressMetrics",
-        "coeffs": {"per_atom_energy_rmse": 2.0, "forces_rmse": 1.0, "stress_rmse": None, "stress_mae": None},
-    }
+    terms = {"total_energy": training.energy_weight, "forces": training.forces_weight}
+    coefficients: dict[str, float | None] = {"per_atom_energy_rmse": 2.0, "forces_rmse": 1.0}
+    target = "EnergyForce"
+    if training.stress_weight:
+        target = "EnergyForceStress"
+        terms |= {"stress": training.stress_weight}
+        coefficients |= {"stress_rmse": None, "stress_mae": None}
+    metrics = {"_target_": f"nequip.train.{target}Metrics", "coeffs": coefficients}
     warm = parent_checkpoint is not None
     epochs = training.warm_start_epochs if warm else training.max_epochs
     callbacks: list[NequIPConfig] = [
@@ -126,13 +130,9 @@ def training_config(
             "_target_": "nequip.train.EMALightningModule",
             "ema_decay": training.ema_decay,
             "loss": {
-                "_target_": "nequip.train.EnergyForceStressLoss",
+                "_target_": f"nequip.train.{target}Loss",
                 "per_atom_energy": True,
-                "coeffs": {
-                    "total_energy": training.energy_weight,
-                    "forces": training.forces_weight,
-                    "stress": training.stress_weight,
-                },
+                "coeffs": terms,
             },
             "val_metrics": metrics,
             "train_metrics": metrics,

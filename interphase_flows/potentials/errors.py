@@ -23,7 +23,8 @@ class FrameErrors:
     """Errors of the first member, which drives the dynamics, on one labelled frame.
 
     ``energy_error_eV_per_atom`` is signed; ``forces_error`` has shape (n_atoms, 3) in eV/Å, ``stress_error``
-    (6,) in eV/Å³; ``uncertainty`` is the largest standard deviation of a force over the committee in eV/Å.
+    (6,) in eV/Å³, NaN without a label; ``uncertainty`` is the largest standard deviation of a force over the committee
+    in eV/Å.
     """
 
     origin: Origin
@@ -56,7 +57,7 @@ def frame_errors(committee: "NequIPCommittee", frames: Sequence[Atoms]) -> list[
                 energy_error_eV_per_atom=float(energies[0] / len(frame) - reference),
                 reference_forces=frame.get_forces(),
                 forces_error=forces[0] - frame.get_forces(),
-                stress_error=stresses[0] - frame.get_stress(),
+                stress_error=stresses[0] - frame.calc.results.get("stress", np.full(6, np.nan)),
                 uncertainty=float(spread.max()),
             )
         )
@@ -74,7 +75,7 @@ def summarise(errors: Sequence[FrameErrors]) -> ErrorSummary:
         energy_rmse_meV_per_atom=float(MEV * np.sqrt((energy**2).mean())),
         forces_mae_meV_per_angstrom=float(MEV * np.abs(forces).mean()),
         forces_rmse_meV_per_angstrom=float(MEV * np.sqrt((forces**2).mean())),
-        stress_mae_meV_per_angstrom3=float(MEV * np.abs(stress).mean()),
+        stress_mae_meV_per_angstrom3=None if np.isnan(stress).any() else float(MEV * np.abs(stress).mean()),
     )
 
 

@@ -29,7 +29,8 @@ class TrainingSpec(_Spec):
     """Training of one member of the committee.
 
     ``max_epochs`` is for random initial weights, ``warm_start_epochs`` for those of the previous iteration. The loss
-    is a weighted sum of mean squared errors of the energy per atom (eV²), the forces (eV²/Å²) and the stress (eV²/Å⁶).
+    is a weighted sum of mean squared errors of the energy per atom (eV²), the forces (eV²/Å²) and the stress (eV²/Å⁶);
+    with ``stress_weight`` 0 labels need no stress.
     """
 
     max_epochs: Annotated[int, Field(ge=1)] = 100

@@ -8,14 +8,14 @@ from interphase_flows.schemas.origin import Origin
 
 
 class ErrorSummary(BaseModel):
-    """Errors of predictions against labels; per-component for forces and stress."""
+    """Errors of predictions against labels; per-component for forces and stress, None without labels of stress."""
 
     n_frames: int
     energy_mae_meV_per_atom: float
     energy_rmse_meV_per_atom: float
     forces_mae_meV_per_angstrom: float
     forces_rmse_meV_per_angstrom: float
-    stress_mae_meV_per_angstrom3: float
+    stress_mae_meV_per_angstrom3: float | None
 
 
 class ModelDoc(Document):
