@@ -50,14 +50,11 @@ def rate_history(replicas: Sequence[InterphaseHistory], judged: Verdict) -> Rate
         ]
         for name in names
     }
-    return RateHistory(
-        edges_ps=edges,
-        rates_per_ps={
-            name: Estimate(
-                np.array([each.value for each in rates]),
-                np.array([each.lower for each in rates]),
-                np.array([each.upper for each in rates]),
-            )
-            for name, rates in found.items()
-        },
+    return RateHistory(edges_ps=edges, rates_per_ps={name: _as_arrays(rates) for name, rates in found.items()})
+
+
+def _as_arrays(rates: Sequence[Estimate]) -> Estimate:
+    value, lower, upper, error = (
+        np.array([getattr(each, name) for each in rates]) for name in ("value", "lower", "upper", "standard_error")
     )
+    return Estimate(value, lower, upper, standard_error=error)

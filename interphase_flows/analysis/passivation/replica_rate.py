@@ -29,15 +29,23 @@ class ReplicaRate:
     n_points: int
     n_replicas: int
 
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the rate."""
+        return self.between or self.within
+
     def half(self, confidence: float = CONFIDENCE) -> float:
         """Return half the width of the interval."""
-        degrees = self.n_replicas - 1 if self.between else self.n_points - 2
-        return float(student.ppf(0.5 + confidence / 2, degrees)) * (self.between or self.within)
+        return self._quantile(confidence) * self.standard_error
 
     def interval(self, confidence: float = CONFIDENCE) -> Estimate:
         """Return the rate with its interval."""
-        half = self.half(confidence)
-        return Estimate(self.rate, self.rate - half, self.rate + half)
+        quantile = self._quantile(confidence)
+        return Estimate.symmetric(self.rate, self.standard_error, quantile=quantile, confidence=confidence)
+
+    def _quantile(self, confidence: float) -> float:
+        degrees = self.n_replicas - 1 if self.between else self.n_points - 2
+        return float(student.ppf(0.5 + confidence / 2, degrees))
 
     def differs_from_zero(self) -> bool:
         """Return whether the rate differs from zero significantly, given the noise within the replicas."""

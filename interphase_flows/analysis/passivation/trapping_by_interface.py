@@ -150,7 +150,8 @@ def _judged(
         )
     row = result.species.index(former)
     free = result.constraint_free[row]
-    onsager = Estimate(float(free.value), float(free.lower), float(free.upper))
+    value, lower, upper, error = (float(x) for x in (free.value, free.lower, free.upper, free.standard_error))
+    onsager = Estimate(value, lower, upper, standard_error=error)
     if not onsager.value > 0 or not onsager.is_known:
         raise AnalysisError(
             f"L of {former} in the interphase along the normal is {onsager} 1/(eV Å ps) with the momentum constraint "

@@ -156,5 +156,5 @@ def mean_with_interval(series: FloatArray) -> Estimate:
         return Estimate.unknown(mean)
     independent = n / statistical_inefficiency(series - mean)
     variance = float(series.var()) / (1 - min(1 / independent, LARGEST_SHARE_FITTED_AWAY))
-    half = float(student.ppf(0.5 + 0.5 * CONFIDENCE, max(independent - 1, 1.0))) * np.sqrt(variance / independent)
-    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half))
+    quantile = float(student.ppf(0.5 + 0.5 * CONFIDENCE, max(independent - 1, 1.0)))
+    return Estimate.symmetric(mean, float(np.sqrt(variance / independent)), quantile=quantile).clipped(0.0, 1.0)

@@ -151,5 +151,5 @@ class OrderSeries:
         for rows in ends:
             without = np.array([self._tau(name, rows[rows != each]) for each in rows])
             variance += (len(rows) - 1) * float(without.var())
-        half = float(student.ppf(0.5 + 0.5 * CONFIDENCE, 2 * (fewest - 1))) * np.sqrt(variance)
-        return Estimate(end - start, end - start - half, end - start + half)
+        quantile = float(student.ppf(0.5 + 0.5 * CONFIDENCE, 2 * (fewest - 1)))
+        return Estimate.symmetric(end - start, float(np.sqrt(variance)), quantile=quantile)

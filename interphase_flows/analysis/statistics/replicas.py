@@ -51,4 +51,5 @@ def mean_over_replicas(values: Sequence[ArrayLike]) -> Estimate:
 def between_replicas(values: ArrayLike) -> Estimate:
     """Return the mean of a number over replicas, (n_replicas,), with its interval by Student's t."""
     found = mean_over_replicas(list(np.asarray(values, dtype=float)))
-    return Estimate(float(found.value), float(found.lower), float(found.upper), n_independent=found.n_independent)
+    value, lower, upper, error = (float(x) for x in (found.value, found.lower, found.upper, found.standard_error))
+    return Estimate(value, lower, upper, n_independent=found.n_independent, standard_error=error)

@@ -40,8 +40,10 @@ class WindowRate:
 
     def interval(self, confidence: float = CONFIDENCE) -> Estimate:
         """Return the slope with its interval by Student's t."""
-        half = self.standard_error_per_ps * float(student.ppf(0.5 + confidence / 2, self.n_points - 2))
-        return Estimate(self.rate_per_ps, self.rate_per_ps - half, self.rate_per_ps + half)
+        quantile = float(student.ppf(0.5 + confidence / 2, self.n_points - 2))
+        return Estimate.symmetric(
+            self.rate_per_ps, self.standard_error_per_ps, quantile=quantile, confidence=confidence
+        )
 
 
 @dataclass(frozen=True)

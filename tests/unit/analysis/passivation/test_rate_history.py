@@ -37,8 +37,9 @@ def test_interval_of_three_replicas_is_from_their_spread():
     judged = verdict(three)
     together = rate_history(three, judged)
     alone = [rate_history([each], verdict([each])) for each in three]
-    mean = np.mean([each.rates_per_ps[GROWTH].value for each in alone], axis=0)
-    np.testing.assert_allclose(together.rates_per_ps[GROWTH].value, mean)
+    values = np.array([each.rates_per_ps[GROWTH].value for each in alone])
+    np.testing.assert_allclose(together.rates_per_ps[GROWTH].value, values.mean(axis=0))
+    np.testing.assert_allclose(together.rates_per_ps[GROWTH].standard_error, values.std(axis=0, ddof=1) / np.sqrt(3))
 
 
 def test_too_few_frames_have_no_rates():

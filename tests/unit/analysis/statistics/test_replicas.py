@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.statistics.replicas import mean_over_replicas
+from interphase_flows.analysis.statistics.replicas import between_replicas, mean_over_replicas
 from interphase_flows.exceptions import AnalysisError
 
 
@@ -13,6 +13,12 @@ def test_mean_and_interval_of_three_replicas():
     assert found.standard_error == pytest.approx(1.0 / np.sqrt(3))
     assert found.upper - found.value == pytest.approx(4.303 / np.sqrt(3), rel=1e-3)
     assert found.n_independent == 3
+
+
+def test_standard_error_of_three_replicas_is_not_that_of_a_normal_distribution():
+    found = between_replicas([1.0, 2.0, 3.0])
+    assert found == mean_over_replicas([1.0, 2.0, 3.0])
+    assert found.standard_error == pytest.approx(1.0 / np.sqrt(3))
 
 
 def test_one_replica_has_no_interval():
