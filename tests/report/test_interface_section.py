@@ -105,6 +105,24 @@ def test_report_shows_numbers_and_figures_of_each_run(bare_inputs, results, tmp_
     assert f"Li {rounded(found['Li'], 2)}" in text
 
 
+def test_verdict_states_how_many_replicas_it_depends_on(bare_inputs, results, tmp_path):
+    verdict = results.averages["verdict"]
+    note = "boundaries are tracked in 2 of 3 replicas"
+    assert note not in write_report(replace(bare_inputs, analyses=results), tmp_path).read_text(encoding="utf-8")
+    sides = verdict.sides | {"above": replace(verdict.sides["above"], n_replicas=2)}
+    averages = results.averages | {"verdict": verdict.model_copy(update={"sides": sides})}
+    shown = replace(results, averages=averages)
+    assert f"Above: {note}" in write_report(replace(bare_inputs, analyses=shown), tmp_path).read_text(encoding="utf-8")
+
+
+def test_verdict_over_replicas_keeps_the_reason_of_the_replicas():
+    """The report shows only the verdict over replicas."""
+    one_frame = growing(0.0, n_frames=1, planes_per_angstrom=2)
+    found = results_of({f"replica-{i}": analyse_interface(one_frame, SETTINGS) for i in range(2)})
+    assert found.averages["verdict"].state == "undecided"
+    assert found.averages["verdict"].sides["above"].reason == "crossings need at least two frames"
+
+
 def test_replicas_without_an_interface_are_undecided_with_the_reason(bare_inputs, tmp_path):
     numbers = np.repeat([3, 15, 16], [14, 6, 22])
     places = np.random.default_rng(0).random((4, 42, 3)) * 20.0

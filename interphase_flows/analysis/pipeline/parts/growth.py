@@ -79,14 +79,18 @@ class VerdictPart(AnalysisPart):
 
     def average(self, replicas: Sequence[InterfaceAnalysis]) -> VerdictResult:
         """Return the verdict of each interface over all replicas in which it is tracked."""
+        judged = [each.result("verdict", VerdictResult) for each in replicas]
         sides: dict[str, Verdict | Unavailable] = {}
         for side in ("above", "below"):
             histories = [each.histories[side] for each in replicas if side in each.histories]
-            if histories:
-                try:
+            alone = [each.sides[side] for each in judged if isinstance(each, VerdictResult) and side in each.sides]
+            try:
+                if histories:
                     sides[side] = verdict_with_rates(histories)
-                except AnalysisError as error:
-                    sides[side] = Unavailable.from_error(error)
+                elif alone:
+                    sides[side] = alone[0]
+            except AnalysisError as error:
+                sides[side] = Unavailable.from_error(error)
         if not sides:
             raise AnalysisError("no replica has an interface with tracked boundaries")
         return VerdictResult(state=cell_state(sides.values()), sides=sides)
