@@ -16,7 +16,7 @@ from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.report.collect.production import composition_over_replicas
+from interphase_flows.report.collect.production import band_over_replicas, composition_over_replicas
 from interphase_flows.report.html import write_report
 from interphase_flows.report.inputs.interphase import InterfaceResults
 from interphase_flows.report.text.numbers import rounded
@@ -71,6 +71,15 @@ def test_composition_leaves_out_replicas_with_other_blocks(results):
     mixed = composition_over_replicas(replace(results, runs=parts, arrays=arrays))
     assert mixed.n_replicas == 3
     np.testing.assert_array_equal(mixed.atoms_per_nm3.value, composition_over_replicas(results).atoms_per_nm3.value)
+
+
+def test_curves_leave_out_replicas_with_other_labels():
+    """The ligands of an anion are those that are bonded in the first frame of a replica."""
+    series = np.arange(3.0)
+    arrays = {f"replica-{i}/time_ps": series for i in range(3)}
+    arrays |= {f"replica-{i}/share PS4": series for i in (0, 1)} | {"replica-2/share PCl/S4": series}
+    band = band_over_replicas(arrays, "share ", "time_ps")
+    assert (band.names, band.n_replicas) == (["PS4"], 2)
 
 
 def test_verdict_of_three_replicas_at_rest_is_undecided(results):

@@ -33,7 +33,7 @@ def production_runs(documents: CampaignDocuments, cited: Citations) -> list[Prod
 
 
 def band_over_replicas(arrays: Mapping[str, np.ndarray], prefix: str, time: str) -> SeriesBand | None:
-    """Return curves against time, averaged over replicas; None without production.
+    """Return curves against time, averaged over the replicas that have the curves of the first one; None without any.
 
     Parameters
     ----------
@@ -46,12 +46,13 @@ def band_over_replicas(arrays: Mapping[str, np.ndarray], prefix: str, time: str)
     if not runs:
         return None
     names = [key.split("/", 1)[1] for key in arrays if key.startswith(f"{runs[0]}/{prefix}")]
-    curves = mean_over_replicas([np.stack([arrays[f"{run}/{name}"] for name in names], axis=1) for run in runs])
+    alike = [run for run in runs if all(f"{run}/{name}" in arrays for name in names)]
+    curves = mean_over_replicas([np.stack([arrays[f"{run}/{name}"] for name in names], axis=1) for run in alike])
     return SeriesBand(
         time_ps=arrays[f"{runs[0]}/{time}"][: len(curves.value)],
         names=[name.removeprefix(prefix) for name in names],
         curves=curves,
-        n_replicas=len(runs),
+        n_replicas=len(alike),
     )
 
 
