@@ -43,6 +43,7 @@ IDIOMS = {
     r"labels? by (chgnet|gpaw|vasp|dft)": "CHGNet labels, GPAW labels, VASP labels",
     r"(fraction of|surviving|bcc) shares?|shares? of (the )?(atoms|frames|samples|anions|labels)": "fraction",
     r"rooms": "subpackages, layers",
+    r"whatever": "any, independent of, regardless of",
     r"(server|database) (answers|does not answer)": "responds, is reachable",
 }
 ALLOWED = re.compile(

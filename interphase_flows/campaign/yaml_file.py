@@ -217,7 +217,7 @@ def _members(annotation: Any) -> list[Any]:
 
 
 def _has_tag(model: type[BaseModel], tag: int | str) -> bool:
-    """Whether the model has this tag in a discriminated union."""
+    """Return whether the model has this tag in a discriminated union."""
     return any(
         get_origin(field.annotation) is Literal and tag in get_args(field.annotation)
         for field in model.model_fields.values()

@@ -33,7 +33,9 @@ Root = Annotated[
 ]
 AcceptChanges = Annotated[
     bool,
-    typer.Option("--accept-changes", help="Continue although a campaign of this name was started with another file."),
+    typer.Option(
+        "--accept-changes", help="Continue a campaign of this name that was started with other values of some keys."
+    ),
 ]
 Workers = Annotated[
     int | None,

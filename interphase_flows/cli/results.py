@@ -37,7 +37,9 @@ def query(
     count: Annotated[bool, typer.Option("--count", help="Print only the number of matching documents.")] = False,
     rejected: Annotated[
         bool,
-        typer.Option("--rejected", help="Only labels excluded from every dataset, with reason and explanation."),
+        typer.Option(
+            "--rejected", help="Only labels that are excluded from every dataset, with reason and explanation."
+        ),
     ] = False,
     output: Annotated[str, typer.Option("--output", "-o", "--format", help="Format: table, json or csv.")] = "table",
     json: Annotated[bool, typer.Option("--json", help="Same as --output json.")] = False,

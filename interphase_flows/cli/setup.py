@@ -113,7 +113,7 @@ def check(
 ) -> None:
     """Check that this machine, or with --cluster the site, has what a campaign needs.
 
-    Nothing is left behind in the database, the queue or the folders.
+    All documents, allocations and files of the check are removed at its end.
     """
     from interphase_flows.campaign.schema import Campaign
     from interphase_flows.settings import MongodbSettings

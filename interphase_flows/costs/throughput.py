@@ -14,7 +14,7 @@ MIN_LABELS_OF_WINDOW = 10
 """The rate is taken from the shortest window with this number of labels, else from the longest."""
 
 MIN_LABELS_OF_BATCH = 3
-"""From this number of labels on, the current batch has its own rate."""
+"""Minimum number of labels of the current batch from which its rate is computed."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Cache of job results: look a document up by its key, else compute it, else continue from its checkpoint.
+"""Cache of job results: return a stored document by its key, or compute it, from a checkpoint if there is one.
 
-The body of every job calls :func:`cached` or :func:`cached_exclusive`. Resuming a campaign, launching a job twice and
-sharing labels between campaigns are the same operation: the key is found, and nothing is computed again.
+The body of every job calls :func:`cached` or :func:`cached_exclusive`. When a
+campaign is resumed, a job is launched twice or campaigns share labels, the key is found and nothing is computed again.
 """
 
 from collections.abc import Callable, Iterator

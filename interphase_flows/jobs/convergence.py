@@ -110,7 +110,8 @@ class ConvergenceMaker(Maker):
         if errors.chosen is None:
             notes.append("no setting below the largest ones is within the tolerances. Hint: add larger ones")
         notes += [
-            f"{name}: labelled up to {densest:g} k-points per Å⁻¹; denser meshes have the error of the mesh before it"
+            f"{name}: labelled up to {densest:g} k-points per Å⁻¹; for this and denser meshes the error of the next "
+            "coarser mesh is used"
             for name, densest in densest_meshes(points, numbers).items()
         ]
         return ConvergenceStudyDoc(

@@ -98,9 +98,7 @@ def _analyse(
     if references is not None:
         known = unpacked_references(artifacts.get(references.artifact))
     elif "phases" in settings.parts:
-        notes.append(
-            "no reference runs of phases, so no atom has the label of a phase. Hint: see interphase query failures"
-        )
+        notes.append("no reference runs of phases, so atoms have no phase labels. Hint: see interphase query failures")
     analyses, missing = analyse_runs(segments, settings, known)
     replicas = {part: {run: each.parts[part] for run, each in analyses.items()} for part in settings.parts_to_run()}
     archived = {part: found for part, found in replicas.items() if not _fits_inline(found)}

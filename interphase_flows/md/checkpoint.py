@@ -50,7 +50,7 @@ class EndRecord(TypedDict):
 
 
 class SegmentMetadata(TypedDict, total=False):
-    """What a checkpoint records of its segment."""
+    """Metadata of the segment that a checkpoint records."""
 
     segment: str
     first_step: int

@@ -116,7 +116,7 @@ class Observation:
     selected: bool
     """Whether the frame is a candidate for labelling."""
     stop_reason: StopReason | None
-    """Why the segment ends here, or None; `detail` gives the numbers."""
+    """Reason for which the segment ends here, or None; `detail` gives the numbers."""
     detail: str
 
 

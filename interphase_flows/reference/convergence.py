@@ -84,7 +84,7 @@ class Deviation:
         return {name: getattr(tolerances, name) - worst for name, worst in self.worst.items()}
 
     def is_within(self, tolerances: Tolerances) -> bool:
-        """Whether every error is known and within its tolerance."""
+        """Return whether every error is known and within its tolerance."""
         return not self.missing and all(margin >= 0.0 for margin in self.margins(tolerances).values())
 
 

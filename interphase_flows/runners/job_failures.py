@@ -32,7 +32,7 @@ MAX_EXPLANATION_LENGTH = 10_000
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same job may succeed later or on another machine."""
+    """Return whether the same job may succeed later or on another machine."""
     return any(
         isinstance(each, StorageUnavailableError | LeaseLostError)
         or (isinstance(each, OSError) and each.errno in TRANSIENT_ERRNOS)

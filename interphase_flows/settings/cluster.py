@@ -107,7 +107,7 @@ def _one_worker_per_kind() -> Mapping[str, WorkerSettings]:
 
 
 class ClusterSettings(BaseModel):
-    """How campaigns run on Slurm.
+    """Settings of campaigns on Slurm.
 
     Attributes
     ----------

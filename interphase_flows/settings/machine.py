@@ -207,5 +207,5 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise SettingsError(f"{path}: must be a mapping of `key: value`, is a {type(content).__name__}")
+        raise SettingsError(f"{path}: must be a mapping of `key: value`, but is a {type(content).__name__}")
     return content

@@ -101,5 +101,5 @@ class MongodbSettings(BaseModel):
 
 
 def others_may_read(path: Path) -> bool:
-    """Whether users other than its owner may read a file."""
+    """Return whether users other than its owner may read a file."""
     return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)

@@ -12,7 +12,7 @@ SUFFIX = ".tar.gz"
 
 
 def archive_bytes(files: Sequence[Path]) -> bytes:
-    """Return a gzipped tar of the files that exist, without times, owners or folders; of equal names the last counts."""
+    """Return a gzipped tar of the files that exist, without times, owners or folders; the last of equal names is kept."""
     by_name = {path.name: path.read_bytes() for path in files if path.is_file()}
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:

@@ -116,7 +116,7 @@ class ArtifactStore:
         return self.put_bytes(buffer.getvalue(), kind, ".npz")
 
     def contains(self, ref: ArtifactRef) -> bool:
-        """Whether the file exists and is intact; a damaged one is moved to the quarantine."""
+        """Return whether the file exists and is intact; a damaged one is moved to the quarantine."""
         try:
             self.get(ref)
         except CorruptArtifactError:

@@ -80,7 +80,7 @@ def indexes_of(collection_name: str) -> tuple[Fields, ...]:
 
 
 def make_indexes(collection: Collection[JsonDocument], wanted: Sequence[Fields]) -> int:
-    """Create missing indexes, whatever the names of those that exist; return how many were created.
+    """Create missing indexes, regardless of the names of existing ones; return how many were created.
 
     A user without the right to create indexes goes without: queries then take longer.
 

@@ -1,8 +1,9 @@
 """Equilibrium phases of a mixture by the lever rule, and their comparison with a simulation.
 
 Between two kinks of the mixing line the products of both coexist. A simulation of some nanoseconds is not in
-equilibrium: a predicted phase that is not found may not have nucleated. A simulation is classified by the bonds of each
-atom, while the hull predicts phases; the same classification of the crystals of the phases converts one into the other.
+equilibrium: a predicted phase that is not observed may not have nucleated. A simulation is classified by the bonds of
+each atom, while the hull predicts phases; the same classification of the crystals of the phases converts one into the
+other.
 """
 
 from collections.abc import Mapping, Sequence

@@ -118,7 +118,7 @@ def test_transport_options_are_used_and_reported(analyse, tmp_path):
     assert [row["end_ps"] for row in found["windows"]["rows"]] == pytest.approx([6.0, 12.0, 18.0])
     assert found["charges_e"] == {"Li": 0.9, "P": 1.0, "S": -0.85}
     assert found["entire_cell"]["onsager_per_eV_angstrom_ps"]["value"][2] == pytest.approx([0, 0, 0], abs=1e-12)
-    assert "with charges Li +0.9, P +1, S −0.85 (as stated)" in out
+    assert "with charges Li +0.9, P +1, S −0.85 (as specified)" in out
     assert "beyond the hittorf frame" in out
     page = (tmp_path / "analysis" / "analysis.html").read_text()
     assert "Reference frame: hittorf, S at rest." in page

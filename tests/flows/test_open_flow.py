@@ -44,16 +44,16 @@ def empty_folder(tmp_path, monkeypatch) -> Path:
 def committee_flow(data: Path) -> dict:
     """Return the jobs of a flow, by name."""
     dataset = ImportDatasetMaker(cutoff_angstrom=tiny_training.CUTOFF_ANGSTROM).make(data)
-    trainings = [TrainMaker(spec=SPEC).make(dataset.output, member) for member in range(3)]
-    committee = CommitteeMaker().make(dataset.output, [training.output for training in trainings])
+    members = [TrainMaker(spec=SPEC).make(dataset.output, member) for member in range(3)]
+    committee = CommitteeMaker().make(dataset.output, [training.output for training in members])
     segment = SHORT.make(tiny_training.all_frames()[0], committee.output)
     selection = SelectMaker().make([segment.output], dataset.output, seed=1)
-    jobs = [dataset, *trainings, committee, segment, selection]
+    jobs = [dataset, *members, committee, segment, selection]
     names = ["dataset", "member 0", "member 1", "member 2", "committee", "segment", "selection"]
     return dict(zip(names, jobs, strict=True))
 
 
-def test_flow_of_an_own_dataset_runs_in_an_empty_folder(empty_folder):
+def test_flow_with_a_user_dataset_runs_in_an_empty_folder(empty_folder):
     """Outputs resolve from the folders of other jobs; a campaign can take them."""
     write("mine.extxyz", tiny_training.all_frames())
     jobs = committee_flow(Path("mine.extxyz"))

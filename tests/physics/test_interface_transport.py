@@ -106,7 +106,7 @@ def test_trend_over_windows_is_found_only_where_one_is_planted(at_rest):
     assert steady.lower[0, 0] < 0 < steady.upper[0, 0]
     slowing_ps = 300.0
     windows = transport_of(planted_layers(500, slowing_ps=slowing_ps), window_ps=100.0).windows
-    assert windows.chosen == "as stated"
+    assert windows.chosen == "as specified"
     assert [each.end_ps for each in windows.rows] == pytest.approx([100.0, 200.0, 300.0, 400.0])
     lithium = [each.coefficients.onsager_per_eV_angstrom_ps[0, 0] for each in windows.rows]
     value, lower, upper = (np.array([getattr(each, name) for each in lithium]) for name in ("value", "lower", "upper"))

@@ -91,7 +91,7 @@ def test_surrogate_is_named_beside_its_numbers(page):
     assert "Surrogate labels (CHGNet 0.3.0), not DFT." in text
     assert "mean absolute error against surrogate CHGNet 0.3.0 labels of held-out interface frames" in text
     assert "160 surrogate CHGNet 0.3.0 labels accepted" in text
-    assert "By surrogate CHGNet 0.3.0, Li7P3S11 lies 17.4 meV/atom above the hull (metastable)" in text
+    assert "With surrogate CHGNet 0.3.0, Li7P3S11 lies 17.4 meV/atom above the hull (metastable)" in text
     # DFT appears only in negations
     assert all("not DFT" in s or "does not imply agreement with DFT" in s for s in re.findall(r"[^.]*DFT[^.]*", text))
 
@@ -157,7 +157,7 @@ def test_missing_phases_and_notes_are_listed(page):
 def test_report_of_an_unfinished_campaign_lists_missing_results(bare_page):
     text = text_of(bare_page)
     assert "no iteration of active learning has finished" in text
-    assert "no production run has finished. State of the learning: running." in text
+    assert "no production run has finished. State of active learning: running." in text
     assert "Interphase: undecided. No production run has finished." in text
     assert text.count("Missing:") == 14
     assert "<script" not in bare_page

@@ -60,15 +60,15 @@ def transport() -> TransportResult:
         frame="barycentric",
         at_rest=(),
         charges_e=CHARGES,
-        charges_from="as stated",
+        charges_from="as specified",
         entire_cell=results[0],
         windows=TransportWindows(
             window_ps=150.0,
-            chosen="as stated",
+            chosen="as specified",
             rows=(*rows, TransportWindow(start_ps=450.0, end_ps=600.0, coefficients=SHORT)),
         ),
         slabs=TransportSlabs(
-            window_ps=150.0, chosen="as stated", names=("electrode", "interphase above"), rows=tuple(slabs)
+            window_ps=150.0, chosen="as specified", names=("electrode", "interphase above"), rows=tuple(slabs)
         ),
     )
 
@@ -131,7 +131,7 @@ def test_unavailable_transport_and_trapping_have_no_figure(transport):
 def test_summary_of_transport(transport):
     lines = list(transport_summary(transport))
     assert lines[0].startswith("L_ii, 1/(eV Å ps): Li ")
-    assert any("with charges Li +1, P +5, S −2 (as stated)" in line for line in lines)
+    assert any("with charges Li +1, P +5, S −2 (as specified)" in line for line in lines)
     assert "L_ij against time: 3 of 4 windows of 150 ps have coefficients" in lines
     assert any(line.startswith("interphase above, in the plane, L_ii: Li ") for line in lines)
     assert any("electrode, along the normal: unavailable: a window of 3 ps" in line for line in lines)

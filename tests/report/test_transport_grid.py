@@ -65,7 +65,7 @@ def test_section_shows_intervals_and_extrapolation(bare_inputs, tmp_path):
     energy = found.result.compositions[0].lines["Li"].activation_energy_eV
     assert f"{short(energy.value)} [{short(energy.lower)}, {short(energy.upper)}]" in text
     assert "6 runs at 600 to 1,000 K; extrapolated" in text
-    assert "Two cells of each composition do not show the spread between cells" in text
+    assert "Two cells of each composition are not sufficient to estimate the spread between cells" in text
     assert "300 K is outside the temperatures that all lines are fitted to" in text
     assert "slices have a composition within the grid (mean over 7 to 9 ps)" in text
     assert re.search(r"Unavailable for \d+ slices: its x is outside the grid, 0.10 to 0.50", text)
@@ -94,15 +94,15 @@ def test_grid_of_rejected_runs_lists_reasons_and_has_no_figure(bare_inputs, tmp_
     text = text_of(bare_inputs, found, tmp_path)
     assert "0 of 9 runs have coefficients with an interval, 9 were rejected" in text
     assert "9 × a window of 1 ps supports no transport coefficient" in text
-    assert "unavailable: 0 temperatures with a coefficient above zero cannot support an Arrhenius line" in text
+    assert "unavailable: an Arrhenius fit needs 3 temperatures with a coefficient above zero" in text
     assert "Unavailable: compositions with an Arrhenius line: Li 0, P 0" in text
-    assert "One cell of each composition: no interval includes the spread between cells" in text
+    assert "one cell of each composition, so intervals do not include the spread between cells" in text
 
 
 def test_nothing_is_extrapolated_between_measured_temperatures(bare_inputs, tmp_path):
     """Three cells of each composition show the spread between cells."""
     text = text_of(bare_inputs, grid(temperature_K=700.0, n_cells=3), tmp_path)
-    assert "extrapolated" not in text.split("they are extrapolated.")[1]
+    assert "extrapolated" not in text.split("they are extrapolated;")[1]
     assert "cells of each composition" not in text
 
 

@@ -1,4 +1,4 @@
-"""Coordination numbers, radial distribution functions and the end of a coordination shell.
+"""Coordination numbers, radial distribution functions and the limit of the first coordination shell.
 
 Coordination numbers of ideal crystals (Li2S: 8 Li around S at 2.47 Å; Li3P: 11 Li around P within 3.1 Å) move
 by about one at 300 K, so they do not distinguish phases.

@@ -1,8 +1,8 @@
 """Drift of the centre of mass along the interface normal.
 
-Boundary heights are relative to the centre of mass of all atoms (`analysis.interfaces.boundaries`). In runs that do not
-fix the centre of mass, atoms drift and boundaries do not, so a comparison of both must remove the drift from the atoms or
-add it to the boundaries.
+Boundary heights are relative to the centre of mass of all atoms (`analysis.interfaces.boundaries`). If a run does not
+fix the centre of mass, the atoms drift relative to the boundaries. To compare both, subtract the drift from the
+positions of the atoms or add it to the heights of the boundaries.
 """
 
 import numpy as np

@@ -23,7 +23,7 @@ class PairCutoffs:
     Parameters
     ----------
     frames
-        The trajectory; no progress is emitted while it is read here.
+        The trajectory; reading it here emits no progress.
     """
 
     def __init__(self, frames: ProgressFrames) -> None:

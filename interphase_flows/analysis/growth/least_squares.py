@@ -1,7 +1,7 @@
-"""Least squares for growth laws: a grid of shapes in closed form, then a descent to the minimum.
+"""Least squares for growth laws: grid search over the shape parameters, then refinement.
 
-The grid makes the minimum global. SciPy refines a single series. The resampled series of a bootstrap are refined
-together by damped Gauss-Newton steps (Marquardt, J. SIAM 11, 431 (1963)).
+The grid search, with closed-form amplitudes, finds the global minimum. SciPy refines a single series. The resampled
+series of a bootstrap are refined together by damped Gauss-Newton steps (Marquardt, J. SIAM 11, 431 (1963)).
 """
 
 from functools import lru_cache
@@ -39,7 +39,7 @@ class LawFit(NamedTuple):
 
 
 def search(law: Law, time_ps: FloatArray, series: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the best parameters on the law's grid, (B, p), and their squares, (B,), for series (B, n).
+    """Return the best parameters on the law's grid, (B, p), and their sums of squares, (B,), for series (B, n).
 
     The squares are infinite where no shape of the grid gives parameters that the law allows.
     """
@@ -67,7 +67,7 @@ def _grid(law: type[Law], time_ps: bytes) -> tuple[FloatArray, FloatArray, Float
 
 
 def fit_law(law: Law, time_ps: FloatArray, series: FloatArray) -> LawFit | None:
-    """Fit one series, (n,), or return None where the law allows none of its fits.
+    """Fit one series, (n,); return None if no fit satisfies the constraints of the law.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """Selection of a growth law by the Bayesian information criterion of independent samples.
 
 BIC = n' ln(S / n) + (p + 1) ln n', with the sum S of squared residuals of n frames, p parameters and n' = n / g
-independent samples (Schwarz, Ann. Statist. 6, 461 (1978)). With n instead of n', correlated noise looks like
-structure. The statistical inefficiency g is that of the residuals of the best fit.
+independent samples (Schwarz, Ann. Statist. 6, 461 (1978)). With n instead of n', correlated noise would be
+fitted as structure. The statistical inefficiency g is that of the residuals of the best fit.
 
 The law with the lowest BIC is selected if no law with as many or fewer parameters is within `DECISIVE` of it. Laws with
 more parameters do not compete, because they can imitate simpler ones.
@@ -70,7 +70,7 @@ def scores_of(fits: Sequence[LawFit], unit: str, size: float) -> tuple[list[LawS
 
 
 def rivals_of_the_best(scores: Sequence[LawScore]) -> list[str]:
-    """Return the best law and those that the data do not distinguish from it, by increasing BIC."""
+    """Return the best law and the laws that the data do not distinguish from it, by increasing BIC."""
     best = scores[0]
     return [best.law] + [
         score.law for score in scores[1:] if score.bic - best.bic < DECISIVE and score.n_parameters <= best.n_parameters

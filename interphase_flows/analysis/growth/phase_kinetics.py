@@ -1,10 +1,10 @@
 """Kinetics of the fractions of anions and phases.
 
-Growth laws are fitted to the change of a fraction since the first frame. An intermediate, whose fraction rises and falls
-again, has no law. Frames after the depletion of a side are excluded.
+Growth laws are fitted to the change of a fraction since the first frame. An intermediate, whose fraction rises and
+falls again, has no law. Frames after the depletion of a side are excluded.
 
-The intervals of a fit contain the noise of a series, but not the randomness of the few atoms that react. No law is
-selected if few atoms changed.
+The intervals of a fit include the noise of a series, but not the statistical uncertainty of the few atoms that react.
+No law is selected if few atoms changed.
 """
 
 from collections.abc import Mapping, Sequence

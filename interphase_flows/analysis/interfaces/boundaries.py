@@ -12,8 +12,8 @@ at most 0.02. Slabs narrower than the period of a crystal do not have its compos
 at 3 to 8 Å would have an interphase of 10 Å. The tolerance of a width is therefore at least the deviation from the
 bulk of slabs of that width in the inner half of the electrolyte in the first frame.
 
-In a periodic cell an electrode slab has two interfaces: `above` towards +c and `below` towards -c. A surface to vacuum
-is not an interface.
+In a periodic cell an electrode slab has two interfaces: `above` towards +c and `below` towards -c. A surface in contact
+with vacuum is not an interface.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -1,7 +1,7 @@
 """Detect the interfaces of a trajectory: thickness, boundaries and remaining amounts of both sides.
 
-Slabs of 4 to 9 Å need a cell of 36 Å and an electrode of 9 Å. Smaller cells are cut into the widest set of narrower slabs
-that the first frame supports, with a note.
+Slabs of 4 to 9 Å need a cell of 36 Å and an electrode of 9 Å. Smaller cells are cut into the widest set of narrower
+slabs that the first frame supports, with a note.
 """
 
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ def find_interfaces(frames: FrameSource, sides: TwoSides) -> tuple[BoundarySerie
         if rejections:
             notes.append(
                 f"slabs of {widths[0]:g} to {widths[-1]:g} Å instead of {DEFAULT_WIDTHS_ANGSTROM[0]:g} to "
-                f"{DEFAULT_WIDTHS_ANGSTROM[-1]:g} Å, which makes boundaries less certain; wider ones were rejected: "
+                f"{DEFAULT_WIDTHS_ANGSTROM[-1]:g} Å, which makes boundaries less certain; wider slabs were rejected: "
                 f"{rejections[0]}"
             )
         return interphase_boundaries(frames, sides, widths_angstrom=widths), widths, notes

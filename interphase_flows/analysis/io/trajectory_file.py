@@ -27,7 +27,7 @@ class TrajectoryFile(AbstractContextManager["TrajectoryFile"]):
         self._reader = reader
         self.path = reader.path
         self.repairs = tuple(reader.repairs)
-        """What was wrong with the file and how it was repaired, one sentence each."""
+        """Problems of the file and their repairs, one sentence each."""
         self.numbers: NDArray[np.integer] = reader.numbers
         self.time_fs: NDArray[np.floating] = reader.time_fs
         self.n_frames, self.n_atoms = len(reader.time_fs), len(reader.numbers)

@@ -5,14 +5,15 @@ layer of width w and leave it through either face survive as
 
     S(t) = 8 / pi² sum over odd n of exp(-n² pi² D t / w²) / n²
 
-(Crank, *The Mathematics of Diffusion* (1975), section 4.3: the uptake of a plane sheet). The momentum constraint must be
-removed from L_PP, because masses determine a part of it in the barycentric frame.
+(Crank, *The Mathematics of Diffusion* (1975), section 4.3: the uptake of a plane sheet). The momentum constraint must
+be removed from L_PP, because masses determine a part of it in the barycentric frame.
 
-If a label counts only after a minimum age, shorter lives are missing. The expectation is then that of atoms that are
-still in the layer at that age: S(t) / S(least age).
+If a label counts only after a minimum age, shorter lifetimes are missing. The expected survival is then that of atoms
+that are still in the layer at that age: S(t) / S(least age).
 
-Lifetimes are compared up to the longest age with enough labels at risk. Stretches of one atom are not independent, so
-atoms are resampled. Intervals are widened if atoms lose their label together, such as those of one chain.
+Mean lifetimes are compared up to the longest age with enough labels at risk. The lifetimes of one atom are not
+independent, so intervals are computed by resampling atoms. They are widened if atoms lose their label together, such as
+those of one chain.
 """
 
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class ExpectedEscape:
     temperature_K
         Temperature, K.
     least_age_ps
-        Minimum age of a label in ps; shorter lives are not observed.
+        Minimum age of a label in ps; shorter lifetimes are not observed.
 
     Raises
     ------

@@ -166,7 +166,7 @@ def _judged(
         raise AnalysisError(
             f"{former} is expected to leave by diffusion in {leaves_ps:.3g} ps, and a label must hold for "
             f"{settled_ps:.3g} ps (three of {len(time_ps)} labelled frames), so shorter lives are not observed. "
-            "Hint: analyse a shorter run with frames as close"
+            "Hint: analyse a shorter part of the run with the same frame interval"
         )
     expected = replace(expected, least_age_ps=settled_ps)
     found = kinetic_trapping(lives, expected, atoms_together=atoms_together)

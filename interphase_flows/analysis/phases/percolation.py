@@ -1,10 +1,10 @@
-"""Percolation of bond networks: whether a network of bonds, such as Li-P, crosses the interphase.
+"""Percolation of bond networks, such as Li-P, across the interphase.
 
 A connected network of mobile cations and network formers conducts electrons, so the interphase is mixed-conducting and
-no solid electrolyte interphase. The result depends on the longest bond and is therefore given for a sweep of cutoffs.
-A network that is connected to its own periodic image (wraps) is distinguished from a large one by the periodic images
-of its bonds: it wraps if the images of the bonds of a loop do not add up to zero (Livraghi et al., J. Chem. Theory
-Comput. 17, 6449 (2021)).
+not a solid electrolyte interphase. The result depends on the longest bond and is therefore given for a sweep of
+cutoffs. A network that is connected to its own periodic image (wraps) is distinguished from a large one by the periodic
+images of its bonds: it wraps if the images of the bonds of a loop do not add up to zero (Livraghi et al., J. Chem.
+Theory Comput. 17, 6449 (2021)).
 """
 
 from collections.abc import Collection, Sequence
@@ -185,9 +185,9 @@ def _wraps(i: IntArray, j: IntArray, image: IntArray, part: IntArray) -> NDArray
 class NetworkSweep:
     """Measure in which fraction of the frames a network crosses each interphase, by cutoff.
 
-    Network formers of intact anions of the electrolyte, such as P of PS4, are left out, because cations near them are
-    no path for electrons. A network crosses if it is within a bond of both boundaries. Layers thinner than four bonds
-    give no result.
+    Network formers of intact anions of the electrolyte, such as P of PS4, are left out, because cations near them do
+    not form a path for electrons. A network crosses if it is within a bond of both boundaries. Layers thinner than four
+    bonds give no result.
     """
 
     def __init__(self, numbers: np.ndarray, roles: Roles, interfaces: Sequence[Interface]) -> None:

@@ -1,7 +1,7 @@
 """Identify anions and phases in a trajectory: species, reactions, labels, networks, order and diffraction.
 
-Anions are classified in every frame, labels and radial distributions in an evenly spaced subset, and networks in the last
-third of that subset. Labels need references; compositions of and networks across interphases need boundaries.
+Anions are classified in every frame, labels and radial distributions in an evenly spaced subset, and networks in the
+last third of that subset. Labels need references; compositions of and networks across interphases need boundaries.
 """
 
 from collections.abc import Sequence
@@ -60,8 +60,7 @@ LARGEST_TEMPERATURE_MISMATCH = 0.25
 """Relative difference of the temperatures of references and run from which a note is written."""
 NO_REFERENCES = Unavailable(
     reason="no phase references",
-    hint="--phases Li2S,Li3P computes them for a file; runs of a campaign use those of the campaign. Anions, order and "
-    "networks need none",
+    hint="--phases Li2S,Li3P computes them for a file; runs of a campaign use the references of the campaign",
 )
 
 

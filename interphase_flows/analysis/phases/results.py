@@ -1,4 +1,4 @@
-"""Results: which phases form, where, how ordered they are, and whether a network of bonds crosses the interphase."""
+"""Results of the analysis of phases: labels, domains, diffraction, order, and bond networks across the interphase."""
 
 from collections.abc import Iterator, Mapping
 

@@ -32,7 +32,7 @@ class AnionCounter:
     numbers
         Atomic numbers, (n_atoms,).
     chemistry
-        Elements and bonds. Centres and ligands are followed apart, because atoms of one anion change together.
+        Elements and bonds. Centres and ligands are counted separately, because atoms of one anion change together.
     """
 
     def __init__(self, numbers: np.ndarray, chemistry: AnionChemistry) -> None:

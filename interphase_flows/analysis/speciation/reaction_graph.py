@@ -1,11 +1,11 @@
-"""Reaction graph of anions: which label turns into which, how often, and at what rate.
+"""Reaction graph of anions: transitions between labels with their number and rate.
 
-Labels are debounced, because a bond that is stretched beyond its cutoff for a moment would count as two reactions: only
-labels that hold for several frames count. Rates are events over the time at risk; their intervals are exact for Poisson
-counts (Garwood, Biometrika 28, 437 (1936)).
+Labels are debounced: only labels that persist for several frames count, because a bond that exceeds its cutoff for a
+moment would otherwise be counted as two reactions. Rates are events over the time at risk; their intervals are exact
+for Poisson counts (Garwood, Biometrika 28, 437 (1936)).
 
 Atoms that leave one anion together are one event. The variance of a compound Poisson count of groups of k atoms is
-sum(k²), so sum(k) events are worth sum(k)² / sum(k²) independent ones, which determine the intervals.
+sum(k²), so sum(k) events are equivalent to sum(k)² / sum(k²) independent events, which determine the intervals.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Results: which anions there are, and which reactions turn one into another."""
+"""Results: counts of anions, and the reactions between them."""
 
 from pydantic import Field
 

@@ -1,10 +1,10 @@
 """Means of correlated series over time blocks, with confidence intervals.
 
-A mean is a ratio of sums, such as atoms over volumes, so that slices that are sometimes empty have the mean over their
-occupied samples. The interval is that of the linearised ratio (Cochran, *Sampling Techniques*,
-3rd ed. 1977, section 6.4), with g sigma² / n for the n correlated samples of a block. The statistical inefficiency g is
-that of all blocks together, and Student's t has one degree of freedom less than there are independent samples. Noise is
-the residual of a trend, because growth within a block is not an error of its mean.
+A mean is a ratio of sums, such as atoms over volumes, so that the mean of a slice that is sometimes empty is that over
+its occupied samples. The interval is that of the linearised ratio (Cochran, *Sampling Techniques*, 3rd ed. 1977,
+section 6.4), with g sigma² / n for the n correlated samples of a block. The statistical inefficiency g is that of all
+blocks together, and Student's t has one degree of freedom less than there are independent samples. Noise is the
+residual of a trend, because growth within a block is not an error of its mean.
 """
 
 import numpy as np

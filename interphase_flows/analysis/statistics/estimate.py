@@ -1,7 +1,7 @@
 """Numbers with confidence intervals, and the field types that store them.
 
-`Estimate` is the only class for a number with an uncertainty; its fields are scalars or arrays of one shape. `Number` and
-`Array` are for fields of results that may be NaN: stored documents hold null instead, because JSON has no NaN.
+`Estimate` is the only class for a number with an uncertainty; its fields are scalars or arrays of one shape. `Number`
+and `Array` are for fields of results that may be NaN: stored documents hold null instead, because JSON has no NaN.
 """
 
 from dataclasses import dataclass, replace
@@ -59,7 +59,7 @@ class Estimate:
     n_independent
         Number of independent samples behind the estimate, where it is known.
     standard_error
-        Where the interval is not symmetric; otherwise that of the normal distribution with this interval.
+        Standard error if the interval is not symmetric; by default that of the normal distribution with this interval.
     """
 
     value: _Values

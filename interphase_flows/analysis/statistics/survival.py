@@ -50,7 +50,7 @@ class SurvivalCurve:
 
 
 def lifetimes(time_ps: ArrayLike, labelled: ArrayLike, *, longest_gap_ps: float = 0.0) -> Lifetimes:
-    """Find the stretches for which atoms are labelled.
+    """Find the time intervals for which atoms keep a label.
 
     A stretch extends from the first frame with the label to the first frame without it.
 

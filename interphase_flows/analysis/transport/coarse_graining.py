@@ -1,19 +1,19 @@
 """Choice of the coarse-graining step of the covariance estimator, by the plateau of its estimates.
 
-A step must be longer than the memory of the motion, and no longer than that, because the error grows with the root of
-the step. Candidates are 1, 2, 4, ... frames that leave enough steps. The rule:
+A step must be longer than the memory of the motion, but as short as possible, because the error grows with the square
+root of the step. Candidates are 1, 2, 4, ... frames that leave enough steps. The rule:
 
 1. A step passes if it is at least as long as a vibration (`LEAST_STEP_PS`), and if doubling it changes N_i D*_i of no
    species by more than a quarter of the standard error of the collective rate, beyond three standard errors of the
-   self-diffusion coefficient. Single atoms reveal memory long before the collective sum does, which is one number per
-   frame.
+   self-diffusion coefficient. Memory is detected much earlier in the motion of single atoms than in the collective
+   sum, which is one number per frame.
 2. It must also agree with the collective rate of every longer candidate within 3.5 standard errors of the difference,
    and every longer step must pass too.
 3. Of the steps that pass, the one with the smallest predicted relative variances v is taken, as if atoms with these
    moments were independent: averages over longer blocks remove vibration that the shortest step still contains. The
    criterion is the sum over species of v / (1 + v), so that a framework that only vibrates, which no step resolves,
-   does not cost the mobile ions their precision. Errors of the collective rates are not used: they are smallest where
-   the estimate happens to be low.
+   does not cost the mobile ions their precision. Errors of the collective rates are not used, because they are smallest
+   where the estimate is low by chance.
 4. The step is doubled if the window holds enough steps. Memory too small to be detected in few atoms may still matter;
    its remainder falls with the third power of the step, while the error grows by a factor of 1.3 to 1.4.
 
@@ -78,7 +78,7 @@ def choose_step(
     counts: IntArray,
     axes: Sequence[int],
 ) -> tuple[StepStatistics, tuple[PlateauPoint, ...]]:
-    """Choose the coarse-graining step by the rule of this module; return it, and all candidates.
+    """Choose the coarse-graining step by the rule of this module; return it and all candidates.
 
     Displacements are summed in the reference frame, (n_frames, n_species, n_axes). `rungs` are the moments of single
     atoms of these species, by the exponent of the step, `axes` those of the moments that correspond to the
@@ -95,14 +95,14 @@ def choose_step(
     if candidates and candidates[-1].step_ps < shortest_ps:
         raise UnsupportedWindowError(
             f"a window of {n_frames * interval_ps:g} ps supports no transport coefficient: it holds too few steps of "
-            f"{LEAST_STEP_PS:g} ps, and within shorter ones atoms still vibrate. Hint: a window of "
+            f"{LEAST_STEP_PS:g} ps, and within shorter steps atoms vibrate. Hint: use a window of "
             f"{_frames_needed(n_axes) * LEAST_STEP_PS:g} ps or more"
         )
     if not candidates:
         raise UnsupportedWindowError(
             f"a window of {n_frames} frames supports no transport coefficient: {n_axes} "
             f"{'axes need' if n_axes > 1 else 'axis needs'} {_frames_needed(n_axes)} frames or more, and "
-            "several hundred independent steps for an error of 10 %. Hint: take a longer window or write frames more "
+            "several hundred independent steps for an error of 10 %. Hint: use a longer window or write frames more "
             "often"
         )
 
@@ -136,7 +136,7 @@ def choose_step(
         longest = candidates[-1]
         raise UnsupportedWindowError(
             f"a window of {n_frames * interval_ps:g} ps supports no transport coefficient: steps of up to "
-            f"{longest.step_ps:g} ps still disagree with longer ones, so motion is not diffusive yet. Hint: take a "
+            f"{longest.step_ps:g} ps still disagree with longer ones, so the motion is not yet diffusive. Hint: use a "
             f"window of at least {2 * n_frames * interval_ps:g} ps, or a higher temperature"
         )
     shortest = int(np.flatnonzero(passes)[0])

@@ -45,11 +45,11 @@ def ionic_conduction(result: OnsagerResult, charges_e: Mapping[str, float]) -> I
     if set(charges_e) != set(result.species):
         raise AnalysisError(
             f"charges_e holds {', '.join(charges_e)}, but the coefficients are of "
-            f"{', '.join(result.species)}. Hint: one charge for each species, 0 for neutral ones"
+            f"{', '.join(result.species)}. Hint: give one charge for each species, 0 for neutral species"
         )
     charges = np.array([charges_e[symbol] for symbol in result.species], dtype=float)
     if not charges.any():
-        raise AnalysisError("all charges are zero: nothing conducts. Hint: charges in units of e")
+        raise AnalysisError("all charges are zero, so there is no ionic conductivity. Hint: give charges in units of e")
     to_S_per_m = S_PER_M_PER_E2_PER_EV_ANGSTROM_PS / result.kT_volume_eV_angstrom3
     total = result.statistics.combined(charges[None]).estimate(result.confidence)[0, 0]
     conductivity = replace(total, value=np.maximum(total.value, 0.0)).scaled(to_S_per_m)

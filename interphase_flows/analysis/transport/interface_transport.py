@@ -1,8 +1,8 @@
 """Onsager transport of an interface trajectory: coefficients of the entire cell, in time windows, and by slab.
 
-The entire cell is one medium only if it holds no electrode. Its coefficients determine the coarse-graining step and
-hence the default length of the windows: `STEPS_PER_WINDOW` steps in three dimensions give errors of about 20 %; slabs
-need `STEPS_PER_SLAB_WINDOW` steps, because the single axis along the normal takes three times as many.
+The entire cell is a homogeneous medium only if it contains no electrode. Its coefficients determine the coarse-graining
+step and hence the default length of the windows: `STEPS_PER_WINDOW` steps in three dimensions give errors of about
+20 %. Slabs need `STEPS_PER_SLAB_WINDOW` steps, because the single axis along the normal takes three times as many.
 """
 
 from collections.abc import Sequence
@@ -58,8 +58,8 @@ def analyse_transport(
 ) -> TransportResult:
     """Measure Onsager coefficients of the entire cell, in time windows, and by slab between the interfaces.
 
-    `no_interface` is why there are no interfaces; empty if boundaries were not requested. Raises AnalysisError if neither
-    the entire trajectory nor a window nor a slab supports a coefficient, or a frame cannot be read.
+    `no_interface` is why there are no interfaces; empty if boundaries were not requested. Raises AnalysisError if
+    neither the entire trajectory nor a window nor a slab supports a coefficient, or a frame cannot be read.
     """
     return _Transport(frames, settings, transport, interfaces, no_interface).analyse()
 
@@ -80,7 +80,7 @@ class _Transport:
         self.charges: dict[str, float] | None = None
         try:
             if transport.charges_e is not None:
-                self.charges, self.charges_from = dict(transport.charges_e), "as stated"
+                self.charges, self.charges_from = dict(transport.charges_e), "as specified"
             else:
                 self.charges, self.charges_from = formal_charges(settings.electrolyte, elements_of(frames))
         except AnalysisError as error:
@@ -114,8 +114,9 @@ class _Transport:
         if net is None:
             return summary
         reason = (
-            f"these charges add up to {net:.4g} e in the cell: metal of the electrode would count as ions, and the "
-            "conductivity would depend on the frame; use the slabs, or state charges"
+            f"the net charge of the cell is {net:.4g} e with these charges, because the metal of the electrode is "
+            "counted as ions; the conductivity would depend on the reference frame. Hint: use the slabs, or set other "
+            "charges"
         )
         return summary.model_copy(update={"conduction": Unavailable(reason=reason)})
 
@@ -133,9 +134,9 @@ class _Transport:
     def _slabs(self, entire_cell: OnsagerSummary | Unavailable) -> TransportSlabs:
         if not self.interfaces:
             raise AnalysisError(
-                "no slabs without boundaries, which are unavailable for the reason given there"
+                "slabs need boundaries, which are unavailable for the reason given there"
                 if self.no_interface
-                else "no slabs without boundaries, which were not requested; add the part boundaries"
+                else "slabs need boundaries, which were not requested. Hint: add the part boundaries"
             )
         first, end = common_frames(self.interfaces)
         window_ps, chosen = self._window_ps(entire_cell, STEPS_PER_SLAB_WINDOW, MOST_SLAB_WINDOWS, least=0)
@@ -159,16 +160,17 @@ class _Transport:
     ) -> tuple[float, str]:
         """Return the length of the windows and how it was chosen."""
         if self.settings.window_ps is not None:
-            return self.settings.window_ps, "as stated"
+            return self.settings.window_ps, "as specified"
         if isinstance(entire_cell, Unavailable):
             return self.length_ps / DEFAULT_WINDOWS, (
-                f"a {DEFAULT_WINDOWS}th of the trajectory, which supports no coefficients over its entire length"
+                f"1/{DEFAULT_WINDOWS} of the trajectory, which supports no coefficients over its entire length"
             )
         n = min(most, entire_cell.n_steps // steps)
         if n < least:
             raise AnalysisError(
-                f"{self.length_ps:g} ps hold {entire_cell.n_steps} steps of {entire_cell.step_ps:g} ps; {least} windows "
-                f"of {steps} take {least * steps * entire_cell.step_ps:g} ps; run longer, or state a length yourself"
+                f"the trajectory of {self.length_ps:g} ps has {entire_cell.n_steps} steps of {entire_cell.step_ps:g} ps, "
+                f"but {least} windows of {steps} steps need {least * steps * entire_cell.step_ps:g} ps. Hint: run "
+                "longer, or set the length of the windows"
             )
         n = max(n, 1)
         return (

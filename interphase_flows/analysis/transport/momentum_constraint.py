@@ -10,7 +10,7 @@ from the same frame,
 
     L0 = T diag(N_i D_i / (kB T V)) T^T,    beyond = L - L0.
 
-D*_i is measured about the barycentre, which moves with the atoms, the more the fewer there are:
+D*_i is measured relative to the barycentre, whose motion is larger the fewer atoms there are:
 D*_i = D_i (1 - 2 m_i / M) + sum_k N_k m_k² D_k / M² for independent atoms. In a cell of 45 atoms, a framework at rest
 appears to move by recoil alone. L0 uses the D_i that solve these equations.
 

@@ -8,7 +8,7 @@ T_ij = delta_ij - N_i w_j / N_j.
 frame           w_j                                 at rest
 ==============  ==================================  =================================================
 ``barycentric`` N_j m_j / M                         the centre of mass (T_ij = delta_ij - N_i m_j / M)
-``lattice``     N_j / N_host for the host's species the host, its atoms weighted alike
+``lattice``     N_j / N_host for the host's species the host, with equal weights
 ``hittorf``     1 for one species                   that species, a solvent or an immobile anion
 ==============  ==================================  =================================================
 

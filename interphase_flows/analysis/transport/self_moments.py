@@ -1,10 +1,10 @@
 """Moments of the motion of single atoms: squared steps between block averages, for steps of 1, 2, 4, ... frames.
 
-The collective displacement of a species is one number per frame however many atoms there are; the mean over its atoms is
-known much more precisely. It shows the step from which on motion has no memory, and it gives the self part of L.
+The collective displacement of a species is one number per frame for any number of atoms; the mean over its atoms is
+much more precise. It shows from which step on the motion has no memory, and it gives the self part of L.
 
-A ladder of block averages (Flyvbjerg and Petersen, J. Chem. Phys. 91, 461 (1989)) needs one pass and the memory of a few
-frames: rung l holds averages over 2^l frames, computed from pairs of the rung below.
+A ladder of block averages (Flyvbjerg and Petersen, J. Chem. Phys. 91, 461 (1989)) needs one pass and the memory of a
+few frames: rung l holds averages over 2^l frames, computed from pairs of the rung below.
 """
 
 from collections.abc import Sequence
@@ -167,7 +167,8 @@ def self_diffusion_angstrom2_per_ps(
     does not contain the choice of the sampled atoms, which matters where mobile and immobile atoms of one species
     coexist and there are more than `ATOMS_PER_GROUP` of them.
 
-    `rung` holds the moments of single atoms for this step, drift included; `counts` the atoms of each group, (n_groups,).
+    `rung` holds the moments of single atoms for this step, drift included; `counts` the atoms of each group,
+    (n_groups,).
     """
     columns = list(axes)
     about_drift = rung.without_drift()

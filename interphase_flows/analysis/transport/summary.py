@@ -53,7 +53,7 @@ class TransportWindows(Result):
 
     window_ps: float
     chosen: str
-    """How the length of the windows was chosen."""
+    """Rule by which the length of the windows was chosen."""
     rows: tuple[TransportWindow, ...]
     change_per_eV_angstrom_ps_ns: Estimate | None = None
     """Slope of L_ij per ns, (n_species, n_species); None with fewer than three windows."""
@@ -119,8 +119,8 @@ class TransportAverage(Result):
 def summarise_onsager(result: OnsagerResult, charges_e: Mapping[str, float] | None) -> OnsagerSummary:
     """Summarise Onsager coefficients and, where charges in units of e are known, ionic conduction.
 
-    Conduction is unavailable unless the charges add up to zero: metal of an electrode is not ionic, and reaction products
-    have other charges than the electrolyte.
+    Conduction is unavailable unless the charges add up to zero: metal of an electrode is not ionic, and reaction
+    products have other charges than the electrolyte.
     """
     return OnsagerSummary(
         species=result.species,
@@ -142,7 +142,7 @@ def _conduction(result: OnsagerResult, charges_e: Mapping[str, float]) -> IonicC
     net = net_charge(result.species, result.n_atoms.tolist(), charges_e)
     if net is not None:
         return Unavailable(
-            reason=f"charges add up to {net:.4g} e, not to zero: the conductivity would depend on the frame"
+            reason=f"the net charge is {net:.4g} e, so the conductivity would depend on the reference frame"
         )
     try:
         return ionic_conduction(result, {symbol: charges_e[symbol] for symbol in result.species})

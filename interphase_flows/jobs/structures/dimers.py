@@ -20,8 +20,8 @@ from interphase_flows.structures.structure_keys import structure_key
 class DimersMaker(Maker):
     """Make dimers of every pair of elements, and isolated atoms.
 
-    All dimers have one origin and all atoms another, in separate families. A family of one origin trains, so none of
-    them validates or tests.
+    All dimers have one origin and all isolated atoms another, in separate families. A family with a single origin is
+    used for training only.
     """
 
     name: str = "dimers"

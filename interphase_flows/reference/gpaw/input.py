@@ -93,7 +93,7 @@ class LabelInput:
 
     @property
     def key(self) -> str:
-        """Hash of what is computed, whatever the path to the ground state (mixer, number of steps, symmetry)."""
+        """Hash of the calculation without the path to the ground state (mixer, number of steps, symmetry)."""
         theory = {
             name: value for name, value in self.parameters.items() if name not in ("mixer", "maxiter", "symmetry")
         }

@@ -19,7 +19,7 @@ EXIT_STATUS_DISK_FULL = 28
 """Exit status of a worker that could not write its failure on a full disk."""
 
 FAILED_ALLOCATION_STATUS = {-6: "SIGABRT", 134: "SIGABRT", -11: "SIGSEGV", 139: "SIGSEGV"}
-"""How compiled code ends when memory is denied: exit status in `subprocess`, and from an MPI launcher."""
+"""End of compiled code when memory is denied: exit status in `subprocess`, and from an MPI launcher."""
 
 
 @dataclass(frozen=True)

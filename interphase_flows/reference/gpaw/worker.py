@@ -1,9 +1,9 @@
 """GPAW worker, one calculation in a separate process: ``python -m interphase_flows.reference.gpaw.worker FOLDER``.
 
 Reads ``input.json``, writes ``gpaw.txt`` and, at its end, ``result.json`` or ``failure.json``. During the SCF cycle it
-keeps the density and wave functions (GPAW cannot restart without the latter) in ``density.gpw``: at intervals, at
-SIGTERM, and before the deadline. The next worker in the folder restarts from there. In an MPI run, every process executes
-this module and the first one writes.
+keeps the density and wave functions (which GPAW needs for a restart) in ``density.gpw``: at intervals, at SIGTERM, and
+before the deadline. The next worker in the folder restarts from there. In an MPI run, every process executes this
+module and the first one writes.
 """
 
 import contextlib

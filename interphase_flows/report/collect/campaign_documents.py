@@ -95,7 +95,7 @@ class CampaignDocuments:
         return self._analysis_of_kind("transport_grid", "transport_grids", TransportGridDoc)
 
     def convergence(self) -> ConvergenceStudyDoc | None:
-        """Return the newest convergence study of the reference method, whatever setting it started from."""
+        """Return the newest convergence study of the reference method, for any initial setting."""
         method = self.spec.reference.model_dump(mode="json", exclude=VARIED)
         for found in self.ledger.find("convergence_studies", self.own, ["key"], sort={"created_at": -1}):
             study = self.ledger.get_as("convergence_studies", found["key"], ConvergenceStudyDoc)

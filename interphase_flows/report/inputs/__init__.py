@@ -1,1 +1,1 @@
-"""What a report shows, collected by `report.collect`: the campaign, its learning and its interphase."""
+"""Inputs of a report, collected by `report.collect`: the campaign, active learning and the interphase."""

@@ -76,8 +76,8 @@ class ProvenanceRow:
     """A document that supports numbers of the report."""
 
     subject: str
-    """What the document supports: ``labels``, ``learning``, ``production``, a part of the analysis such as ``phases``,
-    ``thermodynamics``, ``structures``, or ``iteration 2``, ``replica 1``."""
+    """Subject that the document supports: ``labels``, ``learning``, ``production``, a part of the analysis such as
+    ``phases``, ``thermodynamics``, ``structures``, or ``iteration 2``, ``replica 1``."""
     ledger_kind: str
     ledger_key: str
     artifact_hash: str = ""

@@ -16,7 +16,7 @@ FloatArray = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class CorrectionRow:
-    """How often an error handler made the same correction."""
+    """Number of times that an error handler made the same correction."""
 
     handler: str
     errors: str

@@ -51,8 +51,8 @@ def verdict_text(inputs: ReportInputs) -> str:
         return (
             f"The longest run lasted {longest:.3g} ps; published interphases of this kind grow over "
             f"{low:g}–{high:g} ns. "
-            "They do not decide whether the interphase continues to grow, passivates or consumes its electrode or "
-            "electrolyte."
+            "Runs of this length do not decide whether the interphase continues to grow, passivates or consumes its "
+            "electrode or electrolyte."
         )
     return f"Based on runs of up to {longest:.3g} ps."
 

@@ -1,8 +1,8 @@
 """Repair FireWorks records left inconsistent by a process killed between two writes.
 
-FireWorks writes a job, its launch and its workflow one after the other. A process that is killed in between leaves a job
-that no worker ever takes, or a completed job whose children wait forever. Each such state is recognised from its
-documents alone, verified under the workflow's lock, and reset to a state from which FireWorks' own code continues.
+FireWorks writes a job, its launch and its workflow one after the other. A process that is killed in between leaves a
+job that no worker takes, or a completed job whose children wait forever. Each such state is detected from the
+documents, verified under the lock of the workflow, and reset to a state from which FireWorks continues.
 """
 
 import time

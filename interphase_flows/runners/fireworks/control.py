@@ -206,7 +206,7 @@ def cancel_campaign(settings: Settings, name: str) -> CancelResult:
 
 
 def is_on_cluster(settings: Settings, name: str) -> bool:
-    """Whether FireWorks holds a campaign, or has unfinished jobs of it."""
+    """Return whether FireWorks holds a campaign, or has unfinished jobs of it."""
     if not isinstance(settings.store, MongodbSettings) or _state(settings, name).get("status") != SUBMITTED:
         return False
     with closing(open_launchpad(settings)) as launchpad:

@@ -34,7 +34,7 @@ from interphase_flows.storage.workspace import Workspace
 
 @dataclass(frozen=True)
 class Rule:
-    """How often a job is rerun for a reason, and a hint for the user when that is not enough."""
+    """Maximum number of reruns of a job for one reason, and a hint for the user if these fail."""
 
     max_tries: int
     hint: str
@@ -42,29 +42,29 @@ class Rule:
 
 RULES: Mapping[str, Rule] = {
     # Slurm's states, in lower case
-    "timeout": Rule(10, "its worker was killed before it could write a checkpoint: give it a longer walltime"),
-    "node_fail": Rule(10, "nodes keep failing: exclude them by sbatch: {exclude: ...}"),
-    "boot_fail": Rule(10, "nodes do not boot: exclude them by sbatch: {exclude: ...}"),
-    "preempted": Rule(100, "its allocations are preempted: use another partition"),
-    "requeued": Rule(100, "its allocation is requeued repeatedly: see the reason by scontrol show job"),
-    "cancelled": Rule(5, "its allocations are cancelled repeatedly: find out by whom"),
-    "out_of_memory": Rule(2, "it needs more memory: raise memory_gb of its worker"),
-    "deadline": Rule(5, "its partition has a deadline"),
-    "failed": Rule(5, "its worker ended with an error: see the worker's log in the launch folder"),
-    "completed": Rule(5, "its worker ended without an error message: see the worker's log in the launch folder"),
-    "gone": Rule(5, "its allocation is unknown to Slurm"),
-    "process_gone": Rule(5, "its process was killed: check the system log, in particular for lack of memory"),
-    "unresponsive": Rule(5, "its worker sends no heartbeat: check its node"),
+    "timeout": Rule(10, "raise the walltime of its worker, which was killed before a checkpoint was written"),
+    "node_fail": Rule(10, "exclude the failing nodes by sbatch: {exclude: ...} of its worker"),
+    "boot_fail": Rule(10, "exclude the nodes that do not boot by sbatch: {exclude: ...} of its worker"),
+    "preempted": Rule(100, "use a partition without preemption"),
+    "requeued": Rule(100, "find out why its allocation is requeued (scontrol show job)"),
+    "cancelled": Rule(5, "find out which user or script cancels its allocations"),
+    "out_of_memory": Rule(2, "raise memory_gb of its worker"),
+    "deadline": Rule(5, "use a partition without a deadline, or lower the walltime of its worker"),
+    "failed": Rule(5, "see the error in the worker's log in the launch folder"),
+    "completed": Rule(5, "see the worker's log in the launch folder"),
+    "gone": Rule(5, "see the worker's log in the launch folder"),
+    "process_gone": Rule(5, "check the system log for the reason of the kill, such as lack of memory"),
+    "unresponsive": Rule(5, "check the node of its worker"),
     # transient errors of the machines around a job
-    "LeaseLostError": Rule(20, "another worker held its lease"),
-    "AutoReconnect": Rule(20, "the database is not reachable"),
-    "ServerSelectionTimeoutError": Rule(20, "the database is not reachable"),
-    "NetworkTimeout": Rule(20, "the database does not respond in time"),
-    "ServerUnavailableError": Rule(8, "the database is not reachable"),
-    "DiskFullError": Rule(8, "a disk is full"),
-    "OSError": Rule(8, "a disk is full or not mounted"),
+    "LeaseLostError": Rule(20, "check that only one worker runs it"),
+    "AutoReconnect": Rule(20, "check that the database is reachable"),
+    "ServerSelectionTimeoutError": Rule(20, "check that the database is reachable"),
+    "NetworkTimeout": Rule(20, "check the load of the database"),
+    "ServerUnavailableError": Rule(8, "check that the database is reachable"),
+    "DiskFullError": Rule(8, "free disk space"),
+    "OSError": Rule(8, "check that the disks are mounted and have free space"),
 }
-"""Reason -> rule. Any other error is caused by the job itself, and a rerun would end in it again."""
+"""Rule by reason. Other errors are caused by the job itself, and a rerun would fail again."""
 
 RECOVERIES = "recoveries"
 """Key in the specification of a job: its recoveries so far, each with a reason."""
@@ -245,7 +245,7 @@ def _act(
 
 
 def _record_failure(settings: Settings, recovery: Recovery) -> None:
-    explanation = f"given up after {recovery.n_tries} retries; {recovery.message}"
+    explanation = f"given up after {recovery.n_tries} reruns; {recovery.message}"
     details = {"explanation": f"{explanation}. Hint: {recovery.hint}, then submit again"}
     with closing(Workspace(settings, recovery.campaign)) as workspace:
         key = f"{recovery.campaign}/{recovery.name}"

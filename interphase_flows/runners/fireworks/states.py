@@ -172,7 +172,7 @@ def _cause(trace: str, recoveries: Sequence[JsonDocument]) -> tuple[str, str, st
     found = _LAST_LINE.match(last)
     if found is None and recoveries:
         reason = recoveries[-1]["reason"]
-        explanation = f"given up after {len(recoveries) - 1} retries; {recoveries[-1]['message']}"
+        explanation = f"given up after {len(recoveries) - 1} reruns; {recoveries[-1]['message']}"
         hint = RULES[reason].hint if reason in RULES else "see Slurm's reason: scontrol show job"
         return _in_slurm_spelling(reason), explanation, f"{hint}, then submit the campaign again", False
     reason, explanation = (found[1], found[2]) if found else ("unknown", last)

@@ -25,5 +25,5 @@ def worker_of(launch: JsonDocument) -> WorkerIdentity | None:
 
 
 def runs_on_this_machine(worker: WorkerIdentity) -> bool:
-    """Whether a worker outside Slurm is a process that still exists on this machine."""
+    """Return whether a worker outside Slurm is a process that still exists on this machine."""
     return worker.get("host") == socket.gethostname() and process_start(worker["pid"]) == worker["started"]

@@ -28,7 +28,7 @@ class JobExecutor(Protocol):
     n_workers: int
 
     def can_start(self) -> bool:
-        """Whether another job can run now."""
+        """Return whether another job can run now."""
         ...
 
     def start(self, entry: PendingJob, job: "Job") -> None:
@@ -50,7 +50,7 @@ class InThisProcess:
         self._ended: list[tuple[PendingJob, JobOutcome]] = []
 
     def can_start(self) -> bool:
-        """Whether another job can run now."""
+        """Return whether another job can run now."""
         return not self._ended
 
     def start(self, entry: PendingJob, job: "Job") -> None:
@@ -124,7 +124,7 @@ class FlowRunner:
         return entry.job.uuid not in self._failed
 
     def _is_skipped(self, entry: PendingJob) -> bool:
-        """Whether a parent has failed or stopped its children; a skipped job does the same to its own children."""
+        """Return whether a parent has failed or stopped its children; a skipped job does the same to its own children."""
         from jobflow import OnMissing
 
         job, parents = entry

@@ -65,7 +65,7 @@ class JobGraph:
         self._measure()
 
     def _is_open(self, uuid: str, unfinished: set[str]) -> bool:
-        """Whether a job, or a job that it has created before its children, is unfinished."""
+        """Return whether a job, or a job that it has created before its children, is unfinished."""
         return uuid in unfinished or any(self._is_open(each, unfinished) for each in self._created.get(uuid, ()))
 
     def _measure(self) -> None:

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class JobOutcome:
-    """What a job returned, or why it returned nothing."""
+    """Result of a job, or the reason why it has none."""
 
     response: "Response | None" = None
     outputs: list[JsonDocument] = field(default_factory=list)

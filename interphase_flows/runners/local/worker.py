@@ -1,4 +1,4 @@
-"""What runs in a worker process: its start, its jobs and its end."""
+"""Main function of a worker process, which runs jobs until it is stopped."""
 
 import multiprocessing
 import os
@@ -24,7 +24,7 @@ EVENT_INTERVAL_S = 0.2
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """What a worker process needs to run jobs of a campaign."""
+    """Data that a worker process needs to run jobs of a campaign."""
 
     settings: Settings
     campaign: str

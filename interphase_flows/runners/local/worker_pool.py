@@ -139,7 +139,7 @@ class WorkerPool:
         self._is_stop_sent = False
 
     def can_start(self) -> bool:
-        """Whether a worker is idle, or another one may be started."""
+        """Return whether a worker is idle, or another one may be started."""
         return self._idle() is not None
 
     def start(self, entry: PendingJob, job: "Job") -> None:

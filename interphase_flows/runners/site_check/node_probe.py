@@ -42,7 +42,7 @@ def from_node(kind: str) -> str:
 
 
 def reply_to(nonce: str) -> str:
-    """Return what the node writes back: not the nonce itself, which a stale copy of the folder might contain."""
+    """Return the reply that the node writes: derived from the nonce, which a stale copy of the folder might contain."""
     return nonce[::-1]
 
 
@@ -65,8 +65,8 @@ class Finding(BaseModel):
 class NodeView(BaseModel):
     """Result of a probe job inside an allocation; None for what was not probed.
 
-    ``results``, ``root`` and ``files`` are about the ledger, the folder that the login node shares, and an artifact that
-    it stored. ``remaining_s`` is the time until the job would stop at a checkpoint, None if unlimited.
+    ``results``, ``root`` and ``files`` are about the ledger, the folder that the login node shares, and an artifact
+    that it stored. ``remaining_s`` is the time until the job would stop at a checkpoint, None if unlimited.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -93,8 +93,8 @@ class NodeView(BaseModel):
 class ProbeFiretask(FiretaskBase):
     """Probe a node.
 
-    Parameters are ``kind`` (of job), ``folder`` (below the login node's root, with a file in it), ``nonce`` (the text of
-    that file), ``artifact``, and ``vasp`` with ``elements`` for a campaign that needs VASP.
+    Parameters are ``kind`` (of job), ``folder`` (below the login node's root, with a file in it), ``nonce`` (the text
+    of that file), ``artifact``, and ``vasp`` with ``elements`` for a campaign that needs VASP.
     """
 
     required_params = ("kind", "folder", "nonce", "artifact")

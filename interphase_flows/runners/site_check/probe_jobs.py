@@ -1,7 +1,7 @@
 """Probe jobs for a check of a cluster: one of every kind, through an allocation of every worker.
 
-The jobs have separate FireWorks categories, so that no other worker takes them and their workers take no other job. Their
-allocations have names that ``interphase launch`` does not count. Everything is removed at the end.
+The jobs have separate FireWorks categories, so that no other worker takes them and their workers take no other job.
+Their allocations have names that ``interphase launch`` does not count. Everything is removed at the end.
 """
 
 import contextlib
@@ -72,7 +72,7 @@ class Outcome:
 
 
 def check_category(token: str, worker: str, kind: str) -> str:
-    """Return the category of a probe job: of two workers that take the same kind, each takes its own."""
+    """Return the category of a probe job, which differs between workers that take the same kind."""
     return f"check-{token}-{worker}-{kind}"
 
 
@@ -253,7 +253,7 @@ def wait_until_ended(job_ids: Sequence[str]) -> None:
 
 
 def _is_alive(job_id: str) -> bool:
-    """Whether a job is still in Slurm; False if Slurm does not respond."""
+    """Return whether a job is still in Slurm; False if Slurm does not respond."""
     try:
         record = job_record(job_id)
     except SettingsError:

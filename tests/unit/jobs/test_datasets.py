@@ -51,7 +51,7 @@ def test_dataset_does_not_depend_on_the_order_of_labels(workspace, batch):
 
 
 def test_extended_dataset_keeps_splits_and_baseline_and_assigns_by_role(workspace, batch, spheres, crystals):
-    """Frames of exploring walkers train, frames of audit walkers test, whatever the fractions."""
+    """Frames of exploring walkers train, frames of audit walkers test, independent of the fractions."""
     parent = run(MAKER, batch, None, 1)
     more = [frame.copy() for frame in crystals[:3]]
     for frame in more:

@@ -80,7 +80,7 @@ def test_stream_yields_the_documents_of_a_query_in_chunks(ledger, monkeypatch):
 def test_unknown_fields_raise_with_a_suggestion():
     """Fields of states are not checked."""
     check_fields("labels", ["energy_eV", "details.force", "campaign"])
-    check_fields("campaigns", ["whatever"])
+    check_fields("campaigns", ["anything"])
     with pytest.raises(InputError, match=r"segments have no field 'runid'\. Hint: did you mean 'run_id'"):
         check_fields("segments", ["runid"])
     with pytest.raises(InputError, match=r"failures have no field 'zzz'\. Hint: their fields are failed_kind"):

@@ -1,16 +1,16 @@
 """Arrhenius fit of one coefficient: kB T L_ii = L0 exp(-E / kB T).
 
-For atoms that move independently kB T L_ii is c_i D_i, and it is diffusion that obeys Arrhenius' law: a line of ln L
-would have an activation energy smaller by kB T, 0.07 eV at 800 K, and its extrapolation to 300 K would be twice too high.
+For atoms that move independently, kB T L_ii = c_i D_i, and D_i follows Arrhenius' law. A linear fit of ln L would give
+an activation energy that is too small by kB T (0.07 eV at 800 K), and a value at 300 K that is twice too high.
 
 A fit takes estimates with intervals at three temperatures or more, of one cell or of several. Each has separate errors
-above and below, on the scale of ln L, from its interval. An L_ii that is not distinct from zero has no logarithm; leaving
-it out would keep the cold temperatures that noise has raised, and make E too small. It is compared with the line on a
-linear scale instead, and does not count as one of the three temperatures.
+above and below, on the scale of ln L, from its interval. An L_ii that is not distinct from zero has no logarithm.
+Excluding it would keep only cold runs with an upward fluctuation and make E too small. It is compared with the line on
+a linear scale instead, and does not count as one of the three temperatures.
 
-Runs of one cell share its structure; the interval contains the scatter between cells (`cell_scatter`). If points scatter
-about their lines by more than their errors allow (chi² beyond its 95th percentile), the errors are scaled up (Birge,
-Phys. Rev. 40, 207 (1932)) and the fit records the factor.
+Runs of one cell share its structure; the interval contains the scatter between cells (`cell_scatter`). If points
+scatter about their lines by more than their errors allow (chi² beyond its 95th percentile), the errors are scaled up
+(Birge, Phys. Rev. 40, 207 (1932)) and the fit records the factor.
 """
 
 from collections.abc import Sequence
@@ -103,16 +103,16 @@ class ArrheniusFit:
         outside = max(inverse - cold, hot - inverse) / (cold - hot)
         return (
             f"{temperature_K:g} K is outside the measured {self.coldest_K:g} to {self.hottest_K:g} K, by "
-            f"{outside:.2g} times their range in 1/T: extrapolated along a line that bends where a melt becomes a glass"
+            f"{outside:.2g} times their range in 1/T; the extrapolated line ignores the bend at the glass transition"
         )
 
 
 def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> ArrheniusFit:
     """Fit ln (kB T L) against 1 / kB T.
 
-    Points are positive numbers, shape (), in 1/(eV Å ps), with intervals of the confidence that those of the result have;
-    several may have the same temperature. Raises AnalysisError if fewer than three temperatures have a coefficient
-    distinct from zero; the message lists each of them.
+    Points are positive numbers, shape (), in 1/(eV Å ps), with intervals of the confidence that those of the result
+    have; several may have the same temperature. Raises AnalysisError if fewer than three temperatures have a
+    coefficient distinct from zero; the message lists each of them.
     """
     quantile = normal_quantile(confidence)
     kept: list[MeasuredAt] = []
@@ -126,15 +126,17 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
             notes.append(f"{point.temperature_K:g} K left out: its interval has no bounds")
         else:
             if not point.value.lower > 0:
-                notes.append(f"{point.temperature_K:g} K limits only: it is not distinct from zero")
+                notes.append(
+                    f"{point.temperature_K:g} K gives only an upper limit: the coefficient is not distinct from zero"
+                )
             kept.append(point)
             values.append(point.value.scaled(KB_EV_PER_K * point.temperature_K))
     counted = sorted({float(p.temperature_K) for p, value in zip(kept, values, strict=True) if value.lower > 0})
     if len(counted) < MIN_TEMPERATURES:
         details = f": {'; '.join(notes)}" if notes else ""
         raise AnalysisError(
-            f"{len(counted)} temperature{'' if len(counted) == 1 else 's'} with a coefficient above zero cannot support "
-            f"an Arrhenius line, {MIN_TEMPERATURES} or more can{details}. Hint: run longer, or at more temperatures"
+            f"an Arrhenius fit needs {MIN_TEMPERATURES} temperatures with a coefficient above zero, there "
+            f"{'is' if len(counted) == 1 else 'are'} {len(counted)}{details}. Hint: run longer, or at more temperatures"
         )
 
     inverse = 1.0 / (KB_EV_PER_K * np.array([point.temperature_K for point in kept], dtype=float))

@@ -1,13 +1,13 @@
-"""Scatter between cells in fits through their runs, which does not average out over the runs of one cell.
+"""Scatter between cells, which does not average out over the runs of one cell.
 
-A mixture that is quenched twice gives two glasses, and all runs of a cell share its structure. A point of a line is
+Two quenches of a mixture give different glasses, and all runs of a cell have the same structure. A point of a line is
 
     y = height + slope x + u_cell + e,
 
 with e the error of the run. The variance of u is estimated by the method of DerSimonian and Laird, Control. Clin.
-Trials 7, 177 (1986); with it the line is that of generalised least squares. With three cells or more, its covariance also
-follows from the scatter of the scores of the cells, which needs neither a model of u nor equal slopes of the cells (Liang
-and Zeger, Biometrika 73, 13 (1986)). The precision of that covariance depends on the number of cells, so it gets
+Trials 7, 177 (1986); with it the line is that of generalised least squares. With three cells or more, its covariance
+also follows from the scatter of the scores of the cells, which needs neither a model of u nor equal slopes of the cells
+(Liang and Zeger, Biometrika 73, 13 (1986)). The precision of that covariance depends on the number of cells, so it gets
 Student's quantile. The interval is the wider one of this and the one from the errors of the runs.
 """
 

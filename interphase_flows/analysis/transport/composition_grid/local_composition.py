@@ -2,9 +2,9 @@
 
 The coefficients of a slice are those of the amorphous mixture with its composition: they do not contain order, strain,
 interfaces between phases, and differences in density. Slices are first averaged over a window along the normal, through
-the periodic cell: layers of atoms alternate within a few Å, where a composition has no meaning. The composition of three
-elements has two independent fractions, the line of the grid one: x is that of the nearest point on the line, and the
-distance from the line is returned.
+the periodic cell: layers of atoms alternate within a few Å, where a composition has no meaning. The composition of
+three elements has two independent fractions, the line of the grid one: x is that of the nearest point on the line, and
+the distance from the line is returned.
 
 With the gradients of the averaged composition the coefficients give the flux in an ideal solution (`gradient_flux`).
 Coefficients are returned in the barycentric frame of each slice, where all species have one: L' = T L T^T of those
@@ -190,7 +190,9 @@ def _unavailable_because(grid: CompositionGrid, x: float, off_line: float, absen
     if not np.isfinite(x):
         return "the slice is empty"
     if off_line > OFF_LINE:
-        return f"its composition is off the line of the grid: a fraction by more than {100 * OFF_LINE:.0f} %"
+        return (
+            f"its composition is not on the line of the grid: a fraction deviates by more than {100 * OFF_LINE:.0f} %"
+        )
     if not first <= x <= last:
         return f"its x is outside the grid, {first:.2f} to {last:.2f}"
     if absent:

@@ -102,7 +102,7 @@ def test_profiles_are_invariant_under_drift(drift):
 
 
 def test_profiles_are_invariant_under_rotation():
-    """Slices are parallel to a and b whatever their directions are."""
+    """Slices are parallel to a and b for any directions of these vectors."""
     frames = shaken(load_phase("Li7P3S11") * (1, 2, 2))
     turn = Rotation.from_euler("xyz", [0.4, -0.9, 2.0]).as_matrix().T
     turned = ArrayFrames(frames.numbers, frames.time_fs, frames.all_positions @ turn, frames.cells @ turn)

@@ -113,7 +113,7 @@ def test_motion_that_is_not_diffusive_raises():
         vibration_angstrom=1.0,
         memory_ps=60.0,
     )
-    with pytest.raises(UnsupportedWindowError, match="not diffusive yet"):
+    with pytest.raises(UnsupportedWindowError, match="not yet diffusive"):
         onsager_matrix(swinging.frames(np.random.default_rng(4), 300), temperature_K=600)
 
 

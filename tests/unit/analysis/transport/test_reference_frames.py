@@ -91,7 +91,7 @@ def test_a_common_displacement_is_none(name, at_rest):
 
 
 def test_two_species_have_one_coefficient_in_the_barycentric_frame():
-    """|L_12| / L_22 = m_2 / m_1 whatever the dynamics are."""
+    """|L_12| / L_22 = m_2 / m_1 for any dynamics."""
     ours = Brownian(counts=(10, 6), diffusion=(0.4, 0.1), together=((3.0, 1.0), (1.0, 1.5)))
     found = onsager_matrix(ours.frames(np.random.default_rng(1), 400), temperature_K=600).onsager.value
     assert found[0, 1] < 0

@@ -21,7 +21,7 @@ def replica(seed, **model):
         frame="barycentric",
         at_rest=(),
         charges_e=CHARGES,
-        charges_from="as stated",
+        charges_from="as specified",
         entire_cell=summarise_onsager(onsager_matrix(frames, temperature_K=600.0), CHARGES),
         windows=UNAVAILABLE,
         slabs=UNAVAILABLE,

@@ -50,7 +50,7 @@ def result_of(task, **changes):
     return complete | changes
 
 
-def test_complete_result_is_accepted_whatever_the_exit_status(tmp_path):
+def test_complete_result_is_accepted_with_any_exit_status(tmp_path):
     """MPI launchers report separate exit statuses."""
     write_json(tmp_path / RESULT, result_of(task_of()))
     outcome = read_outcome(tmp_path, task_of(), exit_status=1)

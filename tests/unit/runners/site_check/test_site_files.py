@@ -61,7 +61,7 @@ def options_of(script: str) -> set[str]:
 
 
 @pytest.mark.parametrize("site", [Site(), EXAMPLE, ODD], ids=["default", "example", "odd"])
-def test_settings_reproduce_the_site_whatever_yaml_makes_of_its_values(site, settings_of):
+def test_settings_reproduce_the_site_with_values_that_yaml_would_change(site, settings_of):
     settings = settings_of(site)
     store = settings.store
     assert isinstance(store, MongodbSettings)

@@ -153,7 +153,7 @@ def test_empty_slices_and_those_off_the_line_are_unavailable():
         grid(), LINE, "S", LINE.elements, np.linspace(0.0, 12.0, 13), density, 700.0, window_angstrom=1.0
     )
     assert found.reasons[3] == "the slice is empty"
-    assert "off the line of the grid" in (found.reasons[6] or "")
+    assert "not on the line of the grid" in (found.reasons[6] or "")
 
 
 def test_fluxes_are_driven_down_the_gradients_of_the_local_composition():

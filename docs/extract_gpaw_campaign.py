@@ -1,4 +1,4 @@
-"""Extract numbers and figures of a finished campaign for docs/gpaw_campaign.md: `python docs/keep_gpaw_campaign.py`.
+"""Extract numbers and figures of a finished campaign for docs/gpaw_campaign.md: `python docs/extract_gpaw_campaign.py`.
 
 Reads the ledger of the campaign and writes docs/data/gpaw_campaign.json and the figures. `python
 docs/generate_gpaw_campaign_page.py` then writes the page.
