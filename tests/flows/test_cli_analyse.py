@@ -184,6 +184,16 @@ def test_options_have_aliases(analyse, tmp_path):
     assert "time" in outputs[0][2]
 
 
+def test_displacement_and_electrode_order_are_shown(analyse, tmp_path):
+    written(growing(2.0, n_frames=3, planes_per_angstrom=2), "run.traj")
+    code, out, err = analyse("run.traj", *SIDES, "--only", "displacement,electrode_order")
+    assert code == 0, err
+    assert "mean squared displacement at the end, Å²: Li 0." in out
+    assert "electrode_order: unavailable: the trajectory does not record" in out
+    assert "Mean squared displacement" in (tmp_path / "analysis" / "analysis.html").read_text()
+    assert (tmp_path / "analysis" / "figures" / "displacement.svg").exists()
+
+
 def test_small_cell_is_cut_into_narrower_slabs(analyse, tmp_path):
     frames = growing(0.0, n_frames=2, planes_per_angstrom=6)
     frames.cells[2, 2] = 30.0

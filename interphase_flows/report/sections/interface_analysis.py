@@ -8,11 +8,14 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.passivation.results import VerdictResult
+from interphase_flows.analysis.pipeline.parts.transport import DisplacementResult
 from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.report.figures.interface_analysis import interface_figures, verdict_figures
+from interphase_flows.report.figures.interphase import displacement_against_time
 from interphase_flows.report.figures.runs import draw_runs
 from interphase_flows.report.figures.style import FigureFile, rendered
-from interphase_flows.report.inputs.interphase import InterfaceResults
+from interphase_flows.report.inputs.interphase import InterfaceResults, SeriesBand
 from interphase_flows.report.json_file import write_json
 from interphase_flows.report.sections.environment import section_environment
 from interphase_flows.report.sections.phases import draw_phases, phases_of, phases_section
@@ -67,7 +70,7 @@ def write_analysis_page(analysis: InterfaceAnalysis, folder: Path, *, title: str
         trajectories={"": analysis.trajectory},
         temperature_K=analysis.settings.temperature_K,
     )
-    drawn = draw_analyses(results)
+    drawn = draw_analyses(results) | _draw_displacement(analysis)
     section = analyses_section(results, drawn)
     if phases := phases_of(results):
         drawn |= draw_phases(phases, arrays)
@@ -87,3 +90,15 @@ def write_analysis_page(analysis: InterfaceAnalysis, folder: Path, *, title: str
     html = page.render(title=title, about=about, section=section)
     write_bytes_atomic(folder / PAGE_NAME, html.encode("utf-8"))
     return folder / PAGE_NAME
+
+
+def _draw_displacement(analysis: InterfaceAnalysis) -> dict[str, FigureFile]:
+    if not isinstance(found := analysis.parts.get("displacement"), DisplacementResult):
+        return {}
+    names = list(found.msd_end_angstrom2)
+    curves = np.stack([analysis.arrays[f"displacement.msd_angstrom2 {name}"] for name in names], axis=1)
+    band = SeriesBand(analysis.arrays["displacement.time_ps"], names, Estimate.unknown(curves))
+    figure = displacement_against_time(band)
+    if figure is None:
+        return {}
+    return {"displacement": rendered(figure, "displacement", "Mean squared displacement against time")}

@@ -8,15 +8,17 @@ from interphase_flows.analysis.growth.results import GrowthResult
 from interphase_flows.analysis.interfaces.detection import NO_INTERFACE
 from interphase_flows.analysis.interfaces.results import BoundariesResult, FluxesResult
 from interphase_flows.analysis.passivation.results import VerdictResult
+from interphase_flows.analysis.pipeline.parts.structure import ElectrodeOrderResult
+from interphase_flows.analysis.pipeline.parts.transport import DisplacementResult
 from interphase_flows.analysis.profiles.results import ProfilesResult
 from interphase_flows.analysis.results import Result, Unavailable
-from interphase_flows.report.text.numbers import rounded
+from interphase_flows.report.text.numbers import percent, rounded
 from interphase_flows.report.text.phases import phases_summary
 from interphase_flows.report.text.transport import transport_summary, trapping_summary
 
 
 def analysis_summary(parts: Mapping[str, Result | Unavailable]) -> Iterator[str]:
-    """Yield a line or more for every part that has a summary, or why it is unavailable."""
+    """Yield a line or more for every part, or why it is unavailable; parts of other packages have no summary."""
     summaries: dict[str, Callable[[Any], Iterator[str]]] = {
         "boundaries": _boundaries,
         "growth": _growth,
@@ -26,14 +28,16 @@ def analysis_summary(parts: Mapping[str, Result | Unavailable]) -> Iterator[str]
         "verdict": _verdict,
         "profiles": _profiles,
         "phases": phases_summary,
+        "displacement": _displacement,
+        "electrode_order": _electrode_order,
     }
     without: list[str] = []
-    for name, summary in summaries.items():
+    for name in (*summaries, *(name for name in parts if name not in summaries)):
         result = parts.get(name)
         if result is None:
             continue
         if not isinstance(result, Unavailable):
-            yield from summary(result)
+            yield from summaries[name](result) if name in summaries else (f"{name}: see analysis.json",)
         elif result.reason == NO_INTERFACE:
             without.append(name)
         else:
@@ -84,6 +88,16 @@ def _profiles(found: ProfilesResult) -> Iterator[str]:
         yield (
             f"coordination: {each.name} {rounded(each.start.value)} at the start, {rounded(each.end.value)} at the end"
         )
+
+
+def _displacement(found: DisplacementResult) -> Iterator[str]:
+    end = ", ".join(f"{species} {rounded(each.value)}" for species, each in found.msd_end_angstrom2.items())
+    yield f"mean squared displacement at the end, Å²: {end}"
+
+
+def _electrode_order(found: ElectrodeOrderResult) -> Iterator[str]:
+    start, end = percent(found.bcc_fraction_start), percent(found.bcc_fraction_end)
+    yield f"bcc fraction of the electrode: {start} at the start, {end} at the end"
 
 
 def _verdict(found: VerdictResult) -> Iterator[str]:

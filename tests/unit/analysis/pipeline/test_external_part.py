@@ -7,6 +7,7 @@ from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
 from interphase_flows.analysis.pipeline.registered_parts import ENTRY_POINT_GROUP
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
+from interphase_flows.report.text.interface_analysis import analysis_summary
 
 MODULE = """
 from interphase_flows.analysis.results import Result
@@ -45,4 +46,6 @@ def test_part_of_another_distribution_is_run():
     settings = InterfaceAnalysisSettings(
         composition_of("Li"), composition_of("Li7P3S11"), temperature_K=300, parts=("atoms",)
     )
-    assert analyse_interface(frames, settings).parts["atoms"].n_atoms == 4
+    parts = analyse_interface(frames, settings).parts
+    assert parts["atoms"].n_atoms == 4
+    assert list(analysis_summary(parts))[-1] == "atoms: see analysis.json"
