@@ -94,15 +94,17 @@ class LearningCurveMaker(Maker):
     name: str = "learning curve"
 
     @job(output_schema=LearningCurveDoc)
-    def make(self, dataset: DatasetDoc, iterations: Sequence[IterationDoc]) -> LearningCurveDoc:
+    def make(self, dataset: DatasetDoc, iterations: Sequence[IterationDoc | CommitteeDoc]) -> LearningCurveDoc:
         """Return the errors of the first member of each committee on frames that trained no committee.
+
+        The committee of an iteration is in the ledger of its campaign; without a campaign, give the committees.
 
         Raises
         ------
         AnalysisError
             No interface frame was held out, or a committee is missing.
         """
-        committee_keys = [iteration.committee_key for iteration in iterations]
+        committee_keys = [each.key if isinstance(each, CommitteeDoc) else each.committee_key for each in iterations]
         key = content_key("learning_curves", dataset=dataset.key, committees=committee_keys)
 
         def compute() -> LearningCurveDoc:
@@ -120,11 +122,13 @@ class LearningCurveMaker(Maker):
                     "structures.interfaces.snapshots.temperatures_K, or learning.audit_labels_per_iteration"
                 )
             points: list[ErrorSummary] = []
-            for committee_key in committee_keys:
-                document = stored_document("committees", committee_key, CommitteeDoc)
+            for each, committee_key in zip(iterations, committee_keys, strict=True):
+                given = each if isinstance(each, CommitteeDoc) else None
+                document = given or stored_document("committees", committee_key, CommitteeDoc)
                 if document is None:
                     raise AnalysisError(
-                        f"committee {committee_key} is missing in the ledger. Hint: resume the campaign"
+                        f"committee {committee_key} is missing in the ledger. Hint: resume the campaign; without a "
+                        "campaign, give the committees instead of the iterations"
                     )
                 committee = load_committee(document.models[:1])
                 points.append(summarise(frame_errors(committee, frames)))

@@ -7,7 +7,8 @@ import numpy as np
 from jobflow import Maker, job
 
 from interphase_flows.content_keys import content_key
-from interphase_flows.jobs.caching import cached, settings_of, stored_document
+from interphase_flows.jobs.caching import cached, settings_of
+from interphase_flows.jobs.label_batches import load_labels
 from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.reference.convergence import PhaseNumbers, Tolerances, reaction_weights
 from interphase_flows.reference.convergence_study import assess_settings, densest_meshes
@@ -133,8 +134,7 @@ class ConvergenceMaker(Maker):
 def _labels_by_origin(batch: LabelBatch | None) -> dict[Origin, LabelDoc]:
     if batch is None:
         return {}
-    found = [stored_document("labels", key, LabelDoc) for key in (*batch.accepted, *batch.rejected)]
-    return {batch.origins[label.key]: label for label in found if label is not None}
+    return {batch.origins[label.key]: label for label in load_labels(batch, [*batch.accepted, *batch.rejected])}
 
 
 def _phase_numbers(phases: Sequence[str], labels: Mapping[Origin, LabelDoc]) -> dict[str, PhaseNumbers | None]:

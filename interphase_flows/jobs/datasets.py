@@ -15,11 +15,12 @@ from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split, labe
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.exceptions import InputError
-from interphase_flows.jobs.caching import cached, stored_document
+from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.label_batches import load_labels
 from interphase_flows.reference.registry import reference_method
-from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
+from interphase_flows.reference.spec import MethodSpec
 from interphase_flows.schemas.dataset import SPLITS, DatasetDoc, Split
-from interphase_flows.schemas.label import LabelBatch, LabelDoc, MethodIdentity
+from interphase_flows.schemas.label import LabelBatch, MethodIdentity
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.storage.workspace import current_workspace
 
@@ -30,18 +31,18 @@ KIND = "datasets"
 class DatasetMaker(Maker):
     """Assemble accepted labels and those of a parent dataset into a dataset split by origin.
 
-    Labels of another reference method raise. ``cutoff_angstrom``, that of the potential, sets the mean number of
-    neighbours in the baseline.
+    A dataset has labels of one method, which is that of ``reference`` if it is given. ``cutoff_angstrom``, that of the
+    potential, sets the mean number of neighbours in the baseline.
     """
 
     name: str = "dataset"
-    reference: MethodSpec = field(default_factory=ChgnetSpec)
+    reference: MethodSpec | None = None
     gates: Gates = field(default_factory=Gates)
     learning: LearningSpec = field(default_factory=LearningSpec)
     cutoff_angstrom: float = 5.0
 
     @job(output_schema=DatasetDoc)
-    def make(self, batch: LabelBatch, parent: DatasetDoc | None, seed: int) -> DatasetDoc:
+    def make(self, batch: LabelBatch, parent: DatasetDoc | None = None, seed: int = 0) -> DatasetDoc:
         """Add a batch of labels to a parent dataset and return the extended dataset.
 
         The baseline is that of the parent; without a parent it is fitted to the training frames.
@@ -51,14 +52,14 @@ class DatasetMaker(Maker):
         InputError
             A label is by another reference method or missing, or a split has no frames.
         """
-        identity = reference_method(self.reference).identity
+        identity = self._method(batch, parent)
         inherited: list[Atoms] = []
         if parent is not None:
             if parent.method.key != identity.key:
                 raise InputError(
-                    f"dataset {parent.key} has labels from {parent.method.name} ({parent.method.key}), the campaign "
-                    f"requests {identity.name} ({identity.key}); a dataset has labels of one method. Hint: start "
-                    "another campaign"
+                    f"dataset {parent.key} has labels by {parent.method.name} ({parent.method.key}), the new ones are by "
+                    f"{identity.name} ({identity.key}); a dataset has labels of one method. Hint: start another campaign "
+                    "or dataset"
                 )
             inherited = read_extxyz(current_workspace().artifacts.get(parent.artifact))
         known = {frame.info["label_key"] for frame in inherited}
@@ -86,6 +87,18 @@ class DatasetMaker(Maker):
             lambda: self._assemble(key, identity, new_keys, batch, inherited, split_of_origin, parent),
         )
 
+    def _method(self, batch: LabelBatch, parent: DatasetDoc | None) -> MethodIdentity:
+        """Return the method of the dataset."""
+        if self.reference is not None:
+            return reference_method(self.reference).identity
+        method = batch.method or (parent.method if parent else None)
+        if method is None:
+            raise InputError(
+                "the labels are by several methods; a dataset has labels of one method. Hint: make one dataset of each, "
+                "or set `reference`"
+            )
+        return method
+
     def _assemble(
         self,
         key: str,
@@ -97,8 +110,9 @@ class DatasetMaker(Maker):
         parent: DatasetDoc | None,
     ) -> DatasetDoc:
         frames = list(inherited)
+        labels = {label.key: label for label in load_labels(batch, new_keys)}
         for label_key in new_keys:
-            label = stored_document("labels", label_key, LabelDoc)
+            label = labels.get(label_key)
             if label is None:
                 raise InputError(
                     f"label {label_key} of a finished job is missing in the ledger. Hint: resume the campaign"
@@ -127,8 +141,8 @@ class DatasetMaker(Maker):
         solids = [frame for frame in train if not Origin(frame.info["origin"]).is_isolated]
         if len(train) < 2 or not frames_of_split(frames, "validation") or not frames_of_split(frames, "test"):
             raise InputError(
-                f"the dataset would have {len(train)} training frames and an empty split. Hint: set at least three "
-                "structures.interfaces.snapshots.temperatures_K"
+                f"the dataset would have {len(train)} training frames and an empty split. Hint: label at least three "
+                "origins of one family; in a campaign, set structures.interfaces.snapshots.temperatures_K"
             )
         return DatasetDoc(
             key=key,

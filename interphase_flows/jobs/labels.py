@@ -13,8 +13,11 @@ from interphase_flows.datasets.duplicates import find_duplicates
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.inputs import open_job
+from interphase_flows.jobs.label_batches import label_batch
 from interphase_flows.jobs.label_structure import KIND, cached_label, label_key, unlabelled
-from interphase_flows.jobs.structures.structure_sets import load_set, part_of_set
+from interphase_flows.jobs.structures.structure_sets import Structures, as_set, load_set, part_of_set
+from interphase_flows.reference.labelling import ReferenceMethod
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
 from interphase_flows.runtime.local_workers import local_workers
@@ -35,43 +38,59 @@ MIN_TARGET_S = 1.0
 
 @dataclass
 class LabelMaker(Maker):
-    """Label some structures of a set, one after the other."""
+    """Label some structures, one after the other.
+
+    For a method of your own, override `reference_method`.
+    """
 
     name: str = "label structures"
     reference: MethodSpec = field(default_factory=ChgnetSpec)
     gates: Gates = field(default_factory=Gates)
 
-    @job(output_schema=LabelBatch)
+    @open_job(output_schema=LabelBatch)
     def make(
-        self, structures: StructureSetDoc, indices: Sequence[int], expected_s: Sequence[float] | None = None
+        self,
+        structures: Structures,
+        indices: Sequence[int] | None = None,
+        expected_s: Sequence[float] | None = None,
     ) -> LabelBatch:
         """Return the keys of accepted and rejected labels; each label is a separate document.
 
-        ``expected_s`` is the expected time of each label (s); None estimates it from the labels in the ledger.
+        Parameters
+        ----------
+        structures
+            A set of structures, or one or several structures; ``info["origin"]`` of a structure is its origin.
+        indices
+            Structures of the set to label; all by default.
+        expected_s
+            Expected time of each label (s); None estimates it from the labels in the ledger.
 
         Raises
         ------
         WalltimeReachedError
             The walltime was reached; finished labels are recorded, and no further label starts.
         """
-        settings = current_workspace().settings
-        end = deadline(settings)
-        method = reference_method(self.reference, settings)
+        end = deadline(current_workspace().settings)
+        method = self.reference_method()
+        structures = as_set(structures)
         frames = load_set(structures)
+        indices = range(len(frames)) if indices is None else indices
         if expected_s is None:
             model = label_cost_model(current_workspace().ledger, self.reference, method.identity.key)
             expected_s = [model.estimate_s(label_size(self.reference, frames[index])) for index in indices]
-        batch = LabelBatch(accepted=[], rejected=[], origins={})
+        labels = []
         for done, index in enumerate(indices):
             atoms, entry = frames[index], structures.entries[index]
             emit("labels", done, len(indices), f"{entry.formula}, about {format_duration(expected_s[done])}")
             end.check(f"the label of {entry.formula}")
             with listening(partial(_emit_scf_step, done, len(indices))):
-                label = cached_label(method, self.gates, atoms, entry)
-            (batch.accepted if label.status == "accepted" else batch.rejected).append(label.key)
-            batch.origins[label.key] = entry.origin
+                labels.append((cached_label(method, self.gates, atoms, entry), entry.origin))
         emit("labels", len(indices), len(indices))
-        return batch
+        return label_batch(labels, method.identity)
+
+    def reference_method(self) -> ReferenceMethod:
+        """Return the method that computes the labels, by default that of ``reference``."""
+        return reference_method(self.reference, current_workspace().settings)
 
 
 def _emit_scf_step(n_done: int, n_labels: int, event: ProgressEvent) -> None:
@@ -94,13 +113,14 @@ class LabelSetMaker(Maker):
     labels_per_job: int = 25
     target_s_per_job: float = 600.0
 
-    @job
-    def make(self, structures: StructureSetDoc) -> Response | LabelBatch:
+    @open_job()
+    def make(self, structures: Structures) -> Response | LabelBatch:
         """Replace this job by label jobs and a job that merges their results."""
-        if not structures.entries:
-            return LabelBatch(accepted=[], rejected=[], origins={})
+        structures = as_set(structures)
         maker = self.label_maker
-        identity = reference_method(maker.reference, current_workspace().settings).identity
+        identity = maker.reference_method().identity
+        if not structures.entries:
+            return label_batch([], identity)
         frames = load_set(structures)
         twins = find_duplicates(frames, maker.gates.duplicate_tolerance_angstrom)
         repeated = reject_duplicates(structures, frames, twins, identity, maker.gates)
@@ -150,7 +170,7 @@ def reject_duplicates(
 
     Labels of other sets in the ledger are not compared: a campaign must take the same decisions whenever it runs.
     """
-    batch = LabelBatch(accepted=[], rejected=[], origins={})
+    labels = []
     for index, first in sorted(twins.items()):
         entry, original = structures.entries[index], structures.entries[first]
         repeats = label_key(original.key, identity.key, gates)
@@ -165,9 +185,8 @@ def reject_duplicates(
             }
         )
         label = cached(KIND, duplicate.key, LabelDoc, partial(LabelDoc.model_validate, duplicate.model_dump()))
-        batch.rejected.append(label.key)
-        batch.origins[label.key] = entry.origin
-    return batch
+        labels.append((label, entry.origin))
+    return label_batch(labels, identity)
 
 
 @job(output_schema=LabelBatch)
@@ -186,10 +205,13 @@ def gather_labels(batches: Sequence[LabelBatch | None]) -> LabelBatch:
         raise ReferenceMethodError(
             f"{n_lost} label jobs failed and no label was accepted. Hint: interphase query failures shows the reasons"
         )
+    methods = [batch.method for batch in finished]
     origins = {key: origin for batch in finished for key, origin in batch.origins.items()}
     return LabelBatch(
         accepted=sorted({key for batch in finished for key in batch.accepted}),
         rejected=sorted({key for batch in finished for key in batch.rejected}),
         origins=dict(sorted(origins.items())),
         n_lost_jobs=n_lost,
+        method=methods[0] if methods and all(method == methods[0] for method in methods) else None,
+        documents=[ref for batch in finished for ref in batch.documents],
     )

@@ -8,10 +8,11 @@ from jobflow import Maker, job
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.jobs.caching import cached, stored_document
+from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.label_batches import load_labels
 from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.reference.lattice_constants import fit_lattice_constants
-from interphase_flows.schemas.label import LabelBatch, LabelDoc
+from interphase_flows.schemas.label import LabelBatch
 from interphase_flows.schemas.lattice_constants import LatticeConstants, LatticeConstantsDoc
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureSetDoc
@@ -55,8 +56,7 @@ class LatticeConstantsMaker(Maker):
     @job(output_schema=LatticeConstantsDoc)
     def make(self, labels: LabelBatch) -> LatticeConstantsDoc:
         """Return the lattice constants and bulk modulus of each phase; a failed fit is a note."""
-        found = [stored_document("labels", key, LabelDoc) for key in labels.accepted]
-        documents = [label for label in found if label is not None]
+        documents = load_labels(labels, labels.accepted)
         key = content_key(KIND, labels=sorted(label.key for label in documents))
 
         def compute() -> LatticeConstantsDoc:

@@ -13,11 +13,12 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import labelled_atoms
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.jobs.caching import cached, settings_of, stored_document
+from interphase_flows.jobs.caching import cached, settings_of
+from interphase_flows.jobs.label_batches import load_labels
 from interphase_flows.jobs.potentials import load_committee
 from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.md.run_trajectory import RunFrames
-from interphase_flows.schemas.label import LabelBatch, LabelDoc
+from interphase_flows.schemas.label import LabelBatch
 from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.origin import PRODUCTION, Origin
 from interphase_flows.schemas.potential_errors import ProductionAuditDoc
@@ -95,11 +96,9 @@ class ProductionAuditMaker(Maker):
 
         potentials = load_committee(committee.models)
         by_origin: dict[str, list[Atoms]] = {}
-        for label_key in sorted(batch.accepted):
-            label = stored_document("labels", label_key, LabelDoc)
-            if label is not None:
-                origin = batch.origins[label_key]
-                by_origin.setdefault(origin, []).append(labelled_atoms(label, origin))
+        for label in load_labels(batch, sorted(batch.accepted)):
+            origin = batch.origins[label.key]
+            by_origin.setdefault(origin, []).append(labelled_atoms(label, origin))
         if not by_origin:
             raise AnalysisError(
                 "no production frame has a label. Hint: interphase query labels origin~production shows the reasons"

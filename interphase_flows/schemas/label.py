@@ -61,9 +61,15 @@ class LabelDoc(Document):
 
 
 class LabelBatch(BaseModel):
-    """Keys of accepted and rejected labels, and their origins: the output of a label job."""
+    """Keys of accepted and rejected labels, and their origins: the output of a label job.
+
+    ``method`` is None for labels of several methods; ``documents`` are files of `LabelDoc` as JSON lines, of jobs
+    without a campaign.
+    """
 
     accepted: list[str]
     rejected: list[str]
     origins: dict[str, Origin]
     n_lost_jobs: int = 0
+    method: MethodIdentity | None = None
+    documents: list[ArtifactRef] = Field(default_factory=list)

@@ -1,16 +1,27 @@
 """Store and load sets of structures."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias, Union
 
 from ase import Atoms
 
+from interphase_flows.content_keys import content_key
+from interphase_flows.exceptions import InputError
+from interphase_flows.jobs.inputs import as_atoms, is_structure
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureEntry, StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.npz import pack_structures, unpack_structures
 from interphase_flows.structures.structure_keys import structure_key
 
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
 KIND = "structure_sets"
+Structures: TypeAlias = Union[StructureSetDoc, Atoms, "Structure", Sequence[Union[Atoms, "Structure"]]]
+"""A set of structures, one structure, or several."""
+GIVEN = "given"
+"""Family of the origins of structures that a user gives without one."""
 
 
 def store_set(
@@ -38,6 +49,32 @@ def store_set(
         notes=list(notes),
         wall_time_s=wall_time_s,
     )
+
+
+def as_set(structures: Structures) -> StructureSetDoc:
+    """Return structures as a set; each one without ``info["origin"]`` has a separate origin.
+
+    Raises
+    ------
+    InputError
+        A structure is not periodic.
+    """
+    if isinstance(structures, StructureSetDoc):
+        return structures
+    frames = [as_atoms(each) for each in ([structures] if is_structure(structures) else structures)]
+    for index, frame in enumerate(frames):
+        if not frame.pbc.all():
+            raise InputError(
+                f"structure {index} ({frame.get_chemical_formula()}) is not periodic in three directions. Hint: set "
+                "atoms.cell and atoms.pbc"
+            )
+    keys = [structure_key(frame) for frame in frames]
+    origins = [
+        Origin(frame.info["origin"]) if "origin" in frame.info else Origin.of(GIVEN, key[:12])
+        for frame, key in zip(frames, keys, strict=True)
+    ]
+    key = content_key(KIND, generator=GIVEN, structures=keys, origins=origins)
+    return store_set(key, "given structures", frames, origins)
 
 
 def structure_entry(atoms: Atoms, origin: Origin) -> StructureEntry:
