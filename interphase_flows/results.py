@@ -237,7 +237,8 @@ class CampaignResults:
         segments = [s for s in self.segments(sort="first_step", **selected) if s.trajectory is not None]
         if not segments:
             raise InputError(
-                f"campaign {self.campaign} has no trajectory of a run {run_id!r}. Hint: list the runs by segments()"
+                f"campaign {self.campaign} has no trajectory of a run {run_id!r}. Hint: list the runs by interphase "
+                "query segments"
             )
         for before, after in pairwise(segments):
             if after.first_step < before.last_step:

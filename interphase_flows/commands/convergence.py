@@ -90,7 +90,7 @@ def run_convergence_study(maker: ConvergenceStudyMaker, settings: Settings, n_wo
         try:
             flow, responses = run_jobs(workspace, maker.make, n_workers)
         except WalltimeReachedError as stop:
-            raise WalltimeReachedError(f"{stop}. Hint: repeat the same interphase converge") from None
+            raise WalltimeReachedError(f"{stop}: repeat the same interphase converge") from None
         by_index = responses.get(flow.jobs[-1].uuid)
         if not by_index:
             failures = workspace.ledger.find("failures", {"last_at": {"$gte": began}}, sort={"last_at": 1}, limit=1)

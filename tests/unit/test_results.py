@@ -120,7 +120,7 @@ def test_invalid_queries_raise_before_documents_are_read(results):
         results.labels("status")
     with pytest.raises(InputError, match="unknown kind 'label'"):
         results.count("label")
-    with pytest.raises(InputError, match="no trajectory of a run 'replica-0'"):
+    with pytest.raises(InputError, match=r"no trajectory of a run 'replica-0'.*interphase query segments"):
         results.trajectory("replica-0")
     with pytest.raises(InputError, match="datasets dataset is not in the ledger"):
         results.dataset()

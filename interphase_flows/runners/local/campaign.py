@@ -80,7 +80,7 @@ def run_campaign(
                 run_jobs(workspace, make_flow, n_workers)
             except WalltimeReachedError as stop:
                 set_status(workspace, WALLTIME_REACHED)
-                raise WalltimeReachedError(f"{stop}. Hint: interphase resume {campaign.name}") from None
+                raise WalltimeReachedError(f"{stop}: interphase resume {campaign.name}") from None
         state = workspace.ledger.get("campaigns", campaign.name) or {}
         if "result" not in state:
             set_status(workspace, "failed")

@@ -17,7 +17,7 @@ begun: list[str] = []
 @job
 def label():
     begun.append("label")
-    raise WalltimeReachedError("walltime reached (walltime_s: 1) in the label of Li2")
+    raise WalltimeReachedError("walltime reached (walltime_s: 1) before the label of Li2. Hint: resume to continue")
 
 
 @job
@@ -57,7 +57,7 @@ def test_no_job_starts_after_the_walltime(message):
 
 def test_message_ends_with_the_command_that_resumes(message):
     assert message.startswith("walltime reached (walltime_s: 1)")
-    assert message.endswith("Hint: interphase resume unit")
+    assert message.endswith("Hint: resume to continue: interphase resume unit")
 
 
 def test_status_is_walltime_reached_without_failures(message, settings):
