@@ -1,4 +1,4 @@
-"""Draw the figures of docs/kinetics.md from made-up series: `python docs/generate_kinetics_figures.py`."""
+"""Draw the figures of docs/kinetics.md from synthetic series: `python docs/generate_kinetics_figures.py`."""
 
 from pathlib import Path
 

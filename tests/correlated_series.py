@@ -1,4 +1,4 @@
-"""Series with correlated noise, as trajectories write them: what tests of kinetics and verdicts are fed."""
+"""Series with correlated noise, as in trajectories, for tests of kinetics and verdicts."""
 
 import numpy as np
 from scipy.signal import lfilter

@@ -1,4 +1,4 @@
-"""Interphases whose verdict is known: growing, passivated, depleted, and too little data to say."""
+"""Interphases whose verdict is known: growing, passivated, depleted, and undecided for lack of data."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Wait for a file named after the Slurm job, then allocate more memory than the job has: a leak on demand."""
+"""Wait for a file named after the Slurm job, then allocate more memory than the job has."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Makers of one job each: load inputs, call the science below, store the result (`caching.py`).
+"""Makers of one job each: load inputs, call scientific code, store the result (`caching.py`).
 
 Imported by `flows`, `runners` and `commands`.
 """

@@ -1,6 +1,6 @@
 """Settings of this machine: storage, threads, commands, workers of the cluster.
 
-They are read from the environment (``INTERPHASE_ROOT``, ``INTERPHASE_STORE__TYPE``, ...), else from one YAML file:
+Settings are read from the environment (``INTERPHASE_ROOT``, ``INTERPHASE_STORE__TYPE``, ...), else from one YAML file:
 the one named by ``INTERPHASE_SETTINGS_FILE``, else ``interphase.yaml`` in the working folder, else
 ``~/.config/interphase/settings.yaml``. The defaults are for a laptop.
 """

@@ -16,10 +16,10 @@ import pytest
 from pymongo import MongoClient
 from ruamel.yaml import YAML
 
-from checked_site import ENDS_WITHIN_S, Place
 from interphase_flows.cli import EXIT_CODE_CTRL_C
 from interphase_flows.runners.site_check.probe_jobs import wait_until_ended
 from interphase_flows.runners.slurm import Partition, jobs_in_queue, partitions
+from site_commands import ENDS_WITHIN_S, Place
 from slurm_cluster import READY_WITHIN_S, SlurmCluster, why_not
 from tiny_campaign import command
 

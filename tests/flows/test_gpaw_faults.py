@@ -36,8 +36,8 @@ from interphase_flows.runtime.walltime import Deadline, process_start_unix_s
 from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
-from label_one import ATOMS, CAMPAIGN, ENTRY, SPEC, folder_in, label_in
-from process_watch import Killer, after_scf_step, at_start, density_kept, gpaw_process, wait_until
+from killed_gpaw_process import Killer, after_scf_step, at_start, density_kept, gpaw_process, wait_until
+from label_one_crystal import ATOMS, CAMPAIGN, ENTRY, SPEC, folder_in, label_in
 from real_gpaw import lithium, lithium_sulfide, needs_gpaw
 from tiny_campaign import environment, interphase
 
@@ -119,7 +119,7 @@ def test_label_killed_in_every_attempt_is_rejected_and_not_computed_again(tmp_pa
 
 def test_restart_after_kill_of_the_parent_uses_the_density(tmp_path, undisturbed):
     """GPAW keeps its density and ends when its parent process is killed."""
-    folder, script = folder_in(tmp_path), Path(__file__).parents[1] / "label_one.py"
+    folder, script = folder_in(tmp_path), Path(__file__).parents[1] / "label_one_crystal.py"
     parent = subprocess.Popen([sys.executable, str(script), str(tmp_path)], env=environment())
     started = after_scf_step(2)
     wait_until(lambda: started(folder), alive=lambda: parent.poll() is None)

@@ -13,7 +13,7 @@ import pytest
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.ledger import KINDS
 from interphase_flows.storage.workspace import open_workspace
-from short_lives import Cradle, die_while_importing
+from killed_commands import Cradle, die_while_importing
 from tiny_campaign import command, environment, interphase
 
 N_KILLS = 10

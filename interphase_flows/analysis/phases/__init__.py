@@ -1,1 +1,1 @@
-"""Phases atom by atom: labels against thermal references, domains, percolation, order, diffraction."""
+"""Identification of phases: phase labels of atoms, crystalline domains, percolation, order, diffraction."""

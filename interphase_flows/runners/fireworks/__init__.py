@@ -1,5 +1,5 @@
 """Campaigns on a cluster: FireWorks holds the jobs, Slurm starts the workers that run them.
 
 ``submission`` turns a campaign into a workflow, ``worker`` and ``firetask`` run its jobs, ``recovery`` reruns lost ones.
-May import ``runners.slurm`` and everything below the runners.
+May import ``runners.slurm`` and the layers below the runners.
 """

@@ -6,7 +6,7 @@ import pytest
 from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.interfaces.boundaries import TwoSides, interphase_boundaries
 from interphase_flows.exceptions import AnalysisError
-from planted_interphase import BULK, METAL, NOTHING, REACTED, layers, planted_cell
+from synthetic_boundaries import BULK, METAL, NOTHING, REACTED, layers, planted_cell
 
 SIDES = TwoSides({"Li"}, {"Li": 7, "P": 3, "S": 11})
 MIDDLE = 13.0  # of the electrode, which fills 0 to 26 Å

@@ -1,4 +1,4 @@
-"""Label one crystal by GPAW in a workspace: ``python label_one.py ROOT``."""
+"""Label one crystal by GPAW in a workspace: ``python label_one_crystal.py ROOT``."""
 
 import sys
 from pathlib import Path
