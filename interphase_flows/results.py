@@ -37,8 +37,8 @@ from interphase_flows.storage.ledger import KINDS, LEDGER_FIELDS
 from interphase_flows.storage.ledger_backend import Criteria, JsonDocument
 from interphase_flows.storage.queries import (
     check_fields,
+    count,
     fields_of,
-    parse_filters,
     parse_sort,
     stream,
 )
@@ -154,9 +154,7 @@ class CampaignResults:
 
     def count(self, kind: str, *filters: str, **fields: Any) -> int:
         """Count the matching documents of a kind in the database."""
-        criteria = self._criteria(kind, filters, (), fields)
-        parsed = parse_filters(filters)
-        return self._workspace.ledger.count(kind, {"$and": [parsed, criteria]} if parsed else criteria)
+        return count(self._workspace.ledger, kind, filters, self._criteria(kind, filters, (), fields))
 
     @property
     def result(self) -> CampaignResult | None:

@@ -16,7 +16,7 @@ from interphase_flows.storage.ledger import KINDS, Ledger
 from interphase_flows.storage.ledger_backend import Criteria, JsonDocument
 from interphase_flows.storage.queries import (
     check_fields,
-    expand,
+    count,
     fields_of,
     parse_filters,
     parse_sort,
@@ -210,8 +210,7 @@ def count_documents(settings: Settings, name: str, request: DocumentQuery) -> in
     _check(request)
     with open_workspace(settings, name, read_only=True) as workspace:
         if not request.rejected:
-            filters = [expand(request.kind, text) for text in request.filters]
-            return workspace.ledger.count(request.kind, parse_filters(filters))
+            return count(workspace.ledger, request.kind, request.filters)
         others, criteria, _ = _rejected(workspace, request)
         return len(query(workspace.ledger, request.kind, others, ["key"], criteria=criteria))
 

@@ -73,6 +73,11 @@ def query(
     ]
 
 
+def count(ledger: Ledger, kind: str, filters: Sequence[str] = (), criteria: Criteria | None = None) -> int:
+    """Return the number of documents of :func:`query`, counted by the store."""
+    return ledger.count(kind, _both(parse_filters([expand(kind, text) for text in filters]), criteria))
+
+
 def expand(kind: str, text: str) -> str:
     """Return a field, filter or sort key with the path that queries of its kind may leave out."""
     if kind not in ABBREVIATED:

@@ -108,6 +108,14 @@ def test_the_last_iteration_is_that_of_this_campaign(results, written):
     assert [found.key for found in results.iterations(campaign="another")] == ["theirs"]
 
 
+def test_count_of_shortened_fields_of_phases(results, written):
+    phases = {"phases": {"li2s": {"atom_fraction": {"value": 0.3}}}}
+    written.ledger.put("phases", "p", {"part": "phases", "analysis_key": "a", "average": phases})
+    counts = [results.count("phases", f"li2s.atom_fraction.value>{limit}") for limit in (0.2, 0.4)]
+    assert counts == [1, 0]
+    assert results.count("phases", "li2s.atom_fraction.value>0.2", analysis_key="b") == 0
+
+
 def test_invalid_queries_raise_before_documents_are_read(results):
     """Unknown fields, kinds and filters."""
     with pytest.raises(InputError, match="did you mean 'energy_eV'"):
