@@ -25,8 +25,8 @@ HEAD = """\
 
 Use this page to choose the plane-wave cutoff and the k-point density of GPAW labels. It shows the errors of several
 settings for lithium, Li2S, Li3P and Li7P3S11 relative to the most accurate setting, lattice constants compared with
-experiment, and the energy of the full reaction between electrode and electrolyte. [Running your own
-study](#running-your-own-study) shows how to measure the same for another system.
+experiment, and the energy of the full reaction between electrode and electrolyte.
+[Running your own study](#running-your-own-study) shows how to measure the same for another system.
 """
 
 HOW = """\
@@ -61,12 +61,12 @@ the reference. Its error is unknown, so it is never chosen.
 ## Geometries of the convex hull
 
 If the reference method is a surrogate, it relaxes cells and positions. With DFT, CHGNet by default relaxes the
-positions **in the published cell**, and the reference method computes the energy of that geometry (`thermodynamics:
-{{relax_with: surrogate, cell: automatic}}`). The CHGNet cell of Li7P3S11 is 6.8 % too large; with an estimated bulk
-modulus of 20 GPa, it is about 6 meV/atom above the minimum. The published cell is not the minimum of the functional
-either. According to the equations of state above, the difference is {published}. It is largest for lithium, whose cell
-at room temperature is larger than the PBE cell. `relax_with: reference` relaxes with the reference method; every step
-is a label, and a phase needs tens of steps.
+positions **in the published cell**, and the reference method computes the energy of that geometry
+(`thermodynamics: {{relax_with: surrogate, cell: automatic}}`). The CHGNet cell of Li7P3S11 is 6.8 % too large; with an
+estimated bulk modulus of 20 GPa, it is about 6 meV/atom above the minimum. The published cell is not the minimum of the
+functional either. According to the equations of state above, the difference is {published}. It is largest for lithium,
+whose cell at room temperature is larger than the PBE cell. `relax_with: reference` relaxes with the reference method;
+every step is a label, and a phase needs tens of steps.
 """
 
 

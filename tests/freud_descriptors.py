@@ -8,7 +8,7 @@ from interphase_flows.analysis.phases.anion_descriptors import (
     N_CATIONS,
     N_NEAR_CATIONS,
     N_SUBLATTICE,
-    described,
+    describe_anions,
 )
 
 
@@ -16,7 +16,7 @@ def anion_descriptors(positions: np.ndarray, cell: np.ndarray, anions: np.ndarra
     """Return the descriptors of all anions of a frame by this package, (n_anions, 9)."""
     sublattice = tree_for_nearest(positions[anions], cell, N_SUBLATTICE + 2)
     mobile = tree_for_nearest(positions[cations], cell, N_NEAR_CATIONS)
-    return described(sublattice, mobile, np.arange(len(sublattice))).descriptors
+    return describe_anions(sublattice, mobile, np.arange(len(sublattice))).descriptors
 
 
 def freud_points(positions: np.ndarray, cell: np.ndarray, least_angstrom: float) -> tuple[freud.box.Box, np.ndarray]:

@@ -80,15 +80,30 @@ def analyse(
 
     A run of a campaign:  interphase analyse replica-0 --campaign demo
 
-    Parts: boundaries of the interphase; growth, its kinetics and law; transport, Onsager coefficients of the cell
-    against time and by slab, conductivity and transference numbers; trapping, whether bonded centres such as P in LixP
-    outlive diffusion; fluxes through the boundaries; verdict, growing, passivated, depleted or undecided; profiles of
-    composition, density and coordination along the normal by block of time; phases and anions that formed, where, and
-    whether a network of bonds percolates through them; displacement, the mean squared displacement of each element;
-    electrode_order, the bcc fraction of the electrode.
+    Parts of the analysis (--only):
 
-    A part that the trajectory does not support is reported as unavailable with the reason. Time is counted from the
-    first frame, at which the two sides are assumed to touch.
+    - boundaries: boundaries and thickness of the interphase
+
+    - growth: growth law of the thickness
+
+    - fluxes: fluxes of atoms through the boundaries
+
+    - transport: Onsager coefficients by time and slab, conductivity, transference numbers
+
+    - trapping: kinetic trapping of network formers such as P in LixP
+
+    - verdict: growing, passivated, depleted or undecided
+
+    - profiles: composition, density and coordination along the normal
+
+    - phases: anions, phases of the atoms, reactions, bond networks
+
+    - displacement: mean squared displacement of each element
+
+    - electrode_order: bcc fraction of the electrode
+
+    If the trajectory supports no result for a part, the reason is reported, and the other parts are analysed. Time is
+    counted from the first frame, at which the two sides are assumed to be in contact.
     """
     from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
     from interphase_flows.analysis.transport.settings import TransportSettings, charges_of, frame_of

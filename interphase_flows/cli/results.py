@@ -63,9 +63,9 @@ def query(
 
     Rejected labels with reasons:  interphase query labels --rejected
 
-    Those with a given reason and origin:  interphase query labels --rejected reason=max_force 'origin~amorphous'
+    Rejected labels by reason and origin:  interphase query labels --rejected reason=max_force 'origin~amorphous'
 
-    Inputs and logs of one of them:  interphase query labels --rejected key=KEY --files folder
+    Inputs and logs of a rejected label:  interphase query labels --rejected key=KEY --files folder
     """
     from interphase_flows.commands.queries import (
         DocumentQuery,

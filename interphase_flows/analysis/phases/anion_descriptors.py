@@ -40,7 +40,7 @@ class DescribedAnions(NamedTuple):
     """The `N_NEAR_CATIONS` nearest cations."""
 
 
-def described(sublattice: PeriodicTree, cations: PeriodicTree, rows: IntArray) -> DescribedAnions:
+def describe_anions(sublattice: PeriodicTree, cations: PeriodicTree, rows: IntArray) -> DescribedAnions:
     """Compute descriptors of the anions `rows`, (n_rows,), of the tree of all anions of a frame.
 
     `cations` is the tree of all mobile cations, at least one. Bond order is that of `geometry.bond_order`; in the

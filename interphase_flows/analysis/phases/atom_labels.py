@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
 from interphase_flows.analysis.geometry.frames import FrameSource, mask_of
 from interphase_flows.analysis.geometry.neighbours import Nearest, Pairs, PeriodicTree, tree_for_nearest
-from interphase_flows.analysis.phases.anion_descriptors import N_NEAR_CATIONS, N_SUBLATTICE, described
+from interphase_flows.analysis.phases.anion_descriptors import N_NEAR_CATIONS, N_SUBLATTICE, describe_anions
 from interphase_flows.analysis.phases.gaussian_classifier import GaussianClassifier, fit_gaussians
 from interphase_flows.analysis.speciation.anion_species import (
     CHAIN_CODE,
@@ -113,7 +113,7 @@ def single_anion_descriptors(
         raise AnalysisError(
             f"{len(single)} single anions and no {'/'.join(sorted(mobile_cations))}: both are needed to identify phases"
         )
-    found = described(anion_tree, cation_tree, single)
+    found = describe_anions(anion_tree, cation_tree, single)
     return SingleAnions(
         anions[single], found.descriptors, codes, found.cations, anions, anion_tree, cations, cation_tree
     )

@@ -54,7 +54,7 @@ def independent_atoms(
     return value, np.sqrt((parts**2).sum(axis=2))
 
 
-def constraint_taken_out(
+def without_momentum_constraint(
     diagonal: Estimate, self_rate: FloatArray, self_error: FloatArray, matrix: FloatArray, quantile: float
 ) -> Estimate:
     """Return L_ii with the momentum constraint removed, (n_species,), from the diagonal of L of all species.

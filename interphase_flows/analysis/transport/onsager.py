@@ -19,10 +19,10 @@ from interphase_flows.analysis.transport.covariance_estimator import StepStatist
 from interphase_flows.analysis.transport.cross_displacement import short_lag_rate
 from interphase_flows.analysis.transport.groups import by_species, normal_axes
 from interphase_flows.analysis.transport.momentum_constraint import (
-    constraint_taken_out,
     difference,
     independent_atoms,
     without_barycentre,
+    without_momentum_constraint,
 )
 from interphase_flows.analysis.transport.reference_frames import (
     ReferenceFrame,
@@ -168,7 +168,7 @@ def window_result(
     alone, alone_error = (counts * each for each in without_barycentre(own, own_error, counts, masses))
     independent, independent_error = independent_atoms(alone, alone_error, frame)
     every_species = np.arange(len(present))
-    free = constraint_taken_out(
+    free = without_momentum_constraint(
         steps.estimate(request.confidence)[every_species, every_species], alone, alone_error, frame, quantile
     )
 
