@@ -38,9 +38,11 @@ class PhaseReferencesMaker(Maker):
     def make(self, phases: Sequence[str], committee: CommitteeDoc, seed: int) -> PhaseReferencesDoc:
         """Return which runs there are, and how well they separate the phases."""
         crystals = {name: load_crystal(name, self.structure_files) for name in phases}
+        ends = {name: load_crystal(name, self.structure_files) for name in (self.electrode, self.electrolyte)}
         key = content_key(
             KIND,
             crystals=phase_keys(crystals),
+            ends=phase_keys(ends),
             settings=settings_of(self),
             committee=committee.key,
             seed=seed,
@@ -48,9 +50,7 @@ class PhaseReferencesMaker(Maker):
 
         def compute(folder: Path) -> PhaseReferencesDoc:
             artifacts = current_workspace().artifacts
-            electrode, electrolyte = (
-                load_crystal(name, self.structure_files) for name in (self.electrode, self.electrolyte)
-            )
+            electrode, electrolyte = ends[self.electrode], ends[self.electrolyte]
             made = phase_references(
                 crystals,
                 electrode,
