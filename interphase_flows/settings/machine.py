@@ -39,8 +39,8 @@ class Settings(BaseSettings):
         Threads of one job. More than one does not accelerate a small potential (two are slower for that of the
         quickstart). A run is reproducible to the last bit only with the same number.
     n_workers
-        Number of worker processes of `interphase run`. If None, one for every `n_threads` cores that this process may use,
-        but only one if the device is a GPU or if gpaw_command or vasp_command is set. Results do not depend on it.
+        Number of worker processes of `interphase run`; results do not depend on it. If None, one for every `n_threads`
+        cores that this process may use, but only one if the device is a GPU or if gpaw_command or vasp_command is set.
     device
         Device on which potentials are evaluated.
     campaign
