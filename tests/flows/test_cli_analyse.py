@@ -205,7 +205,7 @@ def test_small_cell_is_cut_into_narrower_slabs(analyse, tmp_path):
     found = results_of(tmp_path / "analysis")[0]["boundaries"]
     assert max(found["widths_angstrom"]) == 7.0
     assert "slabs of 4 to 7 Å instead of 4 to 9 Å" in out
-    assert "wider ones were rejected" in out
+    assert "wider slabs were rejected" in out
 
 
 @pytest.mark.parametrize(
