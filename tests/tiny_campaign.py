@@ -86,4 +86,4 @@ def command(arguments: Sequence[str]) -> list[str]:
 
 def environment() -> dict[str, str]:
     # one thread, for bitwise reproducible sums and tests that do not compete for cores
-    return os.environ | {"INTERPHASE_N_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    return {"INTERPHASE_N_WORKERS": "1"} | os.environ | {"INTERPHASE_N_THREADS": "1", "OMP_NUM_THREADS": "1"}

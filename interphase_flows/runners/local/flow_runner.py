@@ -120,8 +120,13 @@ class FlowRunner:
         if self._is_skipped(entry):
             return False
         with self._failures_recorded(entry):
-            self.executor.start(entry, entry.job.resolve_args(store=self.store, inplace=False))
+            self.executor.start(entry, self._resolved(entry.job))
         return entry.job.uuid not in self._failed
+
+    def _resolved(self, job: "Job") -> "Job":
+        """Return a job whose arguments are outputs instead of references, as far as its configuration says so."""
+        mode = job.config.resolve_references
+        return job.resolve_args(self.store, inplace=False, wrap_resolved=mode == "both") if mode else job
 
     def _is_skipped(self, entry: PendingJob) -> bool:
         """Return whether a parent has failed or stopped its children; a skipped job does the same to its own children."""

@@ -6,7 +6,9 @@ import signal
 import threading
 import time
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 
@@ -17,6 +19,15 @@ from interphase_flows.runtime.progress import ProgressEvent, add_listener
 from interphase_flows.runtime.walltime import count_from, request_stop
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
+
+PACKAGES = [
+    "interphase_flows.flows.campaign",
+    "interphase_flows.potentials.training",
+    "interphase_flows.potentials.committee",
+    "nequip.scripts.train",
+    "chgnet.model.dynamics",
+]
+"""Modules that jobs import, which takes ten seconds."""
 
 EVENT_INTERVAL_S = 0.2
 """Between two events of a stage; the first and the last are always sent."""
@@ -56,8 +67,10 @@ def start_worker(setup: WorkerSetup, events: Connection) -> None:
 
 
 def import_packages() -> None:
-    """Import what the jobs of a campaign need, once for all of them."""
-    import interphase_flows.flows.campaign  # noqa: F401
+    """Import what the jobs of a campaign need, once for all of them; a forked process has it already."""
+    for name in PACKAGES:
+        with suppress(ImportError):  # reported by the job that needs it
+            import_module(name)
 
 
 def run_in_worker(job: str) -> str:

@@ -1,13 +1,15 @@
 """Worker processes of one job each at a time, on the cores of this machine.
 
 Every worker is a process pool of one process, so that a process that dies (killed, or out of memory) ends its own job
-only. Processes are spawned, not forked: torch and BLAS libraries have threads, which a fork does not copy.
+only. On Linux, workers are forked from a server process that has imported the packages of all jobs, so that they start
+at once and share memory; it has no threads, which a fork would not copy. Elsewhere they are spawned.
 """
 
 import logging
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Self
 
 from interphase_flows.runners.local.job_graph import PendingJob
 from interphase_flows.runners.local.job_run import JobOutcome, decoded_outcome, encoded_job
-from interphase_flows.runners.local.worker import WorkerSetup, import_packages, run_in_worker, start_worker
+from interphase_flows.runners.local.worker import PACKAGES, WorkerSetup, import_packages, run_in_worker, start_worker
 from interphase_flows.runtime.local_workers import WORKER_MEMORY_GB, available_memory_gb
 from interphase_flows.runtime.progress import JOB, ProgressEvent, emit
 from interphase_flows.runtime.walltime import is_stop_requested, process_start_unix_s
@@ -61,7 +63,8 @@ class _Worker:
     def open(self) -> ProcessPoolExecutor:
         """Start the process, which imports the packages of the jobs, if there is none."""
         if self._executor is None:
-            context = multiprocessing.get_context("spawn")
+            context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+            context.set_forkserver_preload(PACKAGES)
             self._events, sender = context.Pipe(duplex=False)
             self._executor = ProcessPoolExecutor(1, context, start_worker, (self.setup, sender))
             with _threads_per_process(self.setup.settings.n_threads):
@@ -187,7 +190,7 @@ class WorkerPool:
         return idle[0]
 
     def __enter__(self) -> Self:
-        self._workers[0].open()  # while this process imports the same packages
+        self._workers[0].open()  # it imports packages while this process builds the flow
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

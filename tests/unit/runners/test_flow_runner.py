@@ -4,72 +4,16 @@ import logging
 from pathlib import Path
 
 import pytest
-from jobflow import Flow, JobStore, OnMissing, Response, job, run_locally
+from jobflow import Flow, JobStore, job, run_locally
 from maggma.stores import MemoryStore
 
 from interphase_flows.exceptions import StorageError
 from interphase_flows.runners.local.flow_runner import FlowRunner
 from interphase_flows.runners.local.job_log import job_log
 from interphase_flows.runtime.progress import JOBS, listening
+from response_jobs import FLOWS, failing, ran
 
 pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
-
-ran: list[str] = []
-
-
-@job
-def note(name, *parents, **response):
-    """Note that the job ran, and return a response."""
-    ran.append(name)
-    if "fail" in response:
-        raise ValueError("failed on purpose")
-    return Response(output=name, **{key: make() for key, make in response.items()})
-
-
-def tolerant(name, *parents):
-    made = note(name, *parents)
-    made.config.on_missing_references = OnMissing.NONE
-    return made
-
-
-def nested():
-    return note("nested", replace=lambda: note("innermost"))
-
-
-def chain(**response):
-    """Return a job with a response, its child and its grandchild."""
-    first = note("first", **response)
-    child = note("child", first.output)
-    return Flow([first, child, note("grandchild", child.output)])
-
-
-def failing():
-    failed = note("failed", fail=lambda: True)
-    skipped = note("skipped", failed.output)
-    return Flow([failed, skipped, note("also skipped", skipped.output), tolerant("tolerant", failed.output)])
-
-
-FLOWS = {
-    "independent and dependent jobs": chain,
-    "replace by a job": lambda: chain(replace=lambda: note("replacement")),
-    "replace by a flow": lambda: chain(
-        replace=lambda: Flow([one := note("one"), note("two", one.output)], output=one.output)
-    ),
-    "nested replace": lambda: chain(replace=nested),
-    "detour": lambda: chain(detour=lambda: Flow([one := note("detour"), note("second", one.output)])),
-    "addition": lambda: chain(addition=lambda: note("addition")),
-    "all three": lambda: chain(
-        addition=lambda: note("addition"),
-        detour=lambda: note("detour"),
-        replace=lambda: note("replacement"),
-    ),
-    "replacement that fails": lambda: chain(replace=lambda: note("replacement", fail=lambda: True)),
-    "stop children": lambda: chain(stop_children=lambda: True),
-    "stop jobflow": lambda: chain(stop_jobflow=lambda: True),
-    "replacement that stops jobflow": lambda: chain(replace=lambda: note("replacement", stop_jobflow=lambda: True)),
-    "stored data": lambda: chain(stored_data=lambda: {"a": 1}),
-    "failed parent": failing,
-}
 
 
 @pytest.fixture
@@ -80,12 +24,10 @@ def store():
 
 @pytest.mark.parametrize("name", FLOWS)
 def test_flow_runs_the_same_jobs_as_with_jobflow(workspace, store, name):
-    ran.clear()
     expected = run_locally(FLOWS[name](), store=JobStore(MemoryStore()), log=False, root_dir=workspace.root)
-    expected_jobs = list(ran)
-    ran.clear()
+    expected_jobs = ran(workspace.root)
     responses = FlowRunner(workspace, store).run(FLOWS[name]())
-    assert ran == expected_jobs
+    assert ran(workspace.root) == expected_jobs
     assert [list(by_index) for by_index in responses.values()] == [list(each) for each in expected.values()]
 
 

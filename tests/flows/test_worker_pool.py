@@ -1,0 +1,192 @@
+"""Jobs in worker processes: the same results as in one process, and what happens when a process dies or is stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from jobflow import Flow, JobStore, run_locally
+from maggma.stores import MemoryStore
+
+from interphase_flows.exceptions import WalltimeReachedError
+from interphase_flows.runners.local import worker_pool
+from interphase_flows.runners.local.flow_runner import FlowRunner
+from interphase_flows.runners.local.worker_pool import WorkerPool
+from interphase_flows.runtime import local_workers
+from interphase_flows.runtime.progress import JOB, listening
+from interphase_flows.runtime.walltime import stop_on_signals
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace
+from process_watch import wait_until
+from response_jobs import FLOWS, RAN, die, meet, note, ran, unserialisable, work_until_stopped
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:Some jobs are not connected:UserWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory):
+    """Two workers, started once for this file."""
+    with (
+        Workspace(Settings(root=tmp_path_factory.mktemp("root")), "unit") as workspace,
+        WorkerPool(workspace, 2) as pool,
+    ):
+        yield workspace, pool
+
+
+def outputs(store: JobStore) -> list[tuple[str, int, object]]:
+    """Return names, indices and outputs of all jobs; references are resolved."""
+    return sorted((d["name"], d["index"], store.get_output(d["uuid"], d["index"])) for d in store.query())
+
+
+@pytest.fixture
+def run(pool):
+    """Run a flow in an empty campaign, and return its responses and outputs."""
+    workspace, workers = pool
+    workspace.ledger.backend.remove("failures", {})
+    for left in (RAN, "attempts"):
+        (workspace.root / left).unlink(missing_ok=True)
+
+    def run(flow: Flow):
+        with workspace.open_job_store() as store:
+            return FlowRunner(workspace, store, workers).run(flow), outputs(store)
+
+    return run
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_flow_gives_the_same_outputs_as_with_jobflow(pool, run, tmp_path, name):
+    expected_store = JobStore(MemoryStore())
+    flow = FLOWS[name]()
+    run_locally(flow, store=expected_store, log=False, root_dir=tmp_path)
+    expected_jobs = ran(tmp_path)
+    responses, found = run(FLOWS[name]())
+    jobs = ran(pool[0].root)
+    assert sorted(jobs) == sorted(expected_jobs)
+    for before, after in (("first", "child"), ("child", "grandchild"), ("second", "child"), ("two", "child")):
+        if {before, after} <= set(jobs):
+            assert jobs.index(before) < jobs.index(after)
+    assert found == outputs(expected_store)
+    assert sum(map(len, responses.values())) == len(found)
+
+
+def test_independent_jobs_run_at_the_same_time_in_different_processes(run):
+    events = []
+    with listening(events.append):
+        responses, _ = run(Flow([one := meet("a", "b"), two := meet("b", "a")]))
+    pids = {responses[job.uuid][1].output for job in (one, two)}
+    assert len(pids) == 2
+    assert os.getpid() not in pids
+    assert {(e.stage, e.worker) for e in events if e.stage.startswith("met")} in (
+        {("met b", 1), ("met a", 2)},
+        {("met b", 2), ("met a", 1)},
+    )
+    assert [e.detail for e in events if e.stage == JOB] == ["meet", "meet", "", ""]
+
+
+def test_job_with_the_longest_chain_behind_it_runs_first(tmp_path):
+    short = [note(f"short {number}") for number in range(3)]
+    first = note("long 0")
+    second = note("long 1", first.output)
+    with Workspace(Settings(root=tmp_path), "unit") as workspace, workspace.open_job_store() as store:
+        executor = FlowRunner(workspace, store).executor
+        executor.n_workers = 2  # the order for several workers, on one
+        FlowRunner(workspace, store, executor).run(Flow([*short, first, second, note("long 2", second.output)]))
+        assert ran(workspace.root)[:3] == ["long 0", "long 1", "short 0"]
+
+
+def test_job_of_a_dead_worker_runs_again(pool, run):
+    responses, _ = run(Flow([job := die(2)]))
+    assert responses[job.uuid][1].output == 3
+    assert pool[0].ledger.find("failures") == []
+
+
+def test_job_that_kills_three_workers_fails_with_a_hint(pool, run):
+    responses, _ = run(Flow([job := die(9), other := note("other")]))
+    assert job.uuid not in responses
+    assert other.uuid in responses
+    (failure,) = pool[0].ledger.find("failures")
+    assert failure["reason"] == "WorkerDiedError"
+    assert "Hint: if the kernel killed them for lack of memory" in failure["details"]["explanation"]
+
+
+def test_response_that_cannot_be_stored_is_a_failure_of_its_job(pool, run):
+    responses, _ = run(Flow([job := unserialisable(), other := note("other")]))
+    assert job.uuid not in responses
+    assert other.uuid in responses
+    assert len(pool[0].ledger.find("failures")) == 1
+
+
+def test_stop_request_stops_all_workers_at_checkpoints(pool, run):
+    root = pool[0].root
+
+    def press() -> None:
+        wait_until(lambda: len(list(root.glob("working-*"))) == 2)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()
+    with (
+        stop_on_signals({signal.SIGINT: "Ctrl-C"}) as received,
+        pytest.raises(WalltimeReachedError, match="stopped at a checkpoint"),
+    ):
+        run(Flow([work_until_stopped(), work_until_stopped(), note("not started")]))
+    assert received == [signal.SIGINT]
+    assert len(list(root.glob("checkpoint-*"))) == 2
+    assert ran(root) == []
+
+
+def test_no_other_worker_is_started_without_memory(tmp_path, monkeypatch):
+    """The limit is above the memory of any machine."""
+    monkeypatch.setattr(worker_pool, "WORKER_MEMORY_GB", 1e6)
+    with Workspace(Settings(root=tmp_path), "unit") as workspace, WorkerPool(workspace, 4) as pool:
+        assert pool.can_start()
+        with workspace.open_job_store() as store:
+            FlowRunner(workspace, store, pool).run(Flow([note(f"{number}") for number in range(3)]))
+        assert sum(worker.is_alive for worker in pool._workers) == 1
+        assert sorted(ran(workspace.root)) == ["0", "1", "2"]
+
+
+def test_available_memory_is_that_of_the_machine_or_its_control_group():
+    assert 0.05 < local_workers.available_memory_gb() < 1e5
+    assert 1 <= local_workers.usable_cores() <= os.cpu_count()
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from jobflow import Flow
+from interphase_flows.runners.local.flow_runner import FlowRunner
+from interphase_flows.runners.local.worker_pool import WorkerPool
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace
+from response_jobs import work_until_stopped
+if __name__ == "__main__":
+    with Workspace(Settings(root=Path(sys.argv[1])), "unit") as workspace, WorkerPool(workspace, 2) as pool:
+        FlowRunner(workspace, workspace.open_job_store(), pool).run(Flow([work_until_stopped(), work_until_stopped()]))
+"""
+
+
+def test_no_worker_survives_its_parent(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path)], env=os.environ | {"PYTHONPATH": path})
+    folder = tmp_path / "unit"
+    try:
+        wait_until(lambda: len(list(folder.glob("working-*"))) == 2, alive=lambda: parent.poll() is None)
+        pids = [int(each.name.partition("-")[2]) for each in folder.glob("working-*")]
+        assert all(Path(f"/proc/{pid}").exists() for pid in pids)
+    finally:
+        parent.kill()
+        parent.wait()
+    ended = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < ended, "a worker is still running"
+        time.sleep(0.05)
+    assert list(folder.glob("checkpoint-*")) == []
