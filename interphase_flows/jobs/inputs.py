@@ -1,10 +1,10 @@
 """Inputs of jobs as users have them: ASE atoms, pymatgen structures, names of phases, paths."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from ase import Atoms
 from ase.calculators.calculator import Calculator
@@ -17,9 +17,13 @@ from interphase_flows.exceptions import InputError
 from interphase_flows.structures.amorphous.mixtures import reduced_formula
 from interphase_flows.structures.checks import check_finite, check_has_cell, check_no_overlap
 from interphase_flows.structures.crystals.library import load_crystal, load_structure_file, phase_names
+from interphase_flows.structures.structure_keys import structure_key
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
+
+Crystal: TypeAlias = Union[str, Atoms, "Structure"]
+"""Name of a phase of the library or of ``structure_files``, path of a structure file, or the structure."""
 
 LABELS = ("energy", "forces", "stress")
 
@@ -118,7 +122,7 @@ def as_atoms(value: "Atoms | Structure") -> Atoms:
     return Atoms(value.to_ase_atoms())
 
 
-def as_crystal(source: "str | Atoms | Structure", structure_files: Mapping[str, str]) -> tuple[str, Atoms]:
+def as_crystal(source: Crystal, structure_files: Mapping[str, str]) -> tuple[str, Atoms]:
     """Return the name and the crystal of a phase of the library, of a file, or given by the user.
 
     Raises
@@ -139,3 +143,14 @@ def as_crystal(source: "str | Atoms | Structure", structure_files: Mapping[str, 
         atoms.pbc = True
         check_no_overlap(atoms, where=formula)
     return reduced_formula(atoms), atoms
+
+
+def as_crystals(sources: Crystal | Sequence[Crystal], structure_files: Mapping[str, str]) -> dict[str, Atoms]:
+    """Return the crystals of one or several phases by name; raises as `as_crystal`."""
+    alone = isinstance(sources, str) or is_structure(sources)
+    crystals: dict[str, Atoms] = {}
+    for source in [sources] if alone else sources:
+        name, atoms = as_crystal(source, structure_files)
+        # polymorphs that are given as structures have one formula
+        crystals[name if name not in crystals else f"{name} {structure_key(atoms)[:6]}"] = atoms
+    return crystals

@@ -4,11 +4,12 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobflow import Maker, job
+from jobflow import Maker
 
 from interphase_flows.campaign.structures import AmorphousSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached, cached_exclusive
+from interphase_flows.jobs.inputs import Crystal, as_crystal, open_job
 from interphase_flows.jobs.structures.structure_sets import KIND, store_set
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.reference_dynamics import reference_snapshots
@@ -21,7 +22,6 @@ from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.amorphous.mixtures import mixture_packing
-from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.structure_keys import structure_key
 
 SNAPSHOT_CHECKPOINT_STEPS = 10
@@ -45,10 +45,12 @@ class PackingMaker(Maker):
     n_atoms: int = 45
     structure_files: dict[str, str] = field(default_factory=dict)
 
-    @job(output_schema=StructureSetDoc)
-    def make(self, electrode: str, electrolyte: str, x_electrode: float, seed: int) -> StructureSetDoc:
+    @open_job(output_schema=StructureSetDoc)
+    def make(
+        self, electrode: Crystal, electrolyte: Crystal, x_electrode: float = 0.5, seed: int = 0
+    ) -> StructureSetDoc:
         """Return a set of one structure of composition ``x_electrode``, the mole fraction of electrode."""
-        ends = [load_crystal(name, self.structure_files) for name in (electrode, electrolyte)]
+        ends = [as_crystal(each, self.structure_files)[1] for each in (electrode, electrolyte)]
         key = content_key(
             KIND,
             generator="packing",
@@ -77,12 +79,14 @@ class AmorphousMaker(Maker):
     driver: MethodSpec = field(default_factory=ChgnetSpec)
     structure_files: dict[str, str] = field(default_factory=dict)
 
-    @job(output_schema=StructureSetDoc)
-    def make(self, electrode: str, electrolyte: str, x_electrode: float, seed: int) -> StructureSetDoc:
-        """Return the packing and the snapshots of one cell; all have the same origin."""
+    @open_job(output_schema=StructureSetDoc)
+    def make(
+        self, electrode: Crystal, electrolyte: Crystal, x_electrode: float = 0.5, seed: int = 0
+    ) -> StructureSetDoc:
+        """Return the packing and the snapshots of one cell, the quenched one last; all have the same origin."""
         workspace = current_workspace()
         method = reference_method(self.driver, workspace.settings)
-        ends = [load_crystal(name, self.structure_files) for name in (electrode, electrolyte)]
+        ends = [as_crystal(each, self.structure_files)[1] for each in (electrode, electrolyte)]
         key = content_key(
             KIND,
             generator="amorphous",

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ase import Atoms
-from jobflow import Maker, job
+from jobflow import Maker
 
 from interphase_flows.campaign.structures import CrystalSpec, EquationOfStateSpec, SlabSpec, VacancySpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached, settings_of
+from interphase_flows.jobs.inputs import Crystal, as_crystals, open_job
 from interphase_flows.jobs.structures.structure_sets import KIND, store_set
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureSetDoc
-from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.crystals.perturb import equation_of_state, strained_and_rattled
 from interphase_flows.structures.crystals.vacancies import vacancies
 from interphase_flows.structures.interfaces.slabs import slabs
@@ -48,10 +48,10 @@ class PhaseStructuresMaker(Maker, ABC):
     origin: ClassVar[str] = "crystal/{}"
     """Origin of the structures of a phase; braces stand for its name. The family of crystals trains."""
 
-    @job(output_schema=StructureSetDoc)
-    def make(self, phases: Sequence[str], seed: int = 0) -> StructureSetDoc:
+    @open_job(output_schema=StructureSetDoc)
+    def make(self, phases: Crystal | Sequence[Crystal], seed: int = 0) -> StructureSetDoc:
         """Return the structures of all phases, with their ``Atoms.info`` as details."""
-        crystals = {name: load_crystal(name, self.structure_files) for name in phases}
+        crystals = as_crystals(phases, self.structure_files)
         key = content_key(
             KIND,
             generator=type(self).__name__,

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from jobflow import Maker, job
+from jobflow import Maker
 
 from interphase_flows.campaign.structures import DimerSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.inputs import Crystal, as_crystals, open_job
 from interphase_flows.jobs.structures.structure_sets import KIND, store_set
 from interphase_flows.schemas.origin import ATOM, DIMER, Origin
 from interphase_flows.schemas.structures import StructureSetDoc
-from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.dimers import dimers, isolated_atoms
 from interphase_flows.structures.structure_keys import structure_key
 
@@ -28,10 +28,10 @@ class DimersMaker(Maker):
     spec: DimerSpec = field(default_factory=DimerSpec)
     structure_files: dict[str, str] = field(default_factory=dict)
 
-    @job(output_schema=StructureSetDoc)
-    def make(self, phases: Sequence[str]) -> StructureSetDoc:
+    @open_job(output_schema=StructureSetDoc)
+    def make(self, phases: Crystal | Sequence[Crystal]) -> StructureSetDoc:
         """Return the dimers and atoms of the elements of all phases."""
-        elements = {symbol for name in phases for symbol in load_crystal(name, self.structure_files).symbols}
+        elements = {symbol for atoms in as_crystals(phases, self.structure_files).values() for symbol in atoms.symbols}
         key = content_key(KIND, generator="dimers", spec=self.spec, elements=sorted(elements))
 
         def compute() -> StructureSetDoc:

@@ -4,13 +4,15 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from jobflow import Maker, job
+from ase import Atoms
+from jobflow import Maker
 
 from interphase_flows.campaign.structures import InterfaceSnapshotSpec, InterfaceStructuresSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached, cached_exclusive
+from interphase_flows.jobs.inputs import Crystal, as_crystal, open_job
 from interphase_flows.jobs.structures.amorphous import SNAPSHOT_CHECKPOINT_STEPS, temperature_progress
-from interphase_flows.jobs.structures.structure_sets import KIND, load_set, store_set
+from interphase_flows.jobs.structures.structure_sets import KIND, Structures, as_set, load_set, store_set
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.reference_dynamics import reference_snapshots
 from interphase_flows.reference.registry import reference_method
@@ -19,7 +21,7 @@ from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.origin import INTERFACE, Origin
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
-from interphase_flows.structures.crystals.library import load_crystal
+from interphase_flows.structures.crystals.library import phase_names
 from interphase_flows.structures.interfaces import builder as interfaces
 from interphase_flows.structures.interfaces.oriented_cells import parse_facet
 from interphase_flows.structures.interfaces.small_interfaces import (
@@ -42,12 +44,25 @@ class InterfaceMaker(Maker):
     structure_files: dict[str, str] = field(default_factory=dict)
     family: str = "interface/start"
 
-    @job(output_schema=StructureSetDoc)
+    @open_job(output_schema=StructureSetDoc)
     def make(
-        self, electrode: str, electrolyte: str, variant: int, facet: str | None, gap_angstrom: float
+        self,
+        electrode: Crystal,
+        electrolyte: Crystal,
+        variant: int = 0,
+        facet: str | None = None,
+        gap_angstrom: float | None = None,
     ) -> StructureSetDoc:
         """Return one interface; ``variant`` selects the in-plane shift of the electrode."""
-        ends = [load_crystal(name, self.structure_files) for name in (electrode, electrolyte)]
+        gap_angstrom = self.spec.gap_angstrom if gap_angstrom is None else gap_angstrom
+        (name, film), (other_name, substrate) = (as_crystal(s, self.structure_files) for s in (electrode, electrolyte))
+        ends = film, substrate
+        library = set(phase_names()) - set(self.structure_files)
+        sources = (electrode, electrolyte)
+        in_library = all(isinstance(source, str) and source in library for source in sources)
+        is_named = all(
+            isinstance(source, str) and source in library | self.structure_files.keys() for source in sources
+        )
         key = content_key(
             KIND,
             generator="interface",
@@ -57,10 +72,20 @@ class InterfaceMaker(Maker):
             gap_angstrom=gap_angstrom,
             variant=variant,
             family=self.family,
+            # given crystals are matched on all faces, phases of the library on selected ones
+            **({} if is_named else {"faces": "all"}),
         )
 
         def compute() -> StructureSetDoc:
-            built = self._build(electrode, electrolyte, variant, facet, gap_angstrom)
+            spec = interfaces.InterfaceSpec(
+                electrode=name,
+                electrolyte=other_name,
+                gap_angstrom=gap_angstrom,
+                max_strain=self.spec.max_strain,
+                max_atoms=self.spec.max_atoms,
+                seed=variant,
+            )
+            built = self._build(spec, facet, ends, in_library)
             origin = Origin(f"{self.family}-{variant}")
             details: dict[str, float | int | str] = {
                 "film_strain": built.film_strain,
@@ -77,26 +102,16 @@ class InterfaceMaker(Maker):
         return cached(KIND, key, StructureSetDoc, compute)
 
     def _build(
-        self, electrode: str, electrolyte: str, variant: int, facet: str | None, gap_angstrom: float
+        self, spec: interfaces.InterfaceSpec, facet: str | None, ends: tuple[Atoms, Atoms], in_library: bool
     ) -> interfaces.BuiltInterface:
-        spec = interfaces.InterfaceSpec(
-            electrode=electrode,
-            electrolyte=electrolyte,
-            gap_angstrom=gap_angstrom,
-            max_strain=self.spec.max_strain,
-            max_atoms=self.spec.max_atoms,
-            seed=variant,
-        )
         if facet is not None:
             film_miller, substrate_miller = parse_facet(facet)
             spec = replace(spec, film_miller=film_miller, substrate_miller=substrate_miller)
-        has_user_files = bool({electrode, electrolyte} & self.structure_files.keys())
-        ends = load_crystal(electrode, self.structure_files), load_crystal(electrolyte, self.structure_files)
         if self.spec.size == "coherent":
             return interfaces.build_interface(spec, *ends)
         smallest = replace(spec, film_layers=MIN_FILM_LAYERS)
         if facet is None:
-            return small_interface(smallest, ends=ends if has_user_files else None)
+            return small_interface(smallest, ends=None if in_library else ends)
         filled = fill_with_electrode(smallest, ends)
         # without a lattice match the unchanged spec raises an error with a hint
         return interfaces.build_interface(filled[1] if filled else spec, *ends)
@@ -113,9 +128,10 @@ class SnapshotsMaker(Maker):
     spec: InterfaceSnapshotSpec = field(default_factory=InterfaceSnapshotSpec)
     driver: MethodSpec = field(default_factory=ChgnetSpec)
 
-    @job(output_schema=StructureSetDoc)
-    def make(self, interface: StructureSetDoc, temperature_K: float, seed: int) -> StructureSetDoc:
+    @open_job(output_schema=StructureSetDoc)
+    def make(self, interface: Structures, temperature_K: float, seed: int = 0) -> StructureSetDoc:
         """Return the snapshots of one interface at one temperature."""
+        interface = as_set(interface)
         workspace = current_workspace()
         method = reference_method(self.driver, workspace.settings)
         key = content_key(
