@@ -1,24 +1,32 @@
 """The job that analyses the production trajectories, each of them once for all parts."""
 
-from collections.abc import Mapping, Sequence
+import gzip
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import bson
 import numpy as np
-from jobflow import Maker, job
+from jobflow import Maker
 from numpy.typing import NDArray
 
+from interphase_flows.analysis.io.open import open_trajectory
+from interphase_flows.analysis.io.trajectory_file import TrajectoryFile
 from interphase_flows.analysis.phases.phase_references import PhaseReferences, unpacked_references
 from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
 from interphase_flows.analysis.pipeline.registry import analysis_part
 from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
-from interphase_flows.analysis.pipeline.settings import PARTS, InterfaceAnalysisSettings
+from interphase_flows.analysis.pipeline.settings import PARTS, InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.analysis.speciation.anion_species import AnionChemistry
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.caching import cached, stored_document
+from interphase_flows.jobs.inputs import open_job
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.schemas.analysis import (
     InterfaceAnalysisDoc,
@@ -30,18 +38,28 @@ from interphase_flows.schemas.analysis import (
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.storage.workspace import current_workspace
-from interphase_flows.structures.crystals.library import composition_of_phase
+from interphase_flows.structures.crystals.library import composition_of_phase, phase_names
 
 KIND = "interface_analyses"
+Opener: TypeAlias = Callable[[], "RunFrames | TrajectoryFile"]
+"""Opens the frames of a run."""
 MOST_INLINE_BYTES = 500_000
 """Results of replicas that are larger go to the artifact: a document of the ledger holds 1 MB."""
 
 
 @dataclass
 class InterfaceAnalysisMaker(Maker):
-    """Analyse every replica of production, and average over replicas.
+    """Analyse every replica of production, or trajectory files, and average over them.
 
-    Elements and bonds of molecular anions are measured in the trajectory by default.
+    Parameters
+    ----------
+    electrode, electrolyte
+        Names of phases, or formulas.
+    anions
+        Elements and bonds of molecular anions; measured in the trajectory by default.
+    time_step_fs, frame_interval_fs, elements
+        For trajectory files without times or elements, see `open_trajectory`; ``elements`` are those of the LAMMPS
+        types 1, 2, ...
     """
 
     electrode: str = "Li"
@@ -50,29 +68,70 @@ class InterfaceAnalysisMaker(Maker):
     parts: Sequence[str] = PARTS
     anions: AnionChemistry | None = None
     structure_files: dict[str, str] = field(default_factory=dict)
+    time_step_fs: float | None = None
+    frame_interval_fs: float | None = None
+    elements: Sequence[str] = ()
     name: str = "interface analysis"
 
-    @job(output_schema=InterfaceAnalysisDoc)
+    @open_job(output_schema=InterfaceAnalysisDoc)
     def make(
-        self, segments: Sequence[SegmentDoc | None], references: PhaseReferencesDoc | None = None
+        self,
+        segments: SegmentDoc | str | Sequence[SegmentDoc | str | None],
+        references: PhaseReferencesDoc | None = None,
     ) -> InterfaceAnalysisDoc:
         """Return the documents of all parts; without references no atom has the label of a phase.
+
+        ``segments`` are those of all replicas, or paths of trajectory files, one replica each.
 
         Raises
         ------
         AnalysisError
-            No replica has a trajectory.
+            No replica has a trajectory, or a file cannot be read.
         """
-        done = [s for s in segments if s is not None]
+        given = [segments] if isinstance(segments, SegmentDoc | str) else segments
+        done = [s for s in given if s is not None]
         settings = InterfaceAnalysisSettings(
-            composition_of_phase(self.electrode, self.structure_files),
-            composition_of_phase(self.electrolyte, self.structure_files),
+            self._composition(self.electrode),
+            self._composition(self.electrolyte),
             self.temperature_K,
             parts=tuple(self.parts),
             anions=self.anions,
         )
-        key = analysis_key(settings, [s.key for s in done], None if references is None else references.key)
-        return cached(KIND, key, InterfaceAnalysisDoc, lambda: _analyse(key, settings, done, references))
+        input_keys = [s.key if isinstance(s, SegmentDoc) else self._file_key(s) for s in done]
+        key = analysis_key(settings, input_keys, None if references is None else references.key)
+        runs = self._runs(done)
+        return cached(KIND, key, InterfaceAnalysisDoc, lambda: _analyse(key, settings, input_keys, runs, references))
+
+    def _composition(self, name: str) -> dict[str, float]:
+        is_phase = name in self.structure_files or name in phase_names()
+        return composition_of_phase(name, self.structure_files) if is_phase else composition_of(name)
+
+    def _open(self, path: str) -> TrajectoryFile:
+        elements = dict(enumerate(self.elements, start=1)) or None
+        return open_trajectory(
+            path, time_step_fs=self.time_step_fs, frame_interval_fs=self.frame_interval_fs, elements=elements
+        )
+
+    def _file_key(self, path: str) -> str:
+        if not Path(path).is_file():
+            raise AnalysisError(f"{Path(path).absolute()}: no such trajectory file. Hint: check the path")
+        with Path(path).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        options = [self.time_step_fs, self.frame_interval_fs, list(self.elements)]
+        return content_key("trajectories", file=digest, options=options)
+
+    def _runs(self, inputs: Sequence[SegmentDoc | str]) -> dict[str, Opener | None]:
+        """Return how to open the trajectory of every run, by its name; None for a run without a trajectory."""
+        artifacts = current_workspace().artifacts
+        runs: dict[str, Opener | None] = {}
+        segments = [s for s in inputs if isinstance(s, SegmentDoc)]
+        for run_id in sorted({s.run_id for s in segments}):
+            refs = [s.trajectory for s in segments if s.run_id == run_id and s.trajectory]
+            runs[run_id] = partial(lambda refs: RunFrames([artifacts.get(ref) for ref in refs]), refs) if refs else None
+        for number, path in enumerate(s for s in inputs if isinstance(s, str)):
+            name = Path(path).name
+            runs[f"{name} {number}" if name in runs else name] = partial(self._open, path)
+        return runs
 
 
 def analysis_key(settings: InterfaceAnalysisSettings, segment_keys: Sequence[str], references_key: str | None) -> str:
@@ -89,55 +148,56 @@ def analysis_key(settings: InterfaceAnalysisSettings, segment_keys: Sequence[str
 def _analyse(
     key: str,
     settings: InterfaceAnalysisSettings,
-    segments: Sequence[SegmentDoc],
+    input_keys: list[str],
+    runs: Mapping[str, Opener | None],
     references: PhaseReferencesDoc | None,
 ) -> InterfaceAnalysisDoc:
-    artifacts = current_workspace().artifacts
+    workspace = current_workspace()
+    artifacts = workspace.artifacts
     known: PhaseReferences | None = None
     notes: list[str] = []
     if references is not None:
         known = unpacked_references(artifacts.get(references.artifact))
     elif "phases" in settings.parts:
         notes.append("no reference runs of phases, so atoms have no phase labels. Hint: see interphase query failures")
-    analyses, missing = analyse_runs(segments, settings, known)
+    analyses, missing = analyse_runs(runs, settings, known)
     replicas = {part: {run: each.parts[part] for run, each in analyses.items()} for part in settings.parts_to_run()}
     archived = {part: found for part, found in replicas.items() if not _fits_inline(found)}
     artifact = artifacts.put_arrays(_arrays(analyses, archived), "analyses")
-    documents = {
+    parts = {
         part: _store_part(key, part, {} if part in archived else found, list(analyses.values()), artifact)
         for part, found in replicas.items()
     }
     return InterfaceAnalysisDoc(
         key=key,
-        input_keys=[s.key for s in segments],
+        input_keys=input_keys,
         references_key=None if references is None else references.key,
         analysis_settings=settings,
         trajectories={run: each.trajectory for run, each in analyses.items()},
-        documents=documents,
+        documents={part: document.key for part, document in parts.items()},
         artifact=artifact,
+        parts=None if workspace.shares_documents else artifacts.put_bytes(_packed(parts), "analyses", ".json.gz"),
         notes=[*notes, *missing],
     )
 
 
 def analyse_runs(
-    segments: Sequence[SegmentDoc], settings: InterfaceAnalysisSettings, references: PhaseReferences | None
+    runs: Mapping[str, Opener | None], settings: InterfaceAnalysisSettings, references: PhaseReferences | None
 ) -> tuple[dict[str, InterfaceAnalysis], list[str]]:
-    """Return the analysis of every run of some segments, by run, and notes on runs without a trajectory.
+    """Return the analysis of every run, by run, and notes on runs without a trajectory.
 
     Raises
     ------
     AnalysisError
         No run has a frame.
     """
-    artifacts = current_workspace().artifacts
     analyses: dict[str, InterfaceAnalysis] = {}
     notes: list[str] = []
-    for run_id in sorted({s.run_id for s in segments}):
-        paths = [artifacts.get(s.trajectory) for s in segments if s.run_id == run_id and s.trajectory]
-        if not paths:
+    for run_id, opened in runs.items():
+        if opened is None:
             notes.append(f"{run_id} has no trajectory and is not analysed")
             continue
-        with RunFrames(paths) as frames:
+        with opened() as frames:
             analyses[run_id] = analyse_interface(frames, settings, stage=f"analyse {run_id}:", references=references)
     if not analyses:
         raise AnalysisError(
@@ -153,8 +213,8 @@ def _store_part(
     replicas: Mapping[str, Result | Unavailable],
     analyses: Sequence[InterfaceAnalysis],
     artifact: ArtifactRef,
-) -> str:
-    """Record the document of a part and return its key."""
+) -> PartDoc[Any, Any]:
+    """Record the document of a part and return it."""
     key = content_key(part, analysis=analysis_key)
     schema = part_document(part)
 
@@ -175,7 +235,31 @@ def _store_part(
             artifact=artifact,
         )
 
-    return cached(part, key, schema, compute).key
+    return cached(part, key, schema, compute)
+
+
+def _packed(parts: Mapping[str, PartDoc[Any, Any]]) -> bytes:
+    texts = ", ".join(f'"{part}": {document.model_dump_json()}' for part, document in parts.items())
+    return gzip.compress(f"{{{texts}}}".encode(), mtime=0)
+
+
+def load_parts(analysis: InterfaceAnalysisDoc) -> dict[str, PartDoc[Any, Any]]:
+    """Return the documents of all parts of an analysis, with the results of every replica, by part."""
+    workspace = current_workspace()
+    arrays = {}
+    if analysis.artifact is not None:
+        with np.load(workspace.artifacts.get(analysis.artifact)) as archive:
+            arrays = {name: archive[name] for name in archive.files if name.endswith(archive_name(""))}
+    stored: dict[str, Any] = {}
+    if analysis.parts is not None:
+        stored = json.loads(gzip.decompress(workspace.artifacts.get(analysis.parts).read_bytes()))
+    found: dict[str, PartDoc[Any, Any]] = {}
+    for part, key in analysis.documents.items():
+        schema = part_document(part)
+        document = schema.model_validate(stored[part]) if part in stored else stored_document(part, key, schema)
+        if document is not None:
+            found[part] = document.with_replicas(arrays)
+    return found
 
 
 def _fits_inline(replicas: Mapping[str, Result | Unavailable]) -> bool:

@@ -35,7 +35,7 @@ class PhaseReferencesMaker(Maker):
     name: str = "phase references"
 
     @job(output_schema=PhaseReferencesDoc)
-    def make(self, phases: Sequence[str], committee: CommitteeDoc, seed: int) -> PhaseReferencesDoc:
+    def make(self, phases: Sequence[str], committee: CommitteeDoc, seed: int = 0) -> PhaseReferencesDoc:
         """Return which runs there are, and how well they separate the phases."""
         crystals = {name: load_crystal(name, self.structure_files) for name in phases}
         ends = {name: load_crystal(name, self.structure_files) for name in (self.electrode, self.electrolyte)}

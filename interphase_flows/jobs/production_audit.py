@@ -38,7 +38,7 @@ class DrawProductionMaker(Maker):
     gates: Gates = field(default_factory=Gates)
 
     @job(output_schema=StructureSetDoc)
-    def make(self, segments: Sequence[SegmentDoc | None], seed: int) -> StructureSetDoc:
+    def make(self, segments: Sequence[SegmentDoc | None], seed: int = 0) -> StructureSetDoc:
         """Return the drawn frames; their origins name the replicas."""
         done = [s for s in segments if s is not None]
         key = content_key(

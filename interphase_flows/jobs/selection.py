@@ -37,7 +37,7 @@ class SelectMaker(Maker):
     gates: Gates = field(default_factory=Gates)
 
     @job(output_schema=StructureSetDoc)
-    def make(self, segments: Sequence[SegmentDoc | None], dataset: DatasetDoc, seed: int) -> StructureSetDoc:
+    def make(self, segments: Sequence[SegmentDoc | None], dataset: DatasetDoc, seed: int = 0) -> StructureSetDoc:
         """Return the selected structures; their origins name the role and the run."""
         finished = [s for s in segments if s is not None]
         strategy = self.learning.selection_strategy

@@ -62,6 +62,8 @@ class InterfaceAnalysisDoc(Document):
     documents: dict[str, str]
     """Key of the document of each part, by part."""
     artifact: ArtifactRef | None = None
+    parts: ArtifactRef | None = None
+    """File of the documents of all parts, of a job without a campaign."""
 
 
 class PhaseReferencesDoc(Document):

@@ -4,11 +4,13 @@ If the trajectory gives no result for a part, it is recorded as `Unavailable`, a
 """
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from interphase_flows.analysis.geometry.frames import FrameSource, elements_of, require_frames
 from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
+from interphase_flows.analysis.io.open import open_trajectory
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
 from interphase_flows.analysis.pipeline.context import AnalysisContext
 from interphase_flows.analysis.pipeline.registry import analysis_part
@@ -17,7 +19,7 @@ from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSetting
 
 
 def analyse_interface(
-    frames: FrameSource,
+    frames: FrameSource | str | Path,
     settings: InterfaceAnalysisSettings,
     *,
     stage: str = "analyse",
@@ -25,10 +27,14 @@ def analyse_interface(
 ) -> InterfaceAnalysis:
     """Analyse every requested part of a trajectory with unwrapped positions, in contact from its first frame.
 
+    `frames` may be the path of a trajectory that needs no option of `open_trajectory`.
     `stage` is the prefix under which progress is reported; `references` are phase references that atoms are
     compared with. Raises AnalysisError if the trajectory is empty, contains other elements than the two sides, or has a
     frame that cannot be read.
     """
+    if isinstance(frames, str | Path):
+        with open_trajectory(frames) as opened:
+            return analyse_interface(opened, settings, stage=stage, references=references)
     require_frames(frames)
     settings.check(frames)
     context = AnalysisContext(ProgressFrames(frames), settings, references)
