@@ -72,7 +72,7 @@ def find_interfaces(frames: FrameSource, sides: TwoSides) -> tuple[BoundarySerie
     Raises
     ------
     AnalysisError
-        No set of widths is supported.
+        No set of widths is supported, or the first frame cannot be read.
     """
     require_frames(frames)
     first, rejections = ProgressFrames(frames, 1), []
@@ -80,6 +80,8 @@ def find_interfaces(frames: FrameSource, sides: TwoSides) -> tuple[BoundarySerie
         try:
             interphase_boundaries(first, sides, widths_angstrom=widths)
         except AnalysisError as error:
+            if first.damage is not None:  # not a matter of widths
+                raise
             rejections.append(without_hint(error))
             continue
         notes = []

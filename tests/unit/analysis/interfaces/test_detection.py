@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from growing_interphase import growing
+from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.interfaces.boundaries import TwoSides
 from interphase_flows.analysis.interfaces.detection import find_interfaces, interfaces_of
+from interphase_flows.exceptions import AnalysisError
 
 SIDES = TwoSides(frozenset({"Li"}), {"Li": 7, "P": 3, "S": 11})
 
@@ -46,3 +48,17 @@ def test_reservoir_is_unknown_if_the_other_boundary_is_lost_for_long(found):
         e for e in interfaces_of(frames, SIDES, without_below(series, slice(10, None)))[0] if e.name == "above"
     )
     assert np.isnan(above.reservoirs["electrolyte"]).sum() == 10
+
+
+class Unreadable(ArrayFrames):
+    """Frames of a damaged file."""
+
+    def positions(self, frame, /):
+        raise AnalysisError(f"run.dump: frame {frame}: the file is damaged. Hint: remove it")
+
+
+def test_unreadable_first_frame_is_reported_as_such(found):
+    frames, _ = found
+    damaged = Unreadable(**vars(frames))
+    with pytest.raises(AnalysisError, match=r"^run\.dump: frame 0: the file is damaged\. Hint: remove it$"):
+        find_interfaces(damaged, SIDES)
