@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from jobflow import Flow, JobStore, run_locally
 from maggma.stores import MemoryStore
+from process_watch import wait_until
 
 from interphase_flows.exceptions import WalltimeReachedError
 from interphase_flows.runners.local import worker_pool
@@ -21,7 +22,6 @@ from interphase_flows.runtime.progress import JOB, listening
 from interphase_flows.runtime.walltime import stop_on_signals
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
-from process_watch import wait_until
 from response_jobs import FLOWS, RAN, die, meet, note, ran, unserialisable, work_until_stopped
 
 pytestmark = [

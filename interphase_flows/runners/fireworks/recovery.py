@@ -158,6 +158,7 @@ def _running_launches(launchpad: RetryingLaunchPad) -> list[JsonDocument]:
     return [launch for launch in found if worker_of(launch) is not None]
 
 
+_FRAME = '  File "'
 _ERROR_LINE = re.compile(r"^(?:\w+\.)*(\w+)(?::|$)", re.MULTILINE)
 
 
@@ -167,9 +168,12 @@ def stacktrace(launch: JsonDocument | None) -> str:
     return str((stored.get("_exception") or {}).get("_stacktrace", ""))
 
 
-def last_line(text: str) -> str:
-    """Return the last line of a text that is not blank."""
-    return next((line for line in reversed(text.splitlines()) if line.strip()), "")
+def exception_line(trace: str) -> str:
+    """Return the first line of the exception of a traceback, without further lines of its message and its notes."""
+    lines = [line for line in trace.splitlines() if line.strip()]
+    frames = [number for number, line in enumerate(lines) if line.startswith(_FRAME)]
+    after_frames = lines[frames[-1] :] if frames else lines[-1:]
+    return next((line for line in after_frames if not line.startswith(" ")), "")
 
 
 def _failed_launches(launchpad: RetryingLaunchPad) -> Iterator[tuple[JsonDocument, str, str]]:
@@ -186,7 +190,7 @@ def _failed_launches(launchpad: RetryingLaunchPad) -> Iterator[tuple[JsonDocumen
         children = (links or {"links": {}})["links"].get(str(firework["fw_id"]), [])
         started = {"fw_id": {"$in": children}, "state": {"$nin": ["WAITING", "READY"]}}
         if not launchpad.fireworks.count_documents(started):
-            yield launch, errors[-1], last_line(trace)
+            yield launch, errors[-1], exception_line(trace)
 
 
 def _next_try_unix_s(launchpad: RetryingLaunchPad, launch: JsonDocument) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from interphase_flows.exceptions import SettingsError
 from interphase_flows.runners.cluster_settings import job_name_prefix
 from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD, Hold, hold_of, open_launchpad
-from interphase_flows.runners.fireworks.recovery import RECOVERIES, RULES, last_line, stacktrace
+from interphase_flows.runners.fireworks.recovery import RECOVERIES, RULES, exception_line, stacktrace
 from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.runners.fireworks.worker_identity import worker_of
 from interphase_flows.runners.slurm import QueueJob, job_record, queue_if_available
@@ -38,7 +38,7 @@ TOLERANT = "_allow_fizzled_parents"
 OWN_REASONS = ("gone", "process_gone", "unresponsive")
 """Reasons that this package assigns where Slurm gives none; Slurm's states are written in capitals."""
 
-_LAST_LINE = re.compile(r"(?:\w+\.)*(\w+): (.*)")
+_EXCEPTION_LINE = re.compile(r"(?:\w+\.)*(\w+): (.*)")
 
 
 @dataclass(frozen=True)
@@ -168,14 +168,14 @@ def failed_jobs(launchpad: RetryingLaunchPad, campaign: str, jobs: Sequence[Json
 
 def _cause(trace: str, recoveries: Sequence[JsonDocument]) -> tuple[str, str, str, bool]:
     """Return reason, explanation and hint (of the traceback, or the last recovery), and whether it will be retried."""
-    last = last_line(trace)
-    found = _LAST_LINE.match(last)
+    line = exception_line(trace)
+    found = _EXCEPTION_LINE.match(line)
     if found is None and recoveries:
         reason = recoveries[-1]["reason"]
         explanation = f"given up after {len(recoveries) - 1} reruns; {recoveries[-1]['message']}"
         hint = RULES[reason].hint if reason in RULES else "see Slurm's reason: scontrol show job"
         return _in_slurm_spelling(reason), explanation, f"{hint}, then submit the campaign again", False
-    reason, explanation = (found[1], found[2]) if found else ("unknown", last)
+    reason, explanation = (found[1], found[2]) if found else ("unknown", line)
     rule = RULES.get(reason)
     if rule is not None and len(recoveries) < rule.max_tries:
         return reason, explanation, f"{rule.hint}; interphase recover reruns it", True
