@@ -53,8 +53,8 @@ def test_labels_are_unavailable_without_references():
     found = analysed(vibrating()).parts["phases"]
     assert found.anions.end == {"PS4": 2.0, "P2S7": 2.0}
     assert found.anions.n_frames == 6
-    assert "--phases" in found.labels.reason
-    assert "--phases" in found.domains.reason
+    assert "--phases" in found.labels.hint
+    assert "--phases" in found.domains.hint
     assert "no interface" in found.percolation.reason
     assert found.order.pairs["Li-S"].start > 0
     assert found.diffraction.lines == {}
