@@ -124,7 +124,7 @@ class FlowRunner:
         return entry.job.uuid not in self._failed
 
     def _resolved(self, job: "Job") -> "Job":
-        """Return a job whose arguments are outputs instead of references, as far as its configuration says so."""
+        """Return a job whose arguments are outputs instead of references, as far as its configuration states so."""
         mode = job.config.resolve_references
         return job.resolve_args(self.store, inplace=False, wrap_resolved=mode == "both") if mode else job
 
