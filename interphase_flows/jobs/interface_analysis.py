@@ -70,7 +70,7 @@ class InterfaceAnalysisMaker(Maker):
     structure_files: dict[str, str] = field(default_factory=dict)
     time_step_fs: float | None = None
     frame_interval_fs: float | None = None
-    elements: Sequence[str] = ()
+    elements: Sequence[str] = field(default_factory=list)
     name: str = "interface analysis"
 
     @open_job(output_schema=InterfaceAnalysisDoc)
