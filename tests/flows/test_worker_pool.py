@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from jobflow import Flow, JobStore, run_locally
 from maggma.stores import MemoryStore
-from process_watch import wait_until
 
 from interphase_flows.exceptions import WalltimeReachedError
 from interphase_flows.runners.local import worker_pool
@@ -22,6 +21,7 @@ from interphase_flows.runtime.progress import JOB, listening
 from interphase_flows.runtime.walltime import stop_on_signals
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
+from killed_gpaw_process import wait_until
 from response_jobs import FLOWS, RAN, die, meet, note, ran, unserialisable, work_until_stopped
 
 pytestmark = [
@@ -165,6 +165,7 @@ from interphase_flows.runners.local.flow_runner import FlowRunner
 from interphase_flows.runners.local.worker_pool import WorkerPool
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
+from killed_gpaw_process import wait_until
 from response_jobs import work_until_stopped
 if __name__ == "__main__":
     with Workspace(Settings(root=Path(sys.argv[1])), "unit") as workspace, WorkerPool(workspace, 2) as pool:
