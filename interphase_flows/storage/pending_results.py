@@ -23,7 +23,7 @@ def save_pending(root: Path, kind: str, key: str, document: BaseModel) -> Path:
 def load_pending(root: Path, kind: str, key: str, schema: type[_Model]) -> _Model | None:
     """Return a pending result; None if there is none, or another version of the package wrote it."""
     try:
-        return schema.model_validate_json(_path(root, kind, key).read_text())
+        return schema.model_validate_json(_path(root, kind, key).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
 

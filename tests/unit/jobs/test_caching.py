@@ -107,3 +107,11 @@ def test_result_that_the_database_rejects_is_stored_on_disk_and_committed_later(
     assert cached("models", "k", NumbersDoc, lambda: pytest.fail("computed twice")) == document("k", x=1)
     assert not pending.exists()
     assert stored_document("models", "k", NumbersDoc) == document("k", x=1)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{", b"\x00\xff\xfe", b'{"key": 1}'])
+def test_damaged_result_on_disk_is_computed_again(workspace, damaged):
+    pending = workspace.root / "pending_results" / "models" / "k.json"
+    pending.parent.mkdir(parents=True)
+    pending.write_bytes(damaged)
+    assert cached("models", "k", NumbersDoc, lambda: document("k", x=1)) == document("k", x=1)
