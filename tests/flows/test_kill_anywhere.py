@@ -6,13 +6,11 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from interphase_flows.settings import load_settings
+from campaign_documents import documents, results
 from interphase_flows.storage.ledger import KINDS
-from interphase_flows.storage.workspace import open_workspace
 from killed_commands import Cradle, die_while_importing
 from tiny_campaign import command, environment, interphase
 
@@ -20,23 +18,6 @@ N_KILLS = 10
 KILLED_WHILE_IMPORTING = 1
 """Index of the kill that hits a new process within two seconds, while it imports its modules."""
 MAX_LIFETIME_S = 6.0
-# fields that depend on the course of a run but not on its result
-INCIDENTAL = {"created_at", "wall_time_s", "resumed_from_epoch", "notes", "_id"}
-
-
-def documents(root: Path, kind: str) -> dict[str, dict[str, Any]]:
-    with open_workspace(load_settings(root=root), "tiny", read_only=True) as workspace:
-        return {d["key"]: d for d in workspace.ledger.find(kind)}
-
-
-def results(root: Path, kind: str) -> dict[str, dict[str, Any]]:
-    return {key: _without(document) for key, document in documents(root, kind).items()}
-
-
-def _without(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without(v) for k, v in value.items() if k not in INCIDENTAL}
-    return [_without(v) for v in value] if isinstance(value, list) else value
 
 
 def started_epochs(root: Path) -> dict[str, int]:

@@ -20,6 +20,7 @@ from interphase_flows.runtime import local_workers
 from interphase_flows.runtime.progress import JOB, listening
 from interphase_flows.runtime.walltime import stop_on_signals
 from interphase_flows.settings import Settings
+from interphase_flows.storage.leases import process_start
 from interphase_flows.storage.workspace import Workspace
 from killed_gpaw_process import wait_until
 from response_jobs import FLOWS, RAN, die, meet, note, ran, unserialisable, work_until_stopped
@@ -107,6 +108,18 @@ def test_job_of_a_dead_worker_runs_again(pool, run):
     assert pool[0].ledger.find("failures") == []
 
 
+def test_worker_that_dies_between_two_jobs_is_replaced(pool, run):
+    for worker in pool[1]._workers:
+        worker.forward_events()
+        if worker.is_alive:
+            os.kill(worker._pid, signal.SIGKILL)
+            wait_until(lambda pid=worker._pid: process_start(pid) is None)
+    time.sleep(0.2)  # until the executor has noticed
+    responses, _ = run(Flow([one := note("one"), two := note("two", one.output)]))
+    assert {one.uuid, two.uuid} == set(responses)
+    assert pool[0].ledger.find("failures") == []
+
+
 def test_job_that_kills_three_workers_fails_with_a_hint(pool, run):
     responses, _ = run(Flow([job := die(9), other := note("other")]))
     assert job.uuid not in responses
@@ -164,6 +177,7 @@ from jobflow import Flow
 from interphase_flows.runners.local.flow_runner import FlowRunner
 from interphase_flows.runners.local.worker_pool import WorkerPool
 from interphase_flows.settings import Settings
+from interphase_flows.storage.leases import process_start
 from interphase_flows.storage.workspace import Workspace
 from killed_gpaw_process import wait_until
 from response_jobs import work_until_stopped

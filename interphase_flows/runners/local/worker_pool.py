@@ -75,7 +75,11 @@ class _Worker:
     def start(self, entry: PendingJob, job: "Job") -> None:
         """Start a job, and the process if there is none."""
         encoded = encoded_job(job)
-        self.future = self.open().submit(run_in_worker, encoded)
+        try:
+            self.future = self.open().submit(run_in_worker, encoded)
+        except BrokenProcessPool:  # the process died while it was idle
+            self.close()
+            self.future = self.open().submit(run_in_worker, encoded)
         self.entry, self._began_s = entry, time.monotonic()
         emit(JOB, 0, 1, job.name, self.setup.number)
 

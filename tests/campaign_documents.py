@@ -1,0 +1,25 @@
+"""Documents of the tiny campaign, for comparisons of two runs."""
+
+from pathlib import Path
+from typing import Any
+
+from interphase_flows.settings import load_settings
+from interphase_flows.storage.workspace import open_workspace
+
+# fields that depend on the course of a run but not on its result
+INCIDENTAL = {"created_at", "wall_time_s", "resumed_from_epoch", "notes", "_id"}
+
+
+def documents(root: Path, kind: str) -> dict[str, dict[str, Any]]:
+    with open_workspace(load_settings(root=root), "tiny", read_only=True) as workspace:
+        return {d["key"]: d for d in workspace.ledger.find(kind)}
+
+
+def results(root: Path, kind: str) -> dict[str, dict[str, Any]]:
+    return {key: _without(document) for key, document in documents(root, kind).items()}
+
+
+def _without(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without(v) for k, v in value.items() if k not in INCIDENTAL}
+    return [_without(v) for v in value] if isinstance(value, list) else value
