@@ -66,6 +66,7 @@ bench: $(DEV_STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/onsager.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/phases.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/full_analysis.py
+	$(BIN)/python benchmarks/local_workers.py
 	$(BIN)/python benchmarks/gpaw_label.py
 	$(BIN)/python benchmarks/fireworks_overhead.py
 	$(BIN)/python benchmarks/campaign_replay.py --labels 500 --iterations 5 --sizes 100 1000

@@ -166,11 +166,13 @@ def _spending(documents: CampaignDocuments, labels: Sequence[LabelRecord]) -> Sp
         spent = sum(d["wall_time_s"] for d in segments if d["role"] in roles)
         if spent or stage != "transport grid":  # few campaigns have a grid
             wall[stage] = spent
+    usage = documents.state.get("worker_usage")
     return Spending(
         labels_accepted=sum(label.status == "accepted" for label in labels),
         labels_rejected=dict(Counter(str(label.reason) for label in labels if label.status == "rejected")),
         wall_time_s=wall,
         atom_steps=float(sum((d["last_step"] - d["first_step"]) * d["n_atoms"] for d in segments)),
+        worker_busy_fraction=usage["busy_s"] / usage["wall_s"] if usage and usage["wall_s"] else None,
     )
 
 

@@ -69,6 +69,8 @@ class Spending:
     """By stage."""
     atom_steps: float | None = None
     """Atoms times molecular-dynamics steps."""
+    worker_busy_fraction: float | None = None
+    """Fraction of the time of worker processes in which they ran jobs; None if there were none."""
 
 
 @dataclass(frozen=True)
