@@ -1,5 +1,6 @@
 """Worker processes and their parent killed at random instants, compared with an uninterrupted campaign."""
 
+import json
 import os
 import random
 import signal
@@ -57,6 +58,14 @@ def wait_for_workers(parent: subprocess.Popen[bytes]) -> list[int]:
     return []
 
 
+def survivors(leader: int) -> list[Process]:
+    """Return the processes of a session that still run some time after the end of its leader."""
+    ended = time.monotonic() + MAX_EXIT_S
+    while (found := session(leader)) and time.monotonic() < ended:
+        time.sleep(0.05)
+    return found
+
+
 @pytest.fixture(scope="module")
 def killed(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict], list[int]]:
     """Run the campaign to its end with kills; return its root, the labels after each kill, and orphans after each."""
@@ -84,10 +93,7 @@ def killed(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
         time.sleep(rng.uniform(0.2, MAX_PAUSE_S))
         parent.kill()
         parent.wait()
-        ended = time.monotonic() + MAX_EXIT_S
-        while session(parent.pid) and time.monotonic() < ended:
-            time.sleep(0.05)
-        n_orphans.append(len(session(parent.pid)))
+        n_orphans.append(len(survivors(parent.pid)))
         labels.append(documents(root, "labels"))
     return root, labels, n_orphans
 
@@ -119,3 +125,26 @@ class TestKilledWorkers:
 
     def test_no_failure_is_recorded(self, killed):
         assert documents(killed[0], "failures") == {}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 2)])
+def test_signal_to_the_terminal_stops_all_workers_at_checkpoints(tiny_file, tmp_path, number, code):
+    parent = subprocess.Popen(
+        command(["run", str(tiny_file), "--root", str(tmp_path), "--workers", "2"]),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    progress = tmp_path / "tiny" / "progress.json"
+    while not (progress.exists() and any(w["stage"] for w in json.loads(progress.read_text())["workers"].values())):
+        assert parent.poll() is None
+        time.sleep(0.1)
+    os.killpg(parent.pid, number) if number == signal.SIGINT else parent.send_signal(number)
+    _, errors = parent.communicate(timeout=120)
+    assert parent.returncode == code
+    assert "Traceback" not in errors
+    assert "interphase resume" in errors
+    assert survivors(parent.pid) == []
+    assert documents(tmp_path, "failures") == {}
