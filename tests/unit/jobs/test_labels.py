@@ -200,6 +200,16 @@ def test_packing_of_labels_does_not_change_the_batch(spheres, workspace, crystal
     assert labelled(together) == labelled(single)
 
 
+@pytest.mark.parametrize(
+    ("n_workers", "total_s", "expected_s"),
+    [(1, 200.0, 600.0), (1, 900_000.0, 3000.0), (4, 1600.0, 100.0), (2, 4.0, 1.0), (4, 900_000.0, 3000.0)],
+)
+def test_labels_are_cut_into_several_jobs_for_each_local_worker(monkeypatch, n_workers, total_s, expected_s):
+    """Four jobs per worker, of a second or more, and at most 300 in all."""
+    monkeypatch.setattr(labels, "local_workers", lambda: n_workers)
+    assert LabelSetMaker()._target_s(total_s) == pytest.approx(expected_s)
+
+
 def test_batch_of_duplicates_survives_serialization(spheres, workspace, crystals):
     """jobflow stores the replacement as JSON."""
     frames = [crystals[0], crystals[0][[1, 0, 2]]]
