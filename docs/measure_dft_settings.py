@@ -8,6 +8,7 @@ labels of `interphase converge`. `python docs/generate_dft_page.py` then writes 
 import argparse
 import json
 import platform
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -44,14 +45,14 @@ def main() -> None:
     arguments = parser.parse_args()
     campaign = Campaign.from_file(arguments.campaign)
     settings = load_settings(root=arguments.root)
-    study_maker = ConvergenceStudyMaker(
-        campaign,
-        arguments.cutoffs,
-        arguments.k_densities,
-        arguments.gamma_check,
+    study_maker = replace(
+        ConvergenceStudyMaker.from_campaign(campaign),
+        cutoffs_eV=arguments.cutoffs,
+        k_densities=arguments.k_densities,
+        gamma_check_density=arguments.gamma_check,
         max_label_cost_s=None if arguments.max_label_minutes is None else 60.0 * arguments.max_label_minutes,
     )
-    study = run_convergence_study(study_maker, settings)
+    study = run_convergence_study(campaign, study_maker, settings)
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
         maker = LatticeConstantsFlowMaker(
             reference=campaign.reference,

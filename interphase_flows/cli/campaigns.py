@@ -1,5 +1,6 @@
 """Commands that run campaigns on this machine: run, resume, converge."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -151,12 +152,13 @@ def converge(
     from interphase_flows.storage.workspace import open_workspace
 
     campaign = Campaign.from_file(file)
-    maker = ConvergenceStudyMaker(
-        campaign,
+    own = ConvergenceStudyMaker.from_campaign(campaign)
+    maker = replace(
+        own,
         cutoffs_eV=_numbers("--cutoffs", cutoffs),
         k_densities=_numbers("--k-densities", k_densities),
         gamma_check_density=gamma_check,
-        phases=tuple(name.strip() for name in phases.split(",")) if phases else (),
+        phases=[name.strip() for name in phases.split(",")] if phases else own.phases,
         tolerances=Tolerances(energy_tolerance, force_tolerance, stress_tolerance),
         max_label_cost_s=None if max_label_minutes is None else 60.0 * max_label_minutes,
     )
@@ -167,7 +169,7 @@ def converge(
         return
     settings = settings_of(root)
     with shown_progress(Console(stderr=True)):
-        study = run_convergence_study(maker, settings, workers or default_workers(settings))
+        study = run_convergence_study(campaign, maker, settings, workers or default_workers(settings))
     with open_workspace(settings, campaign.name, read_only=True) as workspace:
         path = write_convergence_page(study, workspace.report_folder)
     Console().print(convergence_table(study))

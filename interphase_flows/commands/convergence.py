@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from rich.table import Table
 
+from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.validate import check_campaign
 from interphase_flows.costs.model import LabelCostModel, label_size
 from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
@@ -70,8 +71,10 @@ def plan_table(name: str, planned: Sequence[PlannedPoint]) -> Table:
     return table
 
 
-def run_convergence_study(maker: ConvergenceStudyMaker, settings: Settings, n_workers: int = 1) -> ConvergenceStudyDoc:
-    """Run or resume a study: labels in the ledger are reused.
+def run_convergence_study(
+    campaign: Campaign, maker: ConvergenceStudyMaker, settings: Settings, n_workers: int = 1
+) -> ConvergenceStudyDoc:
+    """Run or resume a study in the workspace of a campaign: labels in the ledger are reused.
 
     Raises
     ------
@@ -82,7 +85,6 @@ def run_convergence_study(maker: ConvergenceStudyMaker, settings: Settings, n_wo
     AnalysisError
         The study failed; finished labels are stored.
     """
-    campaign = maker.campaign
     check_campaign(campaign)
     maker.points()  # raises on options that cannot be studied
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):

@@ -1,17 +1,21 @@
 """Active learning: explore, select, label, train, decide; each iteration creates the next one or ends the loop."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Self
 
-from jobflow import Flow, Job, Maker, OnMissing, Response, job
+from jobflow import Flow, Job, Maker, OnMissing, OutputReference, Response, job
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.flows.exploration import ExplorationMaker
 from interphase_flows.jobs.committee import CommitteeMaker
 from interphase_flows.jobs.datasets import DatasetMaker
+from interphase_flows.jobs.import_dataset import ImportDatasetMaker, LabelledFrames
 from interphase_flows.jobs.iterations import IterationMaker
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
 from interphase_flows.jobs.selection import SelectMaker
+from interphase_flows.jobs.structures.initial_structures import start_walkers
+from interphase_flows.jobs.structures.structure_sets import Structures
 from interphase_flows.jobs.train import TrainMaker
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import ITERATION, IterationDoc
@@ -26,21 +30,80 @@ class ActiveLearningMaker(Maker):
     """Train a committee iteratively until it is accurate on new reactive dynamics or the budget is spent.
 
     The numbers of iterations, labels and jobs are unknown when the flow is built: each iteration creates the next one.
+
+    Parameters
+    ----------
+    exploration_maker, select_maker, label_set_maker, dataset_maker, train_maker, committee_maker, iteration_maker
+        The steps of an iteration; `IterationMaker` decides whether another one follows.
+    n_members
+        Number of trained potentials; ``train_maker`` makes one job of each.
+    seed
+        Seed of splits, selections and initial weights.
     """
 
-    campaign: Campaign
     name: str = "active learning"
+    exploration_maker: ExplorationMaker = field(default_factory=ExplorationMaker)
+    select_maker: SelectMaker = field(default_factory=SelectMaker)
+    label_set_maker: LabelSetMaker = field(default_factory=LabelSetMaker)
+    dataset_maker: DatasetMaker = field(default_factory=DatasetMaker)
+    train_maker: TrainMaker = field(default_factory=TrainMaker)
+    committee_maker: CommitteeMaker = field(default_factory=CommitteeMaker)
+    iteration_maker: IterationMaker = field(default_factory=IterationMaker)
+    n_members: int = 3
+    seed: int = 1
 
-    def make(self, batch: LabelBatch, starts: StructureSetDoc, walkers: Sequence[Walker]) -> Flow:
-        """Return the flow of iteration 0 from the initial labels.
+    @classmethod
+    def from_campaign(cls, campaign: Campaign) -> Self:
+        """Return the Maker of a campaign."""
+        learning, gates = campaign.learning, campaign.gates
+        return cls(
+            exploration_maker=ExplorationMaker.from_campaign(campaign),
+            select_maker=SelectMaker(learning=learning, gates=gates),
+            label_set_maker=LabelSetMaker(label_maker=LabelMaker(reference=campaign.reference, gates=gates)),
+            dataset_maker=DatasetMaker(
+                gates=gates, learning=learning, cutoff_angstrom=campaign.committee.model.cutoff_angstrom
+            ),
+            train_maker=TrainMaker(spec=campaign.committee),
+            committee_maker=CommitteeMaker(learning=learning),
+            iteration_maker=IterationMaker(learning=learning),
+            n_members=campaign.committee.n_members,
+            seed=campaign.seed,
+        )
+
+    def make(
+        self,
+        data: LabelBatch | DatasetDoc | LabelledFrames,
+        starts: Structures,
+        walkers: Sequence[Walker] | None = None,
+    ) -> Flow:
+        """Return the flow of iteration 0 from initial labels.
 
         Its output is that of the last iteration: ``committee``, ``dataset``, ``iterations`` and ``exploration`` (keys
         of all segments).
+
+        Parameters
+        ----------
+        data
+            A batch of labels, a dataset, or labelled frames (extxyz files or atoms) by the method of the label Maker.
+        starts
+            Initial structures of the walkers.
+        walkers
+            Runs that explore, and audit runs whose frames only test; by default those of `start_walkers`.
         """
-        dataset = self._dataset_maker().make(batch, None, self.campaign.seed)
+        if isinstance(data, LabelBatch | DatasetDoc | OutputReference):
+            dataset = self.dataset_maker.make(data, None, self.seed)
+            batch = data
+        else:
+            dataset = self._import_maker().make(data)
+            batch = dataset.output
         dataset.name = "dataset 0"
+        jobs = [dataset]
+        if walkers is None or not isinstance(starts, StructureSetDoc | OutputReference):
+            placed = start_walkers(starts, walkers, self.seed)
+            starts, walkers = placed.output["starts"], placed.output["walkers"]
+            jobs.append(placed)
         return self._train_and_decide(
-            [dataset],
+            jobs,
             index=0,
             dataset=dataset.output,
             previous=None,
@@ -62,14 +125,14 @@ class ActiveLearningMaker(Maker):
         explored: Sequence[str],
     ) -> Flow:
         """Return the flow of an iteration: explore with a committee, label uncertain frames, train the next committee."""
-        spec, index = self.campaign, len(history)
-        exploration = ExplorationMaker(spec).make(walkers, starts, committee, index)
+        index = len(history)
+        exploration = self.exploration_maker.make(walkers, starts, committee, index)
         outputs = exploration.output
-        selection = SelectMaker(learning=spec.learning, gates=spec.gates).make(outputs, dataset, spec.seed + index)
+        selection = self.select_maker.make(outputs, dataset, self.seed + index)
         # the selection continues without walkers whose job failed
         selection.config.on_missing_references = OnMissing.NONE
-        labels = self.label_set_maker().make(selection.output)
-        extended = self._dataset_maker().make(labels.output, dataset, spec.seed)
+        labels = self.label_set_maker.make(selection.output)
+        extended = self.dataset_maker.make(labels.output, dataset, self.seed)
         selection.name, extended.name = f"select ({index})", f"dataset {index}"
         labels.name = f"label set ({index})"
         return self._train_and_decide(
@@ -85,16 +148,14 @@ class ActiveLearningMaker(Maker):
             explored=explored,
         )
 
-    def label_set_maker(self) -> LabelSetMaker:
-        """Return the Maker that labels with the reference method of the campaign."""
-        return LabelSetMaker(label_maker=LabelMaker(reference=self.campaign.reference, gates=self.campaign.gates))
-
-    def _dataset_maker(self) -> DatasetMaker:
-        return DatasetMaker(
-            reference=self.campaign.reference,
-            gates=self.campaign.gates,
-            learning=self.campaign.learning,
-            cutoff_angstrom=self.campaign.committee.model.cutoff_angstrom,
+    def _import_maker(self) -> ImportDatasetMaker:
+        learning = self.dataset_maker.learning
+        return ImportDatasetMaker(
+            method=self.label_set_maker.label_maker.reference_method().identity,
+            seed=self.seed,
+            validation_fraction=learning.validation_fraction,
+            test_fraction=learning.test_fraction,
+            cutoff_angstrom=self.dataset_maker.cutoff_angstrom,
         )
 
     def _train_and_decide(
@@ -105,26 +166,22 @@ class ActiveLearningMaker(Maker):
         dataset: DatasetDoc,
         previous: CommitteeDoc | None,
         explorations: Sequence[SegmentDoc],
-        batch: LabelBatch,
+        batch: LabelBatch | DatasetDoc,
         walkers: Sequence[Walker],
         starts: StructureSetDoc,
         history: Sequence[IterationDoc],
         explored: Sequence[str],
     ) -> Flow:
         """Return a flow of ``jobs``, the training of a committee, and the decision what follows."""
-        spec = self.campaign
-        trainer = TrainMaker(spec=spec.committee)
         member_jobs = []
-        for member in range(spec.committee.n_members):
+        for member in range(self.n_members):
             parent = next((m for m in previous.models if m.member == member), None) if previous else None
-            training = trainer.make(dataset, member, 1000 * spec.seed + member, parent)
+            training = self.train_maker.make(dataset, member, 1000 * self.seed + member, parent)
             training.name = f"train committee member {member} ({index})"
             member_jobs.append(training)
-        committee = CommitteeMaker(learning=spec.learning).make(dataset, [t.output for t in member_jobs])
+        committee = self.committee_maker.make(dataset, [t.output for t in member_jobs])
         committee.config.on_missing_references = OnMissing.NONE
-        iteration = IterationMaker(learning=spec.learning).make(
-            index, dataset, committee.output, previous, explorations, batch, history
-        )
+        iteration = self.iteration_maker.make(index, dataset, committee.output, previous, explorations, batch, history)
         committee.name, iteration.name = f"committee {index}", f"iteration {index}"
         following = continue_or_end(
             self,
@@ -171,6 +228,6 @@ def continue_or_end(
     explored = [*explored, *(s.key for s in explorations if s is not None)]
     if iteration.decision == "continue":
         # iteration 0 has no exploration
-        advanced = ExplorationMaker(maker.campaign).after(walkers, explorations) if explorations else walkers
+        advanced = maker.exploration_maker.after(walkers, explorations) if explorations else walkers
         return Response(replace=maker.next_iteration(dataset, committee, advanced, starts, history, explored))
     return Response(output={"committee": committee, "dataset": dataset, "iterations": history, "exploration": explored})

@@ -1,9 +1,10 @@
 """The flow of a campaign: initial data, active learning, production and analyses."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
 
-from jobflow import Flow, Maker, OnMissing
+from jobflow import Flow, Job, Maker, OnMissing
 
 from interphase_flows.campaign.anion_chemistry import stated_chemistry
 from interphase_flows.campaign.schema import Campaign
@@ -24,91 +25,120 @@ REFERENCES_SEED = 900
 
 @dataclass
 class CampaignMaker(Maker):
-    """Measure the interphase of an electrode and an electrolyte, by the contents of a campaign file."""
+    """Measure the interphase of an electrode and an electrolyte.
 
-    campaign: Campaign
+    `from_campaign` fills all fields from a campaign file. Replace a step by assigning another Maker, such as a subclass:
+    ``maker.active_learning_maker.train_maker = MyTrainMaker()``. Makers of later steps hold electrode, electrolyte,
+    temperature and structure files themselves, and the labels of initial data and of the loop have separate Makers.
+
+    Parameters
+    ----------
+    electrode, electrolyte
+        Names of phases.
+    phases, hull_phases
+        Phases of the structures and the convex hull, and those of the hull only.
+    relax_maker, reaction_maker
+        Energies of the phases, and the predicted reaction.
+    learning_curve_maker, references_maker, analysis_maker
+        Learning curve of the loop; runs of known phases; analysis of production, with these references.
+    transport_grid_maker
+        Transport in amorphous cells; None leaves it out.
+    draw_maker, audit_maker
+        Draw frames of production, which the loop's Maker labels, and the error of the committee on them.
+    """
+
     name: str = "campaign"
+    electrode: str = "Li"
+    electrolyte: str = "Li7P3S11"
+    phases: Sequence[str] = field(default_factory=lambda: list(Campaign.model_fields["phases"].default))
+    hull_phases: Sequence[str] = field(default_factory=lambda: list(Campaign.model_fields["hull_phases"].default))
+    seed: int = 1
+    initial_data_maker: InitialDataMaker = field(default_factory=InitialDataMaker)
+    active_learning_maker: ActiveLearningMaker = field(default_factory=ActiveLearningMaker)
+    production_maker: ProductionMaker = field(default_factory=ProductionMaker)
+    relax_maker: RelaxMaker = field(default_factory=RelaxMaker)
+    reaction_maker: ReactionMaker = field(default_factory=ReactionMaker)
+    learning_curve_maker: LearningCurveMaker = field(default_factory=LearningCurveMaker)
+    references_maker: PhaseReferencesMaker = field(default_factory=PhaseReferencesMaker)
+    analysis_maker: InterfaceAnalysisMaker = field(default_factory=InterfaceAnalysisMaker)
+    transport_grid_maker: TransportGridMaker | None = None
+    draw_maker: DrawProductionMaker = field(default_factory=DrawProductionMaker)
+    audit_maker: ProductionAuditMaker = field(default_factory=ProductionAuditMaker)
+
+    @classmethod
+    def from_campaign(cls, campaign: Campaign) -> Self:
+        """Return the Maker of a campaign."""
+        spec, gates, files = campaign.thermodynamics, campaign.gates, campaign.structure_files
+        sides: dict[str, Any] = {
+            "electrode": campaign.electrode,
+            "electrolyte": campaign.electrolyte,
+            "temperature_K": campaign.production.dynamics.temperature_K,
+            "structure_files": files,
+        }
+        return cls(
+            name=campaign.name,
+            electrode=campaign.electrode,
+            electrolyte=campaign.electrolyte,
+            phases=campaign.phases,
+            hull_phases=campaign.hull_phases,
+            seed=campaign.seed,
+            initial_data_maker=InitialDataMaker.from_campaign(campaign),
+            active_learning_maker=ActiveLearningMaker.from_campaign(campaign),
+            production_maker=ProductionMaker.from_campaign(campaign),
+            relax_maker=RelaxMaker(reference=campaign.reference, spec=spec, gates=gates, structure_files=files),
+            reaction_maker=ReactionMaker(energy_error_meV_per_atom=spec.energy_error_meV_per_atom),
+            references_maker=PhaseReferencesMaker(**sides),
+            analysis_maker=InterfaceAnalysisMaker(
+                **sides, parts=campaign.analysis.parts, anions=stated_chemistry(campaign)
+            ),
+            transport_grid_maker=TransportGridMaker.from_campaign(campaign) if campaign.transport_grid else None,
+            draw_maker=DrawProductionMaker(n_per_replica=campaign.production.audit_labels_per_replica, gates=gates),
+        )
 
     def make(self) -> Flow:
         """Return the flow; its output is a CampaignResult."""
-        spec = self.campaign
-        initial = InitialDataMaker(spec).make()
+        melt_quench_walkers = self.active_learning_maker.exploration_maker.melt_quench_walkers()
+        initial = self.initial_data_maker.make(self.electrode, self.electrolyte, self.phases, melt_quench_walkers)
         starts = initial.output["starts"]
-        learning = ActiveLearningMaker(spec).make(initial.output["batch"], starts, initial.output["walkers"])
+        learning = self.active_learning_maker.make(initial.output["batch"], starts, initial.output["walkers"])
         learned = learning.output
-        production = ProductionMaker(spec).make(starts, learned["committee"])
-        relaxer = RelaxMaker(
-            reference=spec.reference,
-            spec=spec.thermodynamics,
-            gates=spec.gates,
-            structure_files=spec.structure_files,
-        )
-        relaxations = []
-        for name in dict.fromkeys([*spec.phases, *spec.hull_phases]):
-            relaxation = relaxer.make(name)
-            relaxation.name = f"relax {name}"
-            relaxations.append(relaxation)
-        reaction = ReactionMaker(energy_error_meV_per_atom=spec.thermodynamics.energy_error_meV_per_atom).make(
-            spec.electrode, spec.electrolyte, [r.output for r in relaxations]
-        )
-        curve = LearningCurveMaker().make(learned["dataset"], learned["iterations"])
-        sides: dict[str, Any] = {
-            "electrode": spec.electrode,
-            "electrolyte": spec.electrolyte,
-            "temperature_K": spec.production.dynamics.temperature_K,
-            "structure_files": spec.structure_files,
-        }
-        references = PhaseReferencesMaker(**sides).make(spec.phases, learned["committee"], spec.seed + REFERENCES_SEED)
-        interface = InterfaceAnalysisMaker(**sides, parts=spec.analysis.parts, anions=stated_chemistry(spec)).make(
-            production.output, references.output
-        )
-        grid = (
-            None
-            if spec.transport_grid is None
-            else TransportGridMaker(**sides, spec=spec.transport_grid, seed=spec.seed).make(
-                learned["committee"], interface.output
-            )
-        )
-        drawn = DrawProductionMaker(n_per_replica=spec.production.audit_labels_per_replica, gates=spec.gates).make(
-            production.output, spec.seed + AUDIT_SEED
-        )
-        audit_labels = ActiveLearningMaker(spec).label_set_maker().make(drawn.output)
-        audit = ProductionAuditMaker().make(learned["committee"], audit_labels.output)
+        production = self.production_maker.make(starts, learned["committee"])
+        relaxations = self._relaxations()
+        reaction = self.reaction_maker.make(self.electrode, self.electrolyte, [r.output for r in relaxations])
+        curve = self.learning_curve_maker.make(learned["dataset"], learned["iterations"])
+        references = self.references_maker.make(self.phases, learned["committee"], self.seed + REFERENCES_SEED)
+        interface = self.analysis_maker.make(production.output, references.output)
+        drawn = self.draw_maker.make(production.output, self.seed + AUDIT_SEED)
+        audit_labels = self.active_learning_maker.label_set_maker.make(drawn.output)
+        audit = self.audit_maker.make(learned["committee"], audit_labels.output)
         audit_labels.name = "production labels"
+        grids = []
+        if self.transport_grid_maker is not None:
+            grids = [self.transport_grid_maker.make(learned["committee"], interface.output)]
         analyses = {
             "thermodynamics": reaction.output,
             "learning_curve": curve.output,
             "interface_analysis": interface.output,
             "production_audit": audit.output,
         }
-        if grid is not None:
-            analyses["transport_grid"] = grid.output
+        if grids:
+            analyses["transport_grid"] = grids[0].output
         conclusion = conclude(
-            spec.name,
-            learned["iterations"],
-            learned["exploration"],
-            production.output,
-            starts,
-            analyses,
+            self.name, learned["iterations"], learned["exploration"], production.output, starts, analyses
         )
         for tolerant in (reaction, interface, conclusion):
             tolerant.config.on_missing_references = OnMissing.NONE
+        analysing = [curve, references, interface, *grids, drawn, audit_labels, audit]
         return Flow(
-            [
-                initial,
-                *relaxations,
-                reaction,
-                learning,
-                production,
-                curve,
-                references,
-                interface,
-                *([] if grid is None else [grid]),
-                drawn,
-                audit_labels,
-                audit,
-                conclusion,
-            ],
+            [initial, *relaxations, reaction, learning, production, *analysing, conclusion],
             output=conclusion.output,
-            name=spec.name,
+            name=self.name,
         )
+
+    def _relaxations(self) -> list[Job]:
+        """Return a job for every phase of the convex hull."""
+        jobs = []
+        for phase in dict.fromkeys([*self.phases, *self.hull_phases]):
+            jobs.append(self.relax_maker.make(phase))
+            jobs[-1].name = f"relax {phase}"
+        return jobs

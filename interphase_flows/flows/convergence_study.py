@@ -1,7 +1,8 @@
 """Convergence study: sufficient plane-wave cutoff and k-point density for the reference method of a campaign."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from ase import Atoms
 from ase.formula import Formula
@@ -17,7 +18,7 @@ from interphase_flows.jobs.convergence import (
 )
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.reference.convergence import Tolerances
-from interphase_flows.reference.spec import MethodSpec
+from interphase_flows.reference.spec import GpawSpec, MethodSpec
 from interphase_flows.schemas.convergence import StudyPoint
 from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.crystals.symmetry import primitive_cell
@@ -50,43 +51,60 @@ def study_phases(campaign: Campaign) -> list[str]:
 
 @dataclass
 class ConvergenceStudyMaker(Maker):
-    """Sweep cutoff and k-point density separately from the setting of the campaign, and choose a setting.
+    """Sweep cutoff and k-point density separately from the setting of a reference method, and choose a setting.
 
     Labels are cached: points of an earlier study and of the campaign are not recomputed.
 
     Parameters
     ----------
+    label_maker
+        Labels by the reference method; the setting of its ``reference`` is replaced at every point.
+    electrode, electrolyte, phases
+        Sides of the reaction, and all phases of it, as `study_phases` returns them.
     cutoffs_eV, k_densities
-        Values of each axis; those of the campaign are added. The largest value is the reference of its axis.
+        Values of each axis; those of the method are added. The largest value is the reference of its axis.
     gamma_check_density
-        Mesh density to compare Gamma-only labels with, for cells that the campaign labels at Gamma. If the campaign
-        uses a mesh for all cells, the largest cell is labelled at Gamma and compared with its mesh. None skips this
-        check.
-    phases
-        Names of phases; empty for those of :func:`study_phases`.
+        Mesh density to compare Gamma-only labels with, for cells that the method labels at Gamma. If it uses a mesh for
+        all cells, the largest cell is labelled at Gamma and compared with its mesh. None skips this check.
     max_label_cost_s
-        Maximum estimated cost of a label on a mesh denser than that of the campaign. A phase above it is compared with
+        Maximum estimated cost of a label on a mesh denser than that of the method. A phase above it is compared with
         its densest affordable mesh; None labels every phase on every mesh.
     """
 
-    campaign: Campaign
+    label_maker: LabelMaker = field(default_factory=lambda: LabelMaker(reference=GpawSpec()))
+    structures_maker: ConvergenceStructuresMaker = field(default_factory=ConvergenceStructuresMaker)
+    electrode: str = "Li"
+    electrolyte: str = "Li7P3S11"
+    phases: Sequence[str] = ("Li", "Li3P", "Li2S", "Li7P3S11")
+    seed: int = 1
     cutoffs_eV: Sequence[float] = (300.0, 350.0, 400.0, 500.0)
     k_densities: Sequence[float] = (2.0, 3.0, 4.0)
     gamma_check_density: float | None = None
-    phases: Sequence[str] = ()
     tolerances: Tolerances = field(default_factory=Tolerances)
     max_label_cost_s: float | None = None
     name: str = "convergence study"
 
+    @classmethod
+    def from_campaign(cls, campaign: Campaign) -> Self:
+        """Return the Maker of a campaign."""
+        return cls(
+            label_maker=LabelMaker(reference=campaign.reference, gates=campaign.gates),
+            structures_maker=ConvergenceStructuresMaker(structure_files=campaign.structure_files),
+            electrode=campaign.electrode,
+            electrolyte=campaign.electrolyte,
+            phases=study_phases(campaign),
+            seed=campaign.seed,
+        )
+
     def points(self) -> list[StudyPoint]:
-        """Return the settings to label, the setting of the campaign first.
+        """Return the settings to label, the setting of the method first.
 
         Raises
         ------
         InputError
             The method has no cutoff or k-points to converge.
         """
-        spec = self.campaign.reference
+        spec = self.label_maker.reference
         fields = type(spec).model_fields
         if CUTOFF not in fields or K_DENSITY not in fields:
             raise InputError(
@@ -130,8 +148,8 @@ class ConvergenceStudyMaker(Maker):
 
     def cells(self) -> dict[str, Atoms]:
         """Return the smallest cell of each phase of the study."""
-        names = list(self.phases) or study_phases(self.campaign)
-        return {name: primitive_cell(load_crystal(name, self.campaign.structure_files)) for name in names}
+        files = self.structures_maker.structure_files
+        return {name: primitive_cell(load_crystal(name, files)) for name in self.phases}
 
     def _is_too_expensive(self, cell: Atoms, point: StudyPoint) -> bool:
         if self.max_label_cost_s is None:
@@ -153,25 +171,22 @@ class ConvergenceStudyMaker(Maker):
     def spec_at(self, point: StudyPoint) -> MethodSpec:
         """Return the reference method at a point of the study."""
         changes = point.model_dump(include={CUTOFF, K_DENSITY, GAMMA_ABOVE}, exclude_none=True)
-        return self.campaign.reference.model_copy(update=changes)
+        return self.label_maker.reference.model_copy(update=changes)
 
     def make(self) -> Flow:
         """Return the flow; its output is a ConvergenceStudyDoc."""
-        points, campaign, places = self.points(), self.campaign, self.places()
-        phases = list(places)
-        structures = ConvergenceStructuresMaker(structure_files=campaign.structure_files).make(
-            phases, campaign.seed + STRUCTURES_SEED
-        )
+        points, places = self.points(), self.places()
+        structures = self.structures_maker.make(list(places), self.seed + STRUCTURES_SEED)
         labels = []
         for point in points:
-            maker = LabelMaker(
+            maker = replace(
+                self.label_maker,
                 name=f"convergence {point.cutoff_eV:g} eV, {point.k_density_per_inverse_angstrom:g} per 1/Å",
                 reference=self.spec_at(point),
-                gates=campaign.gates,
             )
             labels.append(maker.make(structures.output, [i for name in point.phases for i in places[name]]))
-        study = ConvergenceMaker(reference=campaign.reference, tolerances=self.tolerances).make(
-            [campaign.electrode, campaign.electrolyte],
+        study = ConvergenceMaker(reference=self.label_maker.reference, tolerances=self.tolerances).make(
+            [self.electrode, self.electrolyte],
             structures.output,
             points,
             [each.output for each in labels],

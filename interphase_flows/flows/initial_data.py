@@ -1,14 +1,15 @@
 """Initial data: generate structures and label them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import product
+from typing import Self, TypeAlias
 
 from jobflow import Flow, Job, Maker, OnMissing
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.datasets.splits import split_origins
-from interphase_flows.flows.exploration import melt_quench_walker
+from interphase_flows.jobs.inputs import Crystal
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
 from interphase_flows.jobs.structures.amorphous import AmorphousMaker, amorphous_origin
 from interphase_flows.jobs.structures.crystals import (
@@ -24,12 +25,14 @@ from interphase_flows.reference.registry import method_spec
 from interphase_flows.schemas.iteration import ITERATION
 from interphase_flows.schemas.segment import Walker
 
+Ends: TypeAlias = tuple[Crystal, Crystal]
 AMORPHOUS_SEED = 100
 SNAPSHOT_SEED = 200
 WALKER_SEED = 300
 VACANCY_SEED = 400
 AS_BUILT_VARIANT = 1000
 """First in-plane shift of interfaces labelled as built; no walker starts from one of them."""
+AS_BUILT_FAMILY = "as built/variant"
 
 
 @dataclass
@@ -37,41 +40,98 @@ class InitialDataMaker(Maker):
     """Generate and label crystals, surfaces, dimers, amorphous cells, interfaces and short reactive trajectories.
 
     Every cell and every interface is a separate job; the jobs that join them continue without failed ones.
+
+    Parameters
+    ----------
+    interface_maker
+        Interfaces that snapshots and walkers start from; its ``spec`` has facets, gaps and the number labelled as built.
+    snapshots_maker, amorphous_maker, crystals_maker, equations_of_state_maker, vacancies_maker, slabs_maker, dimers_maker
+        Kinds of labelled structures; None leaves a kind out. Temperatures of the snapshots, and compositions and
+        numbers of the amorphous cells, are in the ``spec`` of their Maker.
+    starts_maker, join_maker, label_set_maker
+        Collect the initial structures of walkers; join the labelled structures; label them.
+    n_interface_walkers, n_audit_walkers, n_amorphous_walkers
+        Walkers that explore and audit from interfaces, and that explore from amorphous cells.
+    seed, validation_fraction, test_fraction
+        Of the split of the dataset: no walker starts from an amorphous cell that is held out.
     """
 
-    campaign: Campaign
     name: str = "initial data"
+    interface_maker: InterfaceMaker = field(default_factory=InterfaceMaker)
+    snapshots_maker: SnapshotsMaker | None = field(default_factory=SnapshotsMaker)
+    amorphous_maker: AmorphousMaker | None = field(default_factory=AmorphousMaker)
+    crystals_maker: CrystalsMaker | None = field(default_factory=CrystalsMaker)
+    equations_of_state_maker: EquationsOfStateMaker | None = None
+    vacancies_maker: VacanciesMaker | None = None
+    slabs_maker: SlabsMaker | None = None
+    dimers_maker: DimersMaker | None = None
+    starts_maker: StartsMaker = field(default_factory=StartsMaker)
+    join_maker: JoinSetsMaker = field(default_factory=JoinSetsMaker)
+    label_set_maker: LabelSetMaker = field(default_factory=LabelSetMaker)
+    n_interface_walkers: int = 2
+    n_audit_walkers: int = 1
+    n_amorphous_walkers: int = 1
+    seed: int = 1
+    validation_fraction: float = 0.15
+    test_fraction: float = 0.15
 
-    def make(self) -> Flow:
-        """Return a flow whose output has ``batch`` (labels), ``starts`` (initial structures of runs) and ``walkers``."""
-        spec = self.campaign
-        files, structures = spec.structure_files, spec.structures
-        driver = spec.reference if structures.dynamics_method == "reference" else method_spec("chgnet")
-        ends = (spec.electrode, spec.electrolyte)
-        amorphous = [
-            AmorphousMaker(
-                name=f"amorphous {index}", spec=structures.amorphous, driver=driver, structure_files=files
-            ).make(*ends, fraction, seed)
-            for index, (fraction, seed) in enumerate(self._amorphous_cells())
-        ]
-        temperatures_K = structures.interfaces.snapshots.temperatures_K
-        interfaces = self._interfaces(len(temperatures_K) + self.n_interface_walkers)
-        snapshots = [
-            SnapshotsMaker(
-                name=f"interface snapshots {index}", spec=structures.interfaces.snapshots, driver=driver
-            ).make(interfaces[index].output, temperature_K, spec.seed + SNAPSHOT_SEED + index)
-            for index, temperature_K in enumerate(temperatures_K)
-        ]
-        made = [*self._static(), *amorphous, *snapshots, *self._as_built()]
-        interface_sets, amorphous_sets = ([job.output for job in jobs] for jobs in (interfaces, amorphous))
-        starts = StartsMaker().make(interface_sets, amorphous_sets)
-        joined = JoinSetsMaker(max_structures=structures.max_first_labels).make(
-            [job.output for job in made], [job.name for job in made], starts.output
+    @classmethod
+    def from_campaign(cls, campaign: Campaign) -> Self:
+        """Return the Maker of a campaign."""
+        s, files = campaign.structures, campaign.structure_files
+        driver = campaign.reference if s.dynamics_method == "reference" else method_spec("chgnet")
+        scaled = EquationsOfStateMaker(spec=s.equations_of_state, min_atoms=s.crystals.min_atoms, structure_files=files)
+        return cls(
+            interface_maker=InterfaceMaker(spec=s.interfaces, structure_files=files),
+            snapshots_maker=SnapshotsMaker(spec=s.interfaces.snapshots, driver=driver),
+            amorphous_maker=AmorphousMaker(spec=s.amorphous, driver=driver, structure_files=files),
+            crystals_maker=CrystalsMaker(spec=s.crystals, structure_files=files),
+            equations_of_state_maker=scaled if s.equations_of_state.n_volumes else None,
+            vacancies_maker=VacanciesMaker(spec=s.vacancies, structure_files=files)
+            if s.vacancies.n_per_phase
+            else None,
+            slabs_maker=SlabsMaker(spec=s.slabs, structure_files=files) if s.slabs.n_per_phase else None,
+            dimers_maker=DimersMaker(spec=s.dimers, structure_files=files)
+            if s.dimers.n_distances or s.dimers.isolated_atoms
+            else None,
+            join_maker=JoinSetsMaker(max_structures=s.max_first_labels),
+            label_set_maker=LabelSetMaker(label_maker=LabelMaker(reference=campaign.reference, gates=campaign.gates)),
+            n_interface_walkers=campaign.exploration.n_interface_walkers,
+            n_audit_walkers=campaign.exploration.n_audit_walkers,
+            n_amorphous_walkers=campaign.exploration.n_amorphous_walkers,
+            seed=campaign.seed,
+            validation_fraction=campaign.learning.validation_fraction,
+            test_fraction=campaign.learning.test_fraction,
         )
-        walkers = place_walkers(self.walkers(), interface_sets, amorphous_sets)
+
+    def make(
+        self,
+        electrode: Crystal = "Li",
+        electrolyte: Crystal = "Li7P3S11",
+        phases: Sequence[Crystal] = (),
+        other_walkers: Sequence[Walker] = (),
+    ) -> Flow:
+        """Return a flow whose output has ``batch`` (labels), ``starts`` (initial structures of runs) and ``walkers``.
+
+        Parameters
+        ----------
+        phases
+            Phases of crystals, slabs, dimers; by default electrode and electrolyte.
+        other_walkers
+            Walkers without initial structure, such as `ExplorationMaker.melt_quench_walkers`.
+        """
+        ends = (electrode, electrolyte)
+        amorphous = self._amorphous(ends)
+        interfaces = self._interfaces(ends, self._n_snapshots + self.n_interface_walkers + self.n_audit_walkers)
+        snapshots = self._snapshots(interfaces)
+        made = [*self._static(phases or ends), *amorphous, *snapshots, *self._as_built(ends)]
+        interface_sets, amorphous_sets = ([job.output for job in jobs] for jobs in (interfaces, amorphous))
+        starts = self.starts_maker.make(interface_sets, amorphous_sets)
+        joined = self.join_maker.make([job.output for job in made], [job.name for job in made], starts.output)
+        walkers = place_walkers([*self.walkers(), *other_walkers], interface_sets, amorphous_sets)
         for gathering in (starts, joined, walkers):
             gathering.config.on_missing_references = OnMissing.NONE
-        labels = LabelSetMaker(label_maker=LabelMaker(reference=spec.reference, gates=spec.gates)).make(joined.output)
+        labels = self.label_set_maker.make(joined.output)
         labels.name = f"{labels.name} (0)"  # like those of later iterations
         labels.update_metadata({ITERATION: 0})
         return Flow(
@@ -80,103 +140,104 @@ class InitialDataMaker(Maker):
             name=self.name,
         )
 
-    def _static(self) -> list[Job]:
-        """Return the generator jobs without dynamics that the campaign requests."""
-        spec, s = self.campaign, self.campaign.structures
-        files = spec.structure_files
-        jobs = [CrystalsMaker(spec=s.crystals, structure_files=files).make(spec.phases, spec.seed)]
-        if s.equations_of_state.n_volumes:
-            scaled = EquationsOfStateMaker(
-                spec=s.equations_of_state, min_atoms=s.crystals.min_atoms, structure_files=files
-            )
-            jobs.append(scaled.make(spec.phases))
-        if s.vacancies.n_per_phase:
-            defects = VacanciesMaker(spec=s.vacancies, structure_files=files)
-            jobs.append(defects.make(spec.phases, spec.seed + VACANCY_SEED))
-        if s.slabs.n_per_phase:
-            jobs.append(SlabsMaker(spec=s.slabs, structure_files=files).make(spec.phases))
-        if s.dimers.n_distances or s.dimers.isolated_atoms:
-            jobs.append(DimersMaker(spec=s.dimers, structure_files=files).make(spec.phases))
+    def _static(self, phases: Sequence[Crystal]) -> list[Job]:
+        """Return the generator jobs without dynamics."""
+        jobs = []
+        if self.crystals_maker is not None:
+            jobs.append(self.crystals_maker.make(phases, self.seed))
+        if self.equations_of_state_maker is not None:
+            jobs.append(self.equations_of_state_maker.make(phases))
+        if self.vacancies_maker is not None:
+            jobs.append(self.vacancies_maker.make(phases, self.seed + VACANCY_SEED))
+        if self.slabs_maker is not None:
+            jobs.append(self.slabs_maker.make(phases))
+        if self.dimers_maker is not None:
+            jobs.append(self.dimers_maker.make(phases))
         return jobs
 
-    def _interfaces(self, n: int) -> list[Job]:
+    def _amorphous(self, ends: Ends) -> list[Job]:
+        if self.amorphous_maker is None:
+            return []
+        cells = self._amorphous_cells()
+        jobs = [self.amorphous_maker.make(*ends, x_electrode, seed) for x_electrode, seed in cells]
+        return _numbered("amorphous", jobs)
+
+    def _snapshots(self, interfaces: Sequence[Job]) -> list[Job]:
+        if self.snapshots_maker is None:
+            return []
+        jobs = [
+            self.snapshots_maker.make(interface.output, temperature_K, self.seed + SNAPSHOT_SEED + index)
+            for index, (interface, temperature_K) in enumerate(
+                zip(interfaces, self.snapshots_maker.spec.temperatures_K, strict=False)
+            )
+        ]
+        return _numbered("interface snapshots", jobs)
+
+    def _interfaces(self, ends: Ends, n: int) -> list[Job]:
         """Return the jobs of interfaces that trajectories and walkers start from, cycling through facets and gaps."""
         pairs = self._facets_and_gaps()
-        maker = InterfaceMaker(spec=self.campaign.structures.interfaces, structure_files=self.campaign.structure_files)
-        return [
-            self._interface(maker, variant, *pairs[variant % len(pairs)], name=f"interface {variant}")
-            for variant in range(n)
-        ]
+        jobs = [self.interface_maker.make(*ends, variant, *pairs[variant % len(pairs)]) for variant in range(n)]
+        return _numbered("interface", jobs)
 
-    def _as_built(self) -> list[Job]:
+    def _as_built(self, ends: Ends) -> list[Job]:
         """Return the jobs of interfaces that are labelled as built."""
-        spec = self.campaign.structures.interfaces
-        maker = InterfaceMaker(spec=spec, structure_files=self.campaign.structure_files, family="as built/variant")
-        pairs = [pair for pair in self._facets_and_gaps() for _ in range(spec.n_as_built)]
-        return [
-            self._interface(maker, AS_BUILT_VARIANT + index, facet, gap_angstrom, name=f"interface as built {index}")
-            for index, (facet, gap_angstrom) in enumerate(pairs)
-        ]
-
-    def _interface(self, maker: InterfaceMaker, variant: int, facet: str | None, gap_angstrom: float, name: str) -> Job:
-        job = maker.make(self.campaign.electrode, self.campaign.electrolyte, variant, facet, gap_angstrom)
-        job.name = name
-        return job
+        maker = replace(self.interface_maker, family=AS_BUILT_FAMILY)
+        pairs = [pair for pair in self._facets_and_gaps() for _ in range(maker.spec.n_as_built)]
+        jobs = [maker.make(*ends, AS_BUILT_VARIANT + index, *pair) for index, pair in enumerate(pairs)]
+        return _numbered("interface as built", jobs)
 
     def _facets_and_gaps(self) -> Sequence[tuple[str | None, float]]:
         """Return all combinations of facets and gaps; facets vary fastest."""
-        spec = self.campaign.structures.interfaces
+        spec = self.interface_maker.spec
         facets: Sequence[str | None] = spec.facets or [None]
         gaps_angstrom = spec.gaps_angstrom or [spec.gap_angstrom]
         return [(facet, gap) for gap, facet in product(gaps_angstrom, facets)]
 
     @property
-    def n_interface_walkers(self) -> int:
-        """Number of walkers on interfaces, exploring and audit."""
-        return self.campaign.exploration.n_interface_walkers + self.campaign.exploration.n_audit_walkers
+    def _n_snapshots(self) -> int:
+        return 0 if self.snapshots_maker is None else len(self.snapshots_maker.spec.temperatures_K)
 
     def walkers(self) -> list[Walker]:
-        """Return the walkers on interfaces, amorphous cells and packings, including the audit walkers.
+        """Return the walkers on interfaces and amorphous cells, including the audit walkers.
 
         Indices count all requested initial structures; :func:`place_walkers` removes missing ones. Every walker on an
         interface has a different in-plane shift, so that its frames are independent of trajectories in other splits.
         Walkers on amorphous cells continue from labelled frames, so only cells in the training split are used.
-        Packings of melt-quench walkers are new structures.
         """
-        spec, structures = self.campaign.exploration, self.campaign.structures
-        seed = self.campaign.seed + WALKER_SEED
-        n_snapshots = len(structures.interfaces.snapshots.temperatures_K)
-        walkers: list[Walker] = [
+        seed = self.seed + WALKER_SEED
+        n_walkers = self.n_interface_walkers + self.n_audit_walkers
+        walkers = [
             Walker(
-                run_id=f"interface-{index}" if index < spec.n_interface_walkers else f"audit-{index}",
-                role="explore" if index < spec.n_interface_walkers else "audit",
+                run_id=f"interface-{index}" if index < self.n_interface_walkers else f"audit-{index}",
+                role="explore" if index < self.n_interface_walkers else "audit",
                 seed=seed + index,
-                index=n_snapshots + index,
+                index=self._n_snapshots + index,
             )
-            for index in range(self.n_interface_walkers)
+            for index in range(n_walkers)
         ]
-        n_interfaces = n_snapshots + self.n_interface_walkers
-        cells = self._training_cells()
-        walkers += [
-            Walker(
-                run_id=f"amorphous-{index}",
-                role="explore",
-                seed=seed + 100 + index,
-                index=n_interfaces + cell,
-            )
-            for index, cell in enumerate(cells[: spec.n_amorphous_walkers])
+        first_cell = self._n_snapshots + n_walkers
+        return walkers + [
+            Walker(run_id=f"amorphous-{index}", role="explore", seed=seed + 100 + index, index=first_cell + cell)
+            for index, cell in enumerate(self._training_cells()[: self.n_amorphous_walkers])
         ]
-        return walkers + [melt_quench_walker(self.campaign, number) for number in range(spec.n_melt_quench_walkers)]
 
     def _amorphous_cells(self) -> list[tuple[float, int]]:
         """Return the mole fraction of electrode and the seed of every amorphous cell."""
-        spec = self.campaign.structures.amorphous
+        if self.amorphous_maker is None:
+            return []
+        spec = self.amorphous_maker.spec
         fractions = [f for f in spec.electrode_fractions for _ in range(spec.n_per_fraction)]
-        return [(f, self.campaign.seed + AMORPHOUS_SEED + index) for index, f in enumerate(fractions)]
+        return [(f, self.seed + AMORPHOUS_SEED + index) for index, f in enumerate(fractions)]
 
     def _training_cells(self) -> list[int]:
         """Return the indices of the amorphous cells in the training split, which depends on their origins only."""
         origins = [amorphous_origin(fraction, seed) for fraction, seed in self._amorphous_cells()]
-        learning = self.campaign.learning
-        splits = split_origins(origins, {}, self.campaign.seed, learning.validation_fraction, learning.test_fraction)
+        splits = split_origins(origins, {}, self.seed, self.validation_fraction, self.test_fraction)
         return [index for index, origin in enumerate(origins) if splits[origin] == "train"]
+
+
+def _numbered(name: str, jobs: list[Job]) -> list[Job]:
+    """Set the names of jobs of one kind."""
+    for index, job in enumerate(jobs):
+        job.name = f"{name} {index}"
+    return jobs

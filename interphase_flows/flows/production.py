@@ -1,56 +1,75 @@
 """Production: long runs of interface replicas with the final committee."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
 
+from ase import Atoms
 from jobflow import Flow, Maker
 
-from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.schema import Campaign, ProductionSpec
+from interphase_flows.jobs.potentials import Potential
 from interphase_flows.jobs.segments import SegmentMaker
-from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.segment import SegmentDoc, Walker
 from interphase_flows.schemas.structures import StructureSetDoc
 
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
 REPLICA_SEED = 500
+
+
+def _segment_maker(spec: ProductionSpec) -> SegmentMaker:
+    return SegmentMaker(
+        dynamics=spec.dynamics,
+        n_steps=spec.steps_per_segment,
+        frame_interval_steps=spec.frame_interval_steps,
+        uncertainty_interval_steps=spec.uncertainty_interval_steps,
+        checkpoint_interval_steps=spec.checkpoint_interval_steps,
+        stops_when_uncertain=False,
+        equilibration_fs=spec.equilibration_fs,
+    )
 
 
 @dataclass
 class ProductionMaker(Maker):
     """Run replicas with different velocity seeds, each as a chain of restartable segments."""
 
-    campaign: Campaign
     name: str = "production"
+    segment_maker: SegmentMaker = field(default_factory=lambda: _segment_maker(ProductionSpec()))
+    n_replicas: int = 3
+    n_segments: int = 2
+    seed: int = 1
 
-    def make(self, starts: StructureSetDoc, committee: CommitteeDoc) -> Flow:
-        """Return a flow whose output is the list of all segments, replica by replica."""
-        spec = self.campaign.production
-        maker = SegmentMaker(
-            dynamics=spec.dynamics,
-            n_steps=spec.steps_per_segment,
-            frame_interval_steps=spec.frame_interval_steps,
-            uncertainty_interval_steps=spec.uncertainty_interval_steps,
-            checkpoint_interval_steps=spec.checkpoint_interval_steps,
-            stops_when_uncertain=False,
-            equilibration_fs=spec.equilibration_fs,
+    @classmethod
+    def from_campaign(cls, campaign: Campaign) -> Self:
+        """Return the Maker of a campaign."""
+        spec = campaign.production
+        return cls(
+            segment_maker=_segment_maker(spec),
+            n_replicas=spec.n_replicas,
+            n_segments=spec.n_segments,
+            seed=campaign.seed,
         )
+
+    def make(self, start: "StructureSetDoc | Atoms | Structure", potential: Potential) -> Flow:
+        """Return a flow whose output is the list of all segments, replica by replica.
+
+        Replicas start from a structure, or from the first of a set.
+        """
         jobs = []
         for walker in self.replicas():
-            start: StructureSetDoc | SegmentDoc = starts
-            for index in range(spec.n_segments):
-                segment = maker.make(start, committee, walker)
+            previous: StructureSetDoc | Atoms | Structure | SegmentDoc = start
+            for index in range(self.n_segments):
+                segment = self.segment_maker.make(previous, potential, walker)
                 segment.name = f"production {walker.run_id} segment {index}"
-                start = segment.output
+                previous = segment.output
                 jobs.append(segment)
         return Flow(jobs, output=[j.output for j in jobs], name=self.name)
 
     def replicas(self) -> Sequence[Walker]:
         """Return the replicas. They start from the first interface and differ only in their velocity seed."""
         return [
-            Walker(
-                run_id=f"replica-{index}",
-                role="production",
-                seed=self.campaign.seed + REPLICA_SEED + index,
-                index=0,
-            )
-            for index in range(self.campaign.production.n_replicas)
+            Walker(run_id=f"replica-{index}", role="production", seed=self.seed + REPLICA_SEED + index, index=0)
+            for index in range(self.n_replicas)
         ]

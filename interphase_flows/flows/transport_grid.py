@@ -4,10 +4,12 @@ A campaign requests it by the key ``transport_grid``; docs/transport_grid.md sho
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from jobflow import Flow, Job, Maker, OnMissing
 
 from interphase_flows.campaign.exploration import DynamicsSpec
+from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.transport_grid import TransportGridSpec
 from interphase_flows.jobs.cell_transport import CellTransportMaker
 from interphase_flows.jobs.segments import SegmentMaker
@@ -28,7 +30,14 @@ RUN_SEED = 10_000_000
 class TransportGridMaker(Maker):
     """Pack, melt and quench cells; run each at several temperatures; fit and interpolate.
 
-    ``temperature_K`` is that of the interphase (of production), at which matrices are evaluated.
+    Parameters
+    ----------
+    spec, electrode, electrolyte, structure_files
+        Replace the settings of the Makers of the steps.
+    temperature_K
+        Temperature of the interphase (of production), at which matrices are evaluated.
+    packing_maker, segment_maker, cell_transport_maker, fit_maker
+        The steps.
     """
 
     spec: TransportGridSpec = field(default_factory=TransportGridSpec)
@@ -37,7 +46,23 @@ class TransportGridMaker(Maker):
     temperature_K: float = 300.0
     seed: int = 1
     structure_files: dict[str, str] = field(default_factory=dict)
+    packing_maker: PackingMaker = field(default_factory=PackingMaker)
+    segment_maker: SegmentMaker = field(default_factory=lambda: SegmentMaker(stops_when_uncertain=False))
+    cell_transport_maker: CellTransportMaker = field(default_factory=CellTransportMaker)
+    fit_maker: GridFitMaker = field(default_factory=GridFitMaker)
     name: str = "transport grid"
+
+    @classmethod
+    def from_campaign(cls, campaign: Campaign) -> Self:
+        """Return the Maker of a campaign, with the default grid if it requests none."""
+        return cls(
+            spec=campaign.transport_grid or TransportGridSpec(),
+            electrode=campaign.electrode,
+            electrolyte=campaign.electrolyte,
+            temperature_K=campaign.production.dynamics.temperature_K,
+            seed=campaign.seed,
+            structure_files=campaign.structure_files,
+        )
 
     def make(self, committee: CommitteeDoc, interphase: InterfaceAnalysisDoc | None = None) -> Flow:
         """Return a flow whose output is the document of the transport grid.
@@ -51,12 +76,7 @@ class TransportGridMaker(Maker):
                 made, measured = self._cell(x_electrode, number, committee)
                 jobs += made
                 cells += measured
-        fit = GridFitMaker(
-            electrode=self.electrode,
-            electrolyte=self.electrolyte,
-            temperature_K=self.temperature_K,
-            structure_files=self.structure_files,
-        ).make(cells, interphase)
+        fit = replace(self.fit_maker, **self._sides(), temperature_K=self.temperature_K).make(cells, interphase)
         jobs.append(fit)
         for each in jobs:
             # the grid continues without a broken cell or failed packing, whose reason is recorded
@@ -70,9 +90,8 @@ class TransportGridMaker(Maker):
         spec = self.spec
         cell = f"grid-x{x_electrode:.3f}-{number}"
         seed = self.seed + CELL_SEED + 100 * round(10_000 * x_electrode) + number
-        packing = PackingMaker(n_atoms=spec.n_atoms, structure_files=self.structure_files).make(
-            self.electrode, self.electrolyte, x_electrode, seed
-        )
+        packing_maker = replace(self.packing_maker, n_atoms=spec.n_atoms, structure_files=self.structure_files)
+        packing = packing_maker.make(self.electrode, self.electrolyte, x_electrode, seed)
         packing.name = f"packing {cell}"
         walker = Walker(run_id=cell, role="transport", seed=seed, index=0)
         melt = self._segment(spec.melt_temperature_K, spec.melt_steps, spec.melt_friction_per_ps).make(
@@ -117,9 +136,7 @@ class TransportGridMaker(Maker):
             previous = segment.output
             jobs.append(segment)
             segments.append(segment.output)
-        transport = CellTransportMaker(
-            electrode=self.electrode, electrolyte=self.electrolyte, structure_files=self.structure_files
-        ).make(
+        transport = replace(self.cell_transport_maker, **self._sides()).make(
             run_id,
             cell,
             x_electrode,
@@ -135,7 +152,8 @@ class TransportGridMaker(Maker):
 
     def _segment(self, temperature_K: float, n_steps: int, friction_per_ps: float) -> SegmentMaker:
         spec = self.spec
-        return SegmentMaker(
+        return replace(
+            self.segment_maker,
             dynamics=DynamicsSpec(
                 temperature_K=temperature_K, timestep_fs=spec.timestep_fs, friction_per_ps=friction_per_ps
             ),
@@ -143,5 +161,8 @@ class TransportGridMaker(Maker):
             frame_interval_steps=spec.frame_interval_steps,
             uncertainty_interval_steps=spec.uncertainty_interval_steps,
             checkpoint_interval_steps=spec.checkpoint_interval_steps,
-            stops_when_uncertain=False,
         )
+
+    def _sides(self) -> dict[str, Any]:
+        names = ("electrode", "electrolyte", "structure_files")
+        return {name: getattr(self, name) for name in names}

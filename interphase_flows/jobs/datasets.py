@@ -42,16 +42,19 @@ class DatasetMaker(Maker):
     cutoff_angstrom: float = 5.0
 
     @job(output_schema=DatasetDoc)
-    def make(self, batch: LabelBatch, parent: DatasetDoc | None = None, seed: int = 0) -> DatasetDoc:
+    def make(self, batch: LabelBatch | DatasetDoc, parent: DatasetDoc | None = None, seed: int = 0) -> DatasetDoc:
         """Add a batch of labels to a parent dataset and return the extended dataset.
 
-        The baseline is that of the parent; without a parent it is fitted to the training frames.
+        The baseline is that of the parent; without a parent it is fitted to the training frames. A dataset is returned
+        as it is.
 
         Raises
         ------
         InputError
             A label is by another reference method or missing, or a split has no frames.
         """
+        if isinstance(batch, DatasetDoc):
+            return batch
         identity = self._method(batch, parent)
         inherited: list[Atoms] = []
         if parent is not None:

@@ -19,6 +19,7 @@ from interphase_flows.reference.labelling import method_identity
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import MethodSpec
 from interphase_flows.schemas.dataset import SPLITS, DatasetDoc
+from interphase_flows.schemas.label import MethodIdentity
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.storage.workspace import current_workspace
 
@@ -36,8 +37,8 @@ class ImportDatasetMaker(Maker):
     Parameters
     ----------
     method
-        Name of the method that computed the labels, or the spec of a reference method, to which labels of that method
-        can then be added.
+        Name of the method that computed the labels, or the spec or identity of a reference method, to which labels of
+        that method can then be added.
     seed, validation_fraction, test_fraction
         Of the split.
     cutoff_angstrom
@@ -45,7 +46,7 @@ class ImportDatasetMaker(Maker):
     """
 
     name: str = "import dataset"
-    method: str | MethodSpec = "imported"
+    method: str | MethodSpec | MethodIdentity = "imported"
     seed: int = 0
     validation_fraction: float = 0.15
     test_fraction: float = 0.15
@@ -64,7 +65,9 @@ class ImportDatasetMaker(Maker):
 
     def dataset(self, frames: LabelledFrames) -> DatasetDoc:
         """Return the dataset, inside a job."""
-        if isinstance(self.method, MethodSpec):
+        if isinstance(self.method, MethodIdentity):
+            identity = self.method
+        elif isinstance(self.method, MethodSpec):
             identity = reference_method(self.method).identity
         else:
             identity = method_identity(self.method, self.method, "", {})

@@ -42,14 +42,17 @@ class IterationMaker(Maker):
         committee: CommitteeDoc,
         explorer: CommitteeDoc | None,
         segments: Sequence[SegmentDoc | None],
-        batch: LabelBatch,
+        batch: LabelBatch | DatasetDoc,
         history: Sequence[IterationDoc],
     ) -> IterationDoc:
         """Evaluate exploration, new labels and new committee, and return the decision.
 
         ``explorer`` is the committee that ran the segments, None in iteration 0; ``dataset`` and ``committee`` are the
-        extended dataset and the committee trained on it. The segment of a failed job is None.
+        extended dataset and the committee trained on it. The segment of a failed job is None. ``batch`` is the dataset
+        if the loop started from one, so that no label is new.
         """
+        if not isinstance(batch, LabelBatch):
+            batch = LabelBatch(accepted=[], rejected=[], origins={})
         finished = [s for s in segments if s is not None]
         key = content_key(
             "iterations",

@@ -94,7 +94,7 @@ def plant(monkeypatch):
 
 def outputs(campaign, workspace):
     """Run the flow and return its available outputs."""
-    flow = InitialDataMaker(campaign).make()
+    flow = InitialDataMaker.from_campaign(campaign).make()
     store = workspace.job_store()
     store.connect()
     available = {}
@@ -167,14 +167,14 @@ def test_campaign_without_any_interface_labels_nothing_and_records_the_reason(ca
 def test_all_starts_and_walkers_exist_if_no_generator_fails(campaign, workspace):
     found = outputs(campaign, workspace)
     assert len(found["starts"].entries) == N_SNAPSHOTS + N_WALKERS + N_AUDIT + 2
-    assert found["walkers"] == InitialDataMaker(campaign).walkers()
+    assert found["walkers"] == InitialDataMaker.from_campaign(campaign).walkers()
     assert failures(workspace).keys() <= {"not_converged"}
     (joined,) = workspace.ledger.find("structure_sets", {"name": "initial structures"})
     assert joined["notes"] == []
 
 
 def test_optional_generators_have_jobs_only_if_requested(campaign):
-    names = {job.name for job, _ in InitialDataMaker(campaign).make().iterflow()}
+    names = {job.name for job, _ in InitialDataMaker.from_campaign(campaign).make().iterflow()}
     assert not names & {"equations of state", "vacancies", "slabs", "dimers"}
     structures = campaign.structures.model_copy(
         update={
@@ -185,5 +185,5 @@ def test_optional_generators_have_jobs_only_if_requested(campaign):
         }
     )
     more = campaign.model_copy(update={"structures": structures})
-    names = {job.name for job, _ in InitialDataMaker(more).make().iterflow()}
+    names = {job.name for job, _ in InitialDataMaker.from_campaign(more).make().iterflow()}
     assert names >= {"equations of state", "vacancies", "slabs", "dimers"}

@@ -1,5 +1,6 @@
 """Convergence study and phase energy by GPAW, at coarse settings."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
@@ -29,14 +30,14 @@ def settings(tmp_path_factory):
 def test_convergence_study_of_lithium_finds_one_k_point_per_angstrom_insufficient(settings):
     """The stress of the metal depends more on k-points than on the cutoff; a second study reuses all labels."""
     campaign = Campaign(name="converge", reference=COARSE)
-    maker = ConvergenceStudyMaker(
-        campaign,
+    maker = replace(
+        ConvergenceStudyMaker.from_campaign(campaign),
         cutoffs_eV=(200.0, 300.0),
         k_densities=(1.0, 2.0),
-        phases=("Li",),
+        phases=["Li"],
         tolerances=Tolerances(50.0, 50.0, 0.5),
     )
-    study = run_convergence_study(maker, settings)
+    study = run_convergence_study(campaign, maker, settings)
     worst = {p.axis: p.worst for p in study.points if not p.is_reference_setting}
     assert worst["k_density"]["stress_meV_per_angstrom3"] > 5 * worst["cutoff"]["stress_meV_per_angstrom3"]
     assert study.chosen is None
@@ -46,7 +47,7 @@ def test_convergence_study_of_lithium_finds_one_k_point_per_angstrom_insufficien
         assert {d["status"] for d in workspace.ledger.find("labels")} == {"accepted"}
         spent = sum(d["wall_time_s"] for d in workspace.ledger.find("labels"))
     assert "No setting below the most accurate ones" in page.read_text(encoding="utf-8")
-    again = run_convergence_study(maker, settings)
+    again = run_convergence_study(campaign, maker, settings)
     assert (again.key, again.wall_time_s) == (study.key, pytest.approx(spent))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -11,7 +12,8 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.selection.initial import select_initial
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import cached
-from interphase_flows.jobs.structures.structure_sets import KIND, load_set, store_set
+from interphase_flows.jobs.inputs import open_job
+from interphase_flows.jobs.structures.structure_sets import KIND, Structures, as_set, load_set, store_set
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.segment import MeltQuenchWalker, Walker
@@ -174,3 +176,17 @@ def place_walkers(
         current_workspace().ledger.record_failure(KIND, key, MISSING_REASON, {"explanation": message})
         raise InputError(message)
     return placed
+
+
+@open_job()
+def start_walkers(starts: Structures, walkers: Sequence[Walker] | None = None, seed: int = 0) -> dict[str, Any]:
+    """Return ``starts`` as a set of structures, and the ``walkers``.
+
+    By default every structure starts an exploring run, and the last one also an audit run with other velocities.
+    """
+    starts = as_set(starts)
+    if walkers is None:
+        n = len(starts.entries)
+        walkers = [Walker(run_id=f"explore-{i}", role="explore", seed=seed + i, index=i) for i in range(n)]
+        walkers.append(Walker(run_id="audit-0", role="audit", seed=seed + n, index=n - 1))
+    return {"starts": starts, "walkers": walkers}

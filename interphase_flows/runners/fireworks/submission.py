@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fireworks import Workflow
     from jobflow import Flow
 
+    from interphase_flows.flows.campaign import CampaignMaker
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -33,12 +35,17 @@ class Submission:
 
 
 def submit_campaign(
-    campaign: Campaign, settings: Settings, accept_changes: bool = False, hold: bool = False
+    campaign: Campaign,
+    settings: Settings,
+    accept_changes: bool = False,
+    hold: bool = False,
+    flow_maker: "CampaignMaker | None" = None,
 ) -> Submission:
     """Submit a campaign to FireWorks; work whose result is in the ledger is not repeated.
 
     With ``accept_changes``, continue although a campaign of this name was started with another file; with ``hold``,
-    start no job until the campaign is resumed.
+    start no job until the campaign is resumed. ``flow_maker`` replaces the flow, such as by
+    ``CampaignMaker.from_campaign(campaign)`` with another Maker of one step, which workers must be able to import.
 
     Raises
     ------
@@ -57,7 +64,7 @@ def submit_campaign(
         workspace.check_artifacts()
         is_continued = archive_previous_jobs(launchpad, workspace, accept_changes)
         register_campaign(workspace, campaign, accept_changes, status=SUBMITTED)
-        workflow = _workflow(campaign, workspace)
+        workflow = _workflow(campaign, workspace, flow_maker)
         if hold:
             set_hold(launchpad, campaign.name, "on hold")
         else:
@@ -93,14 +100,14 @@ def archive_previous_jobs(launchpad: RetryingLaunchPad, workspace: Workspace, ac
     return state is not None
 
 
-def _workflow(campaign: Campaign, workspace: Workspace) -> "Workflow":
+def _workflow(campaign: Campaign, workspace: Workspace, flow_maker: "CampaignMaker | None") -> "Workflow":
     with warnings.catch_warnings():
         # from imports of jobflow and atomate2
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         from interphase_flows.flows.campaign import CampaignMaker
 
-        return routed_workflow(CampaignMaker(campaign).make(), workspace)
+        return routed_workflow((flow_maker or CampaignMaker.from_campaign(campaign)).make(), workspace)
 
 
 def routed_workflow(flow: "Flow", workspace: Workspace) -> "Workflow":

@@ -35,11 +35,17 @@ from interphase_flows.storage.workspace import Workspace, open_workspace, use_wo
 if TYPE_CHECKING:
     from jobflow import Flow, Response
 
+    from interphase_flows.flows.campaign import CampaignMaker
+
 PROGRESS_INTERVAL_S = 1.0
 
 
 def run_campaign(
-    campaign: Campaign, settings: Settings, accept_changes: bool = False, n_workers: int = 1
+    campaign: Campaign,
+    settings: Settings,
+    accept_changes: bool = False,
+    n_workers: int = 1,
+    flow_maker: "CampaignMaker | None" = None,
 ) -> CampaignResult:
     """Run a campaign to its end, from its current state.
 
@@ -50,6 +56,9 @@ def run_campaign(
     without side effects (``if __name__ == "__main__":``). Keys of documents do not depend on the number.
 
     SIGINT (Ctrl-C) and SIGTERM stop work at the next checkpoints.
+
+    ``flow_maker`` replaces the flow, such as by ``CampaignMaker.from_campaign(campaign)`` with another Maker of one
+    step; call this function again to resume, because ``interphase resume`` runs the flow of the campaign file.
 
     Raises
     ------
@@ -68,7 +77,7 @@ def run_campaign(
     def make_flow() -> "Flow":
         from interphase_flows.flows.campaign import CampaignMaker
 
-        return CampaignMaker(campaign).make()
+        return (flow_maker or CampaignMaker.from_campaign(campaign)).make()
 
     check_campaign(campaign)
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):

@@ -11,7 +11,7 @@ import loop_documents as documents
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import InputError, OverlappingAtomsError
 from interphase_flows.flows.active_learning import ActiveLearningMaker
-from interphase_flows.flows.exploration import ExplorationMaker, melt_quench_walker, packing_seed
+from interphase_flows.flows.exploration import ExplorationMaker
 from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.jobs import segments
 from interphase_flows.jobs.segments import SegmentMaker
@@ -59,7 +59,11 @@ def campaign(n_walkers: int = 1, **schedule) -> Campaign:
 
 
 def explore(spec: Campaign, *walkers: Walker) -> Flow:
-    return ExplorationMaker(spec).make(walkers, STARTS, documents.committee(), 3)
+    return ExplorationMaker.from_campaign(spec).make(walkers, STARTS, documents.committee(), 3)
+
+
+def melt_quench_walker(spec: Campaign, number: int, packing: int = 0) -> MeltQuenchWalker:
+    return ExplorationMaker.from_campaign(spec).melt_quench_walker(number, packing)
 
 
 def segment_of(walker: Walker, last_step: int, **changes) -> list:
@@ -70,7 +74,7 @@ def segment_of(walker: Walker, last_step: int, **changes) -> list:
 def test_segment_keys_are_pinned(workspace, monkeypatch):
     """A change of these hashes makes finished campaigns repeat their dynamics."""
     monkeypatch.setattr(segments, "cached_exclusive", lambda kind, key, *_: key)
-    flow = ActiveLearningMaker(Campaign(name="unit")).next_iteration(
+    flow = ActiveLearningMaker.from_campaign(Campaign(name="unit")).next_iteration(
         documents.dataset(), documents.committee(), [FRESH, CONTINUING], STARTS, [], []
     )
     explorations = [job for job, _ in flow.iterflow() if job.name.startswith("explore")]
@@ -128,7 +132,7 @@ def test_segment_belongs_to_one_stage_of_the_schedule(last_step, temperature_K, 
 
 def test_campaign_without_melt_quench_has_no_such_walkers_or_jobs():
     spec = Campaign(name="unit")
-    assert not any(isinstance(walker, MeltQuenchWalker) for walker in InitialDataMaker(spec).walkers())
+    assert ExplorationMaker.from_campaign(spec).melt_quench_walkers() == []
     names = [job.name for job in explore(spec, FRESH, CONTINUING).jobs]
     assert names == ["explore interface-0 (3)", "explore audit-1 (3)"]
 
@@ -150,16 +154,20 @@ def test_stopped_run_keeps_its_packing(last_step):
     spec = campaign()
     walker = melt_quench_walker(spec, 0)
     for reason in ("uncertain", "close_contact", "finished"):
-        (after,) = ExplorationMaker(spec).after([walker], segment_of(walker, last_step, stop_reason=reason))
+        (after,) = ExplorationMaker.from_campaign(spec).after(
+            [walker], segment_of(walker, last_step, stop_reason=reason)
+        )
         assert (after.run_id, after.last_step, after.continue_state) == ("melt-quench-0-0", last_step, "end")
 
 
 def test_run_that_breaks_at_its_checkpoint_keeps_its_packing(workspace):
     spec = campaign()
-    walker = melt_quench_walker(spec, 0).model_copy(
-        update={"continue_from": documents.NO_FILE, "continue_state": "end", "last_step": 10}
+    walker = (
+        ExplorationMaker.from_campaign(spec)
+        .melt_quench_walker(0)
+        .model_copy(update={"continue_from": documents.NO_FILE, "continue_state": "end", "last_step": 10})
     )
-    (after,) = ExplorationMaker(spec).after([walker], segment_of(walker, 10, stop_reason="close_contact"))
+    (after,) = ExplorationMaker.from_campaign(spec).after([walker], segment_of(walker, 10, stop_reason="close_contact"))
     assert (after.run_id, after.last_step, after.n_restarts) == ("melt-quench-0-0", 10, 1)
     before, now = (explore(spec, each).jobs[0].function_args for each in (walker, after))
     assert before == now
@@ -169,7 +177,7 @@ def test_finished_schedule_is_followed_by_another_packing():
     """A new run with another seed and composition."""
     spec = campaign(electrode_fractions=[0.07, 0.53])
     walker = melt_quench_walker(spec, 0)
-    (after,) = ExplorationMaker(spec).after([walker], segment_of(walker, 40))
+    (after,) = ExplorationMaker.from_campaign(spec).after([walker], segment_of(walker, 40))
     assert after == melt_quench_walker(spec, 0, 1)
     assert (after.run_id, after.x_electrode) == ("melt-quench-0-1", 0.53)
     assert after.seed != walker.seed
@@ -182,7 +190,7 @@ def test_packing_that_cannot_start_is_followed_by_another(is_lost):
     spec = campaign()
     walker = melt_quench_walker(spec, 0)
     broken = segment_of(walker, 0, stop_reason="failed", continue_from=None, continue_state=None)
-    (after,) = ExplorationMaker(spec).after([walker], [None] if is_lost else broken)
+    (after,) = ExplorationMaker.from_campaign(spec).after([walker], [None] if is_lost else broken)
     assert (after.run_id, after.n_restarts) == ("melt-quench-0-1", 0 if is_lost else 1)
 
 
@@ -211,9 +219,9 @@ def test_failed_packing_fails_its_segment_and_records_the_reason(workspace, monk
 
 
 def test_other_walkers_keep_their_run():
-    (after,) = ExplorationMaker(campaign()).after([FRESH], segment_of(FRESH, 10_000))
+    (after,) = ExplorationMaker.from_campaign(campaign()).after([FRESH], segment_of(FRESH, 10_000))
     assert (after.run_id, after.last_step) == ("interface-0", 10_000)
-    assert ExplorationMaker(campaign()).after([FRESH], [None]) == [FRESH]
+    assert ExplorationMaker.from_campaign(campaign()).after([FRESH], [None]) == [FRESH]
 
 
 def test_packings_cycle_through_compositions():
@@ -226,18 +234,19 @@ def test_packings_cycle_through_compositions():
 def test_seeds_of_packings_and_amorphous_cells_are_distinct():
     """A thousand packings of ten walkers, a thousand cells of each of two compositions."""
     spec = Campaign.model_validate({"name": "unit", "seed": 5, "structures": {"amorphous": {"n_per_fraction": 1000}}})
-    cells = {seed for _, seed in InitialDataMaker(spec)._amorphous_cells()}
-    packings = [packing_seed(spec, number, packing) for number in range(10) for packing in range(1000)]
+    cells = {seed for _, seed in InitialDataMaker.from_campaign(spec)._amorphous_cells()}
+    maker = ExplorationMaker.from_campaign(spec)
+    packings = [maker.packing_seed(number, packing) for number in range(10) for packing in range(1000)]
     assert len(set(packings)) == len(packings)
     assert not cells & set(packings)
 
 
 def test_melt_quench_walkers_need_no_initial_structure(workspace):
     spec = campaign(2)
-    walkers = InitialDataMaker(spec).walkers()
-    assert [walker.run_id for walker in walkers][-2:] == ["melt-quench-0-0", "melt-quench-1-0"]
-    placed = place_walkers.original(walkers, [None] * 6, [None] * 4)
-    assert placed == walkers[-2:]
+    melting = ExplorationMaker.from_campaign(spec).melt_quench_walkers()
+    assert [walker.run_id for walker in melting] == ["melt-quench-0-0", "melt-quench-1-0"]
+    walkers = [*InitialDataMaker.from_campaign(spec).walkers(), *melting]
+    assert place_walkers.original(walkers, [None] * 6, [None] * 4) == melting
 
 
 def test_packing_is_reproducible_and_without_overlaps(workspace):
@@ -255,8 +264,10 @@ def test_packing_is_reproducible_and_without_overlaps(workspace):
 def test_melt_quench_walker_survives_serialization():
     """jobflow stores iterations as JSON."""
     spec = campaign()
-    walker = melt_quench_walker(spec, 0).model_copy(
-        update={"continue_from": documents.NO_FILE, "continue_state": "end", "last_step": 30}
+    walker = (
+        ExplorationMaker.from_campaign(spec)
+        .melt_quench_walker(0)
+        .model_copy(update={"continue_from": documents.NO_FILE, "continue_state": "end", "last_step": 30})
     )
     (_, segment) = explore(spec, walker).jobs
     stored = json.loads(json.dumps(jsanitize(segment.as_dict(), strict=True, enum_values=True)))

@@ -119,9 +119,11 @@ def test_grid_dynamics_have_kind_md_and_production_priority():
 
 def test_campaign_has_a_grid_only_on_request():
     campaign = Campaign.model_validate({"name": "unit", "transport_grid": SPEC.model_dump()})
-    names = [job.name for job, _ in CampaignMaker(campaign).make().iterflow()]
+    names = [job.name for job, _ in CampaignMaker.from_campaign(campaign).make().iterflow()]
     assert names.count("transport_grid") == 1
-    assert not any("grid" in job.name for job, _ in CampaignMaker(Campaign(name="unit")).make().iterflow())
+    assert not any(
+        "grid" in job.name for job, _ in CampaignMaker.from_campaign(Campaign(name="unit")).make().iterflow()
+    )
 
 
 def test_new_run_from_a_checkpoint_has_another_key_than_its_continuation(workspace, monkeypatch):

@@ -1,5 +1,6 @@
 """The convergence study with a method of known errors."""
 
+from dataclasses import replace
 from math import exp
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from interphase_flows.jobs.convergence import ConvergenceMaker, ConvergenceStruc
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.reference.convergence import Tolerances
 from interphase_flows.reference.labelling import RawLabel
-from interphase_flows.reference.spec import GpawSpec, MethodSpec
+from interphase_flows.reference.spec import MethodSpec
 
 HALVING_EV = 50.0
 ERROR_EV_PER_S = 0.2
@@ -64,22 +65,22 @@ def study(fails_for="none", **options):
     # the forces of this method know no symmetry
     gates = Gates(max_asymmetry_eV_per_angstrom=100.0)
     campaign = Campaign(name="unit", gates=gates).model_copy(update={"reference": WavesSpec(fails_for=fails_for)})
-    return ConvergenceStudyMaker(campaign, **options)
+    return replace(ConvergenceStudyMaker.from_campaign(campaign), **options)
 
 
 def run(maker):
     """Run the jobs of a study in this process."""
-    campaign, places = maker.campaign, maker.places()
+    labels, places = maker.label_maker, maker.places()
     structures = ConvergenceStructuresMaker.make.original(ConvergenceStructuresMaker(), list(places), 1)
     batches = [
         LabelMaker.make.original(
-            LabelMaker(reference=maker.spec_at(point), gates=campaign.gates),
+            replace(labels, reference=maker.spec_at(point)),
             structures,
             [i for name in point.phases for i in places[name]],
         )
         for point in maker.points()
     ]
-    assessment = ConvergenceMaker(reference=campaign.reference, tolerances=maker.tolerances)
+    assessment = ConvergenceMaker(reference=labels.reference, tolerances=maker.tolerances)
     return ConvergenceMaker.make.original(assessment, ["Li", "Li7P3S11"], structures, maker.points(), batches)
 
 
@@ -105,9 +106,9 @@ def test_points_start_with_the_campaign_setting_without_repetition():
 
 def test_method_without_cutoff_raises():
     with pytest.raises(InputError, match="chgnet has neither cutoff nor k-points"):
-        ConvergenceStudyMaker(Campaign(name="unit")).points()
+        ConvergenceStudyMaker.from_campaign(Campaign(name="unit")).points()
     with pytest.raises(InputError, match=r"cutoffs: 0, 300"):
-        ConvergenceStudyMaker(Campaign(name="unit", reference=GpawSpec()), cutoffs_eV=(0, 300)).points()
+        ConvergenceStudyMaker(cutoffs_eV=(0, 300)).points()
 
 
 def test_known_errors_are_found_and_cheapest_setting_is_chosen(workspace):

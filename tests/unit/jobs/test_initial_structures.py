@@ -122,7 +122,7 @@ def test_trajectories_and_walkers_cycle_through_facets_and_gaps():
             },
         }
     )
-    jobs = [job for job, _ in InitialDataMaker(campaign).make().iterflow()]
+    jobs = [job for job, _ in InitialDataMaker.from_campaign(campaign).make().iterflow()]
     arguments = {job.name: job.function_args[2:] for job in jobs if job.name.startswith("interface ")}
     assert [arguments[f"interface {n}"] for n in range(5)] == [
         (0, "110/001", 2.0),

@@ -78,8 +78,10 @@ def test_no_walker_starts_from_held_out_cells(seed):
     )
     origins = [amorphous_origin(x, seed + 100 + i) for i, x in enumerate([0.07] * 4 + [0.53] * 4)]
     sides = split_origins(origins, {}, seed, 0.15, 0.15)
-    maker = InitialDataMaker(campaign)
-    first_cell = len(campaign.structures.interfaces.snapshots.temperatures_K) + maker.n_interface_walkers
+    maker = InitialDataMaker.from_campaign(campaign)
+    first_cell = (
+        len(campaign.structures.interfaces.snapshots.temperatures_K) + maker.n_interface_walkers + maker.n_audit_walkers
+    )
     starts = [walker.index - first_cell for walker in maker.walkers() if walker.run_id.startswith("amorphous")]
     assert len(starts) == 4
     assert {sides[origins[index]] for index in starts} == {"train"}
@@ -89,7 +91,7 @@ def test_no_walker_starts_from_held_out_cells(seed):
 def test_walkers_on_interfaces_have_distinct_initial_structures():
     """None is shared with a labelled trajectory or another walker."""
     campaign = Campaign(name="unit")
-    walkers = [w for w in InitialDataMaker(campaign).walkers() if not w.run_id.startswith("amorphous")]
+    walkers = [w for w in InitialDataMaker.from_campaign(campaign).walkers() if not w.run_id.startswith("amorphous")]
     n_snapshots = len(campaign.structures.interfaces.snapshots.temperatures_K)
     assert [walker.index for walker in walkers] == list(range(n_snapshots, n_snapshots + len(walkers)))
     assert len({walker.seed for walker in walkers}) == len(walkers)

@@ -29,7 +29,6 @@ def train(labels):
 class TwoJobs(Maker):
     """A label, and a job that also runs without it."""
 
-    campaign: Campaign | None = None
     name: str = "two jobs"
 
     def make(self) -> Flow:
@@ -43,10 +42,9 @@ class TwoJobs(Maker):
 def message(settings, monkeypatch):
     """Run the campaign until its walltime; return the message of the error."""
     begun.clear()
-    monkeypatch.setattr("interphase_flows.flows.campaign.CampaignMaker", TwoJobs)
     monkeypatch.setattr("interphase_flows.runners.local.campaign.check_campaign", lambda campaign: None)
     with pytest.raises(WalltimeReachedError) as error:
-        run_campaign(Campaign(name="unit"), settings)
+        run_campaign(Campaign(name="unit"), settings, flow_maker=TwoJobs())
     return str(error.value)
 
 

@@ -79,7 +79,7 @@ WALKERS = [Walker(run_id=f"interface-{i}", role="explore", seed=1, index=i) for 
 def test_jobs_and_output_of_fifty_iterations_stay_small() -> None:
     history = [iteration(index) for index in range(N_ITERATIONS)]
     explored = [f"{i:032d}" for i in range(N_ITERATIONS * N_WALKERS)]
-    maker = ActiveLearningMaker(Campaign(name="large"))
+    maker = ActiveLearningMaker.from_campaign(Campaign(name="large"))
     committee = documents.committee()
     flow = maker.next_iteration(documents.dataset(), committee, WALKERS, STARTS, history, explored)
     workflow = routed(flow)

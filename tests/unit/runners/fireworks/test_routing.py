@@ -35,7 +35,7 @@ def jobs_of(flow):
 @pytest.fixture(scope="module")
 def flow():
     campaign = Campaign(**YAML(typ="safe").load(TINY))
-    return CampaignMaker(campaign).make()
+    return CampaignMaker.from_campaign(campaign).make()
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,9 @@ def test_added_jobs_carry_their_iteration():
     campaign = Campaign(**YAML(typ="safe").load(TINY))
     committee = loop_documents.committee()
     history = [None] * 3
-    flow = ActiveLearningMaker(campaign).next_iteration(loop_documents.dataset(), committee, [], None, history, [])
+    flow = ActiveLearningMaker.from_campaign(campaign).next_iteration(
+        loop_documents.dataset(), committee, [], None, history, []
+    )
     by_name = {each.name: each for each in jobs_of(flow)}
     assert {each.metadata["iteration"] for each in by_name.values()} == {3}
     assert by_name["label set (3)"].metadata_updates[0]["update"] == {"iteration": 3}
