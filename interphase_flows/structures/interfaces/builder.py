@@ -130,7 +130,7 @@ def build_interface(
             f"within max_strain={spec.max_strain} and max_atoms={spec.max_atoms}. Hint: increase either, or choose "
             "other faces"
         )
-    return _assemble(spec, match, film, substrate)
+    return assemble_interface(spec, match, film, substrate)
 
 
 def best_match(
@@ -177,7 +177,17 @@ def n_atoms_of_match(match: LatticeMatch, film: Atoms, substrate: Atoms, spec: I
     return n_film + n_substrate
 
 
-def _assemble(spec: InterfaceSpec, match: LatticeMatch, film: Atoms, substrate: Atoms) -> BuiltInterface:
+def assemble_interface(spec: InterfaceSpec, match: LatticeMatch, film: Atoms, substrate: Atoms) -> BuiltInterface:
+    """Stack the oriented film on the oriented substrate by a lattice match.
+
+    Raises
+    ------
+    StructureError
+        The specification is out of range, or the termination does not exist.
+    OverlappingAtomsError
+        The gap is so small that atoms of both sides overlap.
+    """
+    _check_spec(spec)
     cuts = cuts_between_anions(substrate)
     if not 0 <= spec.termination < len(cuts):
         raise StructureError(
