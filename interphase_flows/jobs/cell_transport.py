@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jobflow import Maker, job
+from jobflow import job
 
 from interphase_flows.analysis.transport.composition_grid.local_composition import CompositionLine
 from interphase_flows.analysis.transport.composition_grid.results import (
@@ -17,6 +17,7 @@ from interphase_flows.analysis.transport.results import OnsagerResult
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError, InputError
 from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.segments import BROKEN
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.schemas.model import CommitteeDoc
@@ -33,7 +34,7 @@ MISSING = "a job of this run failed: see interphase query failures"
 
 
 @dataclass
-class CellTransportMaker(Maker):
+class CellTransportMaker(JobMaker):
     """Measure Onsager coefficients of a cell at one temperature, relative to the electrolyte's most frequent anion.
 
     In the barycentric frame, masses alone cause correlations, and L_ii of a framework has no activation energy of its

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from jobflow import Maker, job
+from jobflow import job
 
 from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.content_keys import content_key
@@ -11,7 +11,7 @@ from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.exceptions import AnalysisError, TrainingError
 from interphase_flows.jobs.caching import cached, stored_document
 from interphase_flows.jobs.import_dataset import LabelledFrames, as_dataset
-from interphase_flows.jobs.inputs import open_job
+from interphase_flows.jobs.inputs import JobMaker, open_job
 from interphase_flows.jobs.potentials import load_committee
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
@@ -22,7 +22,7 @@ from interphase_flows.storage.workspace import current_workspace
 
 
 @dataclass
-class CommitteeMaker(Maker):
+class CommitteeMaker(JobMaker):
     """Evaluate a committee on frames that trained no member, and calibrate its uncertainty thresholds."""
 
     name: str = "committee"
@@ -88,7 +88,7 @@ class CommitteeMaker(Maker):
 
 
 @dataclass
-class LearningCurveMaker(Maker):
+class LearningCurveMaker(JobMaker):
     """Compute the learning curve: errors of the committee of each iteration on the final held-out interface frames."""
 
     name: str = "learning curve"

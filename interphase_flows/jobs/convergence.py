@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jobflow import Maker, job
+from jobflow import job
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached, settings_of
+from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.label_batches import load_labels
 from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.reference.convergence import PhaseNumbers, Tolerances, reaction_weights
@@ -30,7 +31,7 @@ RATTLE_ANGSTROM = 0.1
 
 
 @dataclass
-class ConvergenceStructuresMaker(Maker):
+class ConvergenceStructuresMaker(JobMaker):
     """Make the primitive cell of every phase, and a strained and rattled copy of small cells.
 
     Cells of ``displaced_below_atoms`` or more have no copy: they have little symmetry, so their own forces serve for
@@ -62,7 +63,7 @@ class ConvergenceStructuresMaker(Maker):
 
 
 @dataclass
-class ConvergenceMaker(Maker):
+class ConvergenceMaker(JobMaker):
     """Compare every setting with the most accurate one, and choose the cheapest setting within the tolerances."""
 
     name: str = "convergence"

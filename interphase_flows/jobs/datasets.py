@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms
-from jobflow import Maker, job
+from jobflow import job
 
 from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.content_keys import content_key
@@ -16,6 +16,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.label_batches import load_labels
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import MethodSpec
@@ -28,7 +29,7 @@ KIND = "datasets"
 
 
 @dataclass
-class DatasetMaker(Maker):
+class DatasetMaker(JobMaker):
     """Assemble accepted labels and those of a parent dataset into a dataset split by origin.
 
     A dataset has labels of one method, which is that of ``reference`` if it is given. ``cutoff_angstrom``, that of the

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ase import Atoms
-from jobflow import Maker
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.baseline import fit_baseline
@@ -14,7 +13,7 @@ from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split
 from interphase_flows.datasets.importing import labelled_frames, split_frames
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.datasets import KIND
-from interphase_flows.jobs.inputs import open_job
+from interphase_flows.jobs.inputs import JobMaker, open_job
 from interphase_flows.reference.labelling import method_identity
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import MethodSpec
@@ -28,7 +27,7 @@ LabelledFrames: TypeAlias = str | Atoms | Sequence[str | Atoms]
 
 
 @dataclass
-class ImportDatasetMaker(Maker):
+class ImportDatasetMaker(JobMaker):
     """Import labelled frames as a dataset with a split and a baseline.
 
     Frames need energy (eV) and forces (eV/Å); without stress (eV/Å³) train with ``TrainingSpec(stress_weight=0)``.

@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.jsonio import decode, encode
-from jobflow import job
+from jobflow import Maker, job
 from monty.json import jsanitize
 
 from interphase_flows.exceptions import InputError
@@ -26,6 +26,18 @@ Crystal: TypeAlias = Union[str, Atoms, "Structure"]
 """Name of a phase of the library or of ``structure_files``, path of a structure file, or the structure."""
 
 LABELS = ("energy", "forces", "stress")
+
+
+class JobMaker(Maker):
+    """Base class of Makers of jobs, whose fields may be pydantic models.
+
+    jobflow 0.4 turns them into text where it stores a job in FireWorks with the Maker as the owner of its function.
+    """
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the Maker as JSON."""
+        stored: dict[str, Any] = jsanitize(super().as_dict(), strict=True, enum_values=True, allow_bson=True)
+        return stored
 
 
 def open_job(**job_kwargs: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

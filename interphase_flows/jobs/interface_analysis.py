@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 
 import bson
 import numpy as np
-from jobflow import Maker
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.io.open import open_trajectory
@@ -26,7 +25,7 @@ from interphase_flows.analysis.speciation.anion_species import AnionChemistry
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import cached, stored_document
-from interphase_flows.jobs.inputs import open_job
+from interphase_flows.jobs.inputs import JobMaker, open_job
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.schemas.analysis import (
     InterfaceAnalysisDoc,
@@ -48,7 +47,7 @@ MOST_INLINE_BYTES = 500_000
 
 
 @dataclass
-class InterfaceAnalysisMaker(Maker):
+class InterfaceAnalysisMaker(JobMaker):
     """Analyse every replica of production, or trajectory files, and average over them.
 
     Parameters

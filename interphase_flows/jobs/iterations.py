@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from jobflow import Maker, job
+from jobflow import job
 
 from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import read_extxyz
 from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.potentials import load_committee
 from interphase_flows.jobs.stopping_criteria import Evidence, decide
 from interphase_flows.runtime.progress import emit
@@ -28,7 +29,7 @@ def fraction_above(segments: Sequence[SegmentDoc], level_eV_per_angstrom: float)
 
 
 @dataclass
-class IterationMaker(Maker):
+class IterationMaker(JobMaker):
     """Record one iteration of the active-learning loop and decide whether it continues."""
 
     name: str = "iteration"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ase import Atoms
-from jobflow import Flow, Maker, OnMissing, Response, job
+from jobflow import Flow, OnMissing, Response, job
 
 from interphase_flows.costs.history import label_cost_model
 from interphase_flows.costs.model import format_duration, label_size, pack_by_cost
@@ -13,7 +13,7 @@ from interphase_flows.datasets.duplicates import find_duplicates
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.caching import cached
-from interphase_flows.jobs.inputs import open_job
+from interphase_flows.jobs.inputs import JobMaker, open_job
 from interphase_flows.jobs.label_batches import label_batch
 from interphase_flows.jobs.label_structure import KIND, cached_label, label_key, unlabelled
 from interphase_flows.jobs.structures.structure_sets import Structures, as_set, load_set, part_of_set
@@ -37,7 +37,7 @@ MIN_TARGET_S = 1.0
 
 
 @dataclass
-class LabelMaker(Maker):
+class LabelMaker(JobMaker):
     """Label some structures, one after the other.
 
     For a method of your own, override `reference_method`.
@@ -100,7 +100,7 @@ def _emit_scf_step(n_done: int, n_labels: int, event: ProgressEvent) -> None:
 
 
 @dataclass
-class LabelSetMaker(Maker):
+class LabelSetMaker(JobMaker):
     """Label all structures of a set, in jobs of similar duration.
 
     A structure that repeats an earlier one of the set is rejected without a calculation. Labels are packed into jobs by

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ase import Atoms
-from jobflow import Maker, job
+from jobflow import job
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.label_batches import load_labels
 from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.reference.lattice_constants import fit_lattice_constants
@@ -26,7 +27,7 @@ FAMILY = "equation of state"
 
 
 @dataclass
-class ScaledCrystalsMaker(Maker):
+class ScaledCrystalsMaker(JobMaker):
     """Make crystals at volumes around the initial one, with fixed cell shape and fractional coordinates."""
 
     name: str = "scaled crystals"
@@ -48,7 +49,7 @@ class ScaledCrystalsMaker(Maker):
 
 
 @dataclass
-class LatticeConstantsMaker(Maker):
+class LatticeConstantsMaker(JobMaker):
     """Fit an equation of state to the labels of every phase, and compare with experiment."""
 
     name: str = "lattice constants"

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobflow import Maker, job
+from jobflow import job
 
 from interphase_flows.analysis.phases.phase_references import packed_references
 from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached_exclusive, settings_of
+from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.potentials import load_committee
 from interphase_flows.jobs.structures.crystals import phase_keys
 from interphase_flows.md.phase_references.plan import ReferenceSteps
@@ -24,7 +25,7 @@ KIND = "phase_references"
 
 
 @dataclass
-class PhaseReferencesMaker(Maker):
+class PhaseReferencesMaker(JobMaker):
     """Run the phases of a campaign at the temperature of production, with the first member of the committee."""
 
     electrode: str = "Li"

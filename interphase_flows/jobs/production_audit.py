@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms
-from jobflow import Maker, job
+from jobflow import job
 
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.replicas import mean_over_replicas
@@ -14,6 +14,7 @@ from interphase_flows.datasets.frames import labelled_atoms
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import cached, settings_of
+from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.label_batches import load_labels
 from interphase_flows.jobs.potentials import load_committee
 from interphase_flows.jobs.structures.structure_sets import store_set
@@ -30,7 +31,7 @@ KIND = "production_audits"
 
 
 @dataclass
-class DrawProductionMaker(Maker):
+class DrawProductionMaker(JobMaker):
     """Draw random frames of every replica, independent of their uncertainty, and leave out those that fail the gates."""
 
     name: str = "draw production frames"
@@ -74,7 +75,7 @@ class DrawProductionMaker(Maker):
 
 
 @dataclass
-class ProductionAuditMaker(Maker):
+class ProductionAuditMaker(JobMaker):
     """Compare the committee with labels of production frames, by replica."""
 
     name: str = "production audit"

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
-from jobflow import Maker
 
 from interphase_flows.campaign.exploration import DynamicsSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import DynamicsError, InputError, WalltimeReachedError
 from interphase_flows.jobs.caching import cached_exclusive
-from interphase_flows.jobs.inputs import as_atoms, open_job
+from interphase_flows.jobs.inputs import JobMaker, as_atoms, open_job
 from interphase_flows.jobs.potentials import Potential, load_potential, potential_key
 from interphase_flows.jobs.structures.structure_sets import load_set
 from interphase_flows.md.candidates import pack_candidates
@@ -40,7 +39,7 @@ ENDS_WITH_A_BREAK = ("production", "transport")
 
 
 @dataclass
-class SegmentMaker(Maker):
+class SegmentMaker(JobMaker):
     """Advance a molecular-dynamics run by one segment.
 
     A segment ends after ``n_steps``, or when the uncertainty monitor stops it; both leave a checkpoint that resumes the

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms
-from jobflow import Maker, job
+from jobflow import job
 
 from interphase_flows.analysis.io.zarr_trajectory import Trajectory
 from interphase_flows.campaign.schema import LearningSpec
@@ -15,6 +15,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.selection.registry import DEFAULT_STRATEGY, selection_strategy
 from interphase_flows.datasets.selection.strategy import CandidatePool
 from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.structures.structure_sets import KIND, store_set
 from interphase_flows.md.candidates import unpack_candidates
 from interphase_flows.schemas.dataset import DatasetDoc
@@ -25,7 +26,7 @@ from interphase_flows.storage.workspace import current_workspace
 
 
 @dataclass
-class SelectMaker(Maker):
+class SelectMaker(JobMaker):
     """Select candidates that pass the gates by the campaign's strategy, and draw the audit sample.
 
     The audit sample is drawn at random from the frames of the audit walkers, independent of their uncertainty. Its

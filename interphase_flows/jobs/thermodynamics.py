@@ -11,13 +11,14 @@ from typing import Literal, TypedDict
 
 import numpy as np
 from ase import Atoms
-from jobflow import Maker, job
+from jobflow import job
 
 from interphase_flows.campaign.schema import ThermodynamicsSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.label_structure import LabelledCalculator, cached_label
 from interphase_flows.jobs.structures.structure_sets import load_set, store_set, structure_entry
 from interphase_flows.reference.labelling import ReferenceMethod
@@ -52,7 +53,7 @@ class PhaseDescription(TypedDict):
 
 
 @dataclass
-class RelaxMaker(Maker):
+class RelaxMaker(JobMaker):
     """Compute the energy of one phase by the reference method, in a relaxed geometry."""
 
     name: str = "relax"
@@ -204,7 +205,7 @@ def _labelled(
 
 
 @dataclass
-class ReactionMaker(Maker):
+class ReactionMaker(JobMaker):
     """Predict the reaction products of electrode and electrolyte from the energies of relaxed phases.
 
     ``energy_error_meV_per_atom`` is the standard error of the energy of every phase, independent between phases. If it

@@ -4,14 +4,12 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from jobflow import Maker
-
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split, read_extxyz
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import cached_exclusive
 from interphase_flows.jobs.import_dataset import LabelledFrames, as_dataset
-from interphase_flows.jobs.inputs import open_job
+from interphase_flows.jobs.inputs import JobMaker, open_job
 from interphase_flows.potentials.spec import CommitteeSpec
 from interphase_flows.runtime.progress import ProgressEvent, listening
 from interphase_flows.runtime.walltime import deadline
@@ -21,7 +19,7 @@ from interphase_flows.storage.workspace import current_workspace
 
 
 @dataclass
-class TrainMaker(Maker):
+class TrainMaker(JobMaker):
     """Train one member of a committee."""
 
     name: str = "train committee member"

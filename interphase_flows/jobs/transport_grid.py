@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jobflow import Maker, job
+from jobflow import job
 
 from interphase_flows.analysis.profiles.interface_profiles import NM3_PER_ANGSTROM3
 from interphase_flows.analysis.statistics.replicas import mean_over_replicas
@@ -16,6 +16,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.cell_transport import line_and_rest
+from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.schemas.analysis import InterfaceAnalysisDoc
 from interphase_flows.schemas.transport import CellTransportDoc, TransportGridDoc
 from interphase_flows.storage.workspace import current_workspace
@@ -28,7 +29,7 @@ LAST_PART = 0.25
 
 
 @dataclass
-class GridFitMaker(Maker):
+class GridFitMaker(JobMaker):
     """Fit all cells against temperature, interpolate between compositions, and evaluate along the interphase."""
 
     electrode: str = "Li"

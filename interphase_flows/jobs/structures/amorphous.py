@@ -4,12 +4,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobflow import Maker
-
 from interphase_flows.campaign.structures import AmorphousSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached, cached_exclusive
-from interphase_flows.jobs.inputs import Crystal, as_crystal, open_job
+from interphase_flows.jobs.inputs import Crystal, JobMaker, as_crystal, open_job
 from interphase_flows.jobs.structures.structure_sets import KIND, store_set
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.reference_dynamics import reference_snapshots
@@ -38,7 +36,7 @@ def amorphous_origin(x_electrode: float, seed: int) -> Origin:
 
 
 @dataclass
-class PackingMaker(Maker):
+class PackingMaker(JobMaker):
     """Make a random packing of electrode and electrolyte."""
 
     name: str = "packing"
@@ -68,7 +66,7 @@ class PackingMaker(Maker):
 
 
 @dataclass
-class AmorphousMaker(Maker):
+class AmorphousMaker(JobMaker):
     """Make an amorphous cell: random packing, then melt and quench.
 
     The energies of the ``driver`` of the dynamics, the surrogate or the reference method, are not stored.

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ase import Atoms
-from jobflow import Maker
 
 from interphase_flows.campaign.structures import CrystalSpec, EquationOfStateSpec, SlabSpec, VacancySpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached, settings_of
-from interphase_flows.jobs.inputs import Crystal, as_crystals, open_job
+from interphase_flows.jobs.inputs import Crystal, JobMaker, as_crystals, open_job
 from interphase_flows.jobs.structures.structure_sets import KIND, store_set
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.origin import Origin
@@ -31,7 +30,7 @@ def phase_keys(crystals: Mapping[str, Atoms]) -> dict[str, str]:
 
 
 @dataclass
-class PhaseStructuresMaker(Maker, ABC):
+class PhaseStructuresMaker(JobMaker, ABC):
     """Make structures from the crystal of every phase; subclasses define the structures of one phase.
 
     The fields of a subclass are its settings, and enter the content key.

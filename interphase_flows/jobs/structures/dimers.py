@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from jobflow import Maker
-
 from interphase_flows.campaign.structures import DimerSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached
-from interphase_flows.jobs.inputs import Crystal, as_crystals, open_job
+from interphase_flows.jobs.inputs import Crystal, JobMaker, as_crystals, open_job
 from interphase_flows.jobs.structures.structure_sets import KIND, store_set
 from interphase_flows.schemas.origin import ATOM, DIMER, Origin
 from interphase_flows.schemas.structures import StructureSetDoc
@@ -17,7 +15,7 @@ from interphase_flows.structures.structure_keys import structure_key
 
 
 @dataclass
-class DimersMaker(Maker):
+class DimersMaker(JobMaker):
     """Make dimers of every pair of elements, and isolated atoms.
 
     All dimers have one origin and all isolated atoms another, in separate families. A family with a single origin is

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from jobflow import Maker, job
+from jobflow import job
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.selection.initial import select_initial
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import cached
-from interphase_flows.jobs.inputs import open_job
+from interphase_flows.jobs.inputs import JobMaker, open_job
 from interphase_flows.jobs.structures.structure_sets import KIND, Structures, as_set, load_set, store_set
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.origin import Origin
@@ -40,7 +40,7 @@ def report_missing(key: str, names: Sequence[str], sets: Sequence[StructureSetDo
 
 
 @dataclass
-class JoinSetsMaker(Maker):
+class JoinSetsMaker(JobMaker):
     """Join sets of structures into one without repeated structures; keep the most diverse ``max_structures``."""
 
     name: str = "join structures"
@@ -109,7 +109,7 @@ def _origins(frames: Mapping[str, Atoms]) -> list[Origin]:
 
 
 @dataclass
-class StartsMaker(Maker):
+class StartsMaker(JobMaker):
     """Collect the initial structures of runs: the interfaces, then the last (quenched) frame of each amorphous cell."""
 
     name: str = "starts"

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ase import Atoms
-from jobflow import Maker
 
 from interphase_flows.campaign.structures import InterfaceSnapshotSpec, InterfaceStructuresSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached, cached_exclusive
-from interphase_flows.jobs.inputs import Crystal, as_crystal, open_job
+from interphase_flows.jobs.inputs import Crystal, JobMaker, as_crystal, open_job
 from interphase_flows.jobs.structures.amorphous import SNAPSHOT_CHECKPOINT_STEPS, temperature_progress
 from interphase_flows.jobs.structures.structure_sets import KIND, Structures, as_set, load_set, store_set
 from interphase_flows.md.dynamics import LangevinNVT
@@ -33,7 +32,7 @@ from interphase_flows.structures.structure_keys import structure_key
 
 
 @dataclass
-class InterfaceMaker(Maker):
+class InterfaceMaker(JobMaker):
     """Build an interface of electrode and electrolyte with intact anions; strain and gap are in its details.
 
     Initial structures of walkers and interfaces labelled as built have different families of origins.
@@ -118,7 +117,7 @@ class InterfaceMaker(Maker):
 
 
 @dataclass
-class SnapshotsMaker(Maker):
+class SnapshotsMaker(JobMaker):
     """Run short reactive dynamics of an interface and keep snapshots, all with the same origin.
 
     The energies of the ``driver`` of the dynamics, the surrogate or the reference method, are not stored.
