@@ -34,6 +34,7 @@ _MODULES = {
     "ImportDatasetMaker": "jobs.import_dataset",
     "InterfaceAnalysisMaker": "jobs.interface_analysis",
     "InterfaceMaker": "jobs.structures.interfaces",
+    "IterationMaker": "jobs.iterations",
     "LabelMaker": "jobs.labels",
     "LabelSetMaker": "jobs.labels",
     "SegmentMaker": "jobs.segments",

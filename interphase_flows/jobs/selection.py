@@ -13,7 +13,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.selection.registry import DEFAULT_STRATEGY, selection_strategy
-from interphase_flows.datasets.selection.strategy import CandidatePool
+from interphase_flows.datasets.selection.strategy import CandidatePool, Selection
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.structures.structure_sets import KIND, store_set
@@ -27,7 +27,9 @@ from interphase_flows.storage.workspace import current_workspace
 
 @dataclass
 class SelectMaker(JobMaker):
-    """Select candidates that pass the gates by the campaign's strategy, and draw the audit sample.
+    """Select candidates that pass the gates by a strategy, and draw the audit sample.
+
+    For a strategy of your own, override `select`.
 
     The audit sample is drawn at random from the frames of the audit walkers, independent of their uncertainty. Its
     labels measure the true error of the committee and never train.
@@ -41,7 +43,7 @@ class SelectMaker(JobMaker):
     def make(self, segments: Sequence[SegmentDoc | None], dataset: DatasetDoc, seed: int = 0) -> StructureSetDoc:
         """Return the selected structures; their origins name the role and the run."""
         finished = [s for s in segments if s is not None]
-        strategy = self.learning.selection_strategy
+        strategy, own = self.learning.selection_strategy, type(self).select
         key = content_key(
             KIND,
             generator="selection",
@@ -52,6 +54,7 @@ class SelectMaker(JobMaker):
             gates=self.gates,
             seed=seed,
             **({} if strategy == DEFAULT_STRATEGY else {"strategy": strategy}),
+            **({} if own is SelectMaker.select else {"select": f"{own.__module__}.{own.__qualname__}"}),
         )
 
         def compute() -> StructureSetDoc:
@@ -62,6 +65,10 @@ class SelectMaker(JobMaker):
             return store_set(key, "selection", frames, [f.info["origin"] for f in frames], notes=notes)
 
         return cached(KIND, key, StructureSetDoc, compute)
+
+    def select(self, pool: CandidatePool, n: int, seed: int) -> Selection:
+        """Select at most ``n`` candidates of a pool that is not empty, by default by ``learning.selection_strategy``."""
+        return selection_strategy(self.learning.selection_strategy)(pool, n, seed)
 
     def _candidates(self, segments: Sequence[SegmentDoc]) -> list[Atoms]:
         """Return the uncertain frames of the segments that pass the gates."""
@@ -88,8 +95,7 @@ class SelectMaker(JobMaker):
             training_frames=frames_of_split(read_extxyz(current_workspace().artifacts.get(dataset.artifact)), "train"),
             elements=dataset.baseline.elements,
         )
-        select = selection_strategy(self.learning.selection_strategy)
-        selection = select(pool, self.learning.labels_per_iteration, seed)
+        selection = self.select(pool, self.learning.labels_per_iteration, seed)
         return [candidates[index] for index in selection.indices], list(selection.notes)
 
     def _audit(self, segments: Sequence[SegmentDoc], seed: int) -> list[Atoms]:

@@ -1,0 +1,148 @@
+"""The active-learning loop in a flow without a campaign: own labels, own selection, own structures."""
+
+from pathlib import Path
+
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+from jobflow import Flow, run_locally
+
+from interphase_flows import (
+    ActiveLearningMaker,
+    CommitteeMaker,
+    DatasetMaker,
+    ExplorationMaker,
+    ImportDatasetMaker,
+    IterationMaker,
+    LabelSetMaker,
+    ProductionMaker,
+    SegmentMaker,
+    TrainMaker,
+)
+from interphase_flows.campaign.exploration import DynamicsSpec
+from interphase_flows.campaign.schema import LearningSpec
+from interphase_flows.datasets.frames import read_extxyz
+from interphase_flows.exceptions import InputError
+from interphase_flows.potentials.spec import CommitteeSpec
+from interphase_flows.schemas.segment import Walker
+from own_steps import MostUncertainMaker, OwnLabelMaker
+from tiny_training import CUTOFF_ANGSTROM, SPEC, TRAINING
+
+# jobflow 0.4 still calls it
+pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
+
+LEARNING = LearningSpec(max_iterations=1, labels_per_iteration=2, audit_labels_per_iteration=1)
+SHORT = SegmentMaker(
+    dynamics=DynamicsSpec(temperature_K=300),
+    n_steps=10,
+    frame_interval_steps=5,
+    uncertainty_interval_steps=5,
+    checkpoint_interval_steps=5,
+    runaway_temperature_factor=20,
+    select_force_std_eV_per_angstrom=0.0,
+    stops_when_uncertain=False,
+)
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch) -> Path:
+    for name in ("INTERPHASE_CAMPAIGN", "INTERPHASE_SETTINGS_FILE", "INTERPHASE_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def metals(n: int = 10) -> list[Atoms]:
+    """Return rattled cells of copper, aluminium and their compound."""
+    frames = []
+    for seed in range(n):
+        frames.append(bulk("Cu", cubic=True, a=3.8))
+        frames[-1].symbols[: seed % 4 + 1] = "Al"
+        frames[-1].rattle(0.08, seed=seed)
+    return frames
+
+
+def labelled(frames: list[Atoms]) -> list[Atoms]:
+    for frame in frames:
+        frame.calc = EMT(asap_cutoff=True)
+        results = (frame.get_potential_energy(), frame.get_forces(), frame.get_stress())
+        frame.calc = SinglePointCalculator(frame, **dict(zip(("energy", "forces", "stress"), results, strict=True)))
+    return frames
+
+
+def loop(**steps) -> ActiveLearningMaker:
+    return ActiveLearningMaker(
+        exploration_maker=ExplorationMaker(segment_maker=SHORT),
+        select_maker=MostUncertainMaker(learning=LEARNING),
+        label_set_maker=LabelSetMaker(label_maker=OwnLabelMaker()),
+        dataset_maker=DatasetMaker(learning=LEARNING, cutoff_angstrom=CUTOFF_ANGSTROM),
+        train_maker=TrainMaker(spec=CommitteeSpec(model=SPEC, training=TRAINING)),
+        committee_maker=CommitteeMaker(learning=LEARNING),
+        iteration_maker=IterationMaker(learning=LEARNING),
+        n_members=2,
+        **steps,
+    )
+
+
+def run(flow: Flow) -> list:
+    """Return the last output of every job."""
+    done = run_locally(flow, create_folders=True, ensure_success=True, log=False)
+    return [outputs[max(outputs)].output for outputs in done.values()]
+
+
+def result_of(outputs: list) -> dict:
+    (result,) = (each for each in outputs if isinstance(each, dict) and "iterations" in each)
+    return result
+
+
+def test_loop_from_own_frames_and_structures_runs_in_an_empty_folder():
+    """One iteration after the first: its labels are by the user's method, and its frames by the user's rule."""
+    write("mine.extxyz", labelled(metals()))
+    learning = loop().make(Path("mine.extxyz"), metals(2))
+    production = ProductionMaker(segment_maker=SHORT, n_replicas=1, n_segments=1).make(
+        metals(1)[0], learning.output["committee"]
+    )
+    outputs = run(Flow([learning, production]))
+    result = result_of(outputs)
+    first, last = result["iterations"]
+    assert (first.decision, last.decision) == ("continue", "budget_exhausted")
+    assert (first.n_labels_new, last.n_labels_new) == (0, 3)
+    assert last.stop_reasons == {"explore-0": "finished", "explore-1": "finished", "audit-0": "finished"}
+    assert last.fresh_audit_errors.n_frames == 1
+    assert len(result["committee"].models) == 2
+    dataset = result["dataset"]
+    assert dataset.method.settings["arguments"] == '{"asap_cutoff": true}'
+    origins = {frame.info["origin"] for frame in read_extxyz(Path(dataset.artifact.path))}
+    assert origins >= {"imported/train", "audit/audit-0"}
+    assert any("most uncertain" in each.notes for each in outputs if getattr(each, "name", "") == "selection")
+    (produced,) = (each for each in outputs if getattr(each, "run_id", "") == "replica-0")
+    assert produced.committee_key == result["committee"].key
+
+
+def test_loop_takes_outputs_of_other_jobs_and_own_walkers():
+    """A dataset of another flow, and structures that another job labels."""
+    dataset = ImportDatasetMaker(method=OwnLabelMaker().reference_method().identity).make(labelled(metals()))
+    walkers = [Walker(run_id="mine", role="explore", seed=1, index=0)]
+    learning = loop().make(dataset.output, metals(1), walkers)
+    last = result_of(run(Flow([dataset, learning])))["iterations"][-1]
+    assert last.stop_reasons == {"mine": "finished"}
+    assert last.n_labels_new == 2
+
+
+def test_loop_takes_a_batch_of_labels():
+    labels = OwnLabelMaker().make(metals())
+    learning = loop().make(labels.output, metals(2))
+    result = result_of(run(Flow([labels, learning])))
+    assert result["iterations"][0].n_labels_new == 10
+    assert {origin.family for origin in result["dataset"].split_of_origin} == {"given", "explore", "audit"}
+
+
+def test_labels_of_another_method_are_rejected_with_a_hint():
+    dataset = ImportDatasetMaker.make.original(ImportDatasetMaker(), labelled(metals()))
+    batch = OwnLabelMaker.make.original(OwnLabelMaker(), metals(1))
+    with pytest.raises(InputError, match=r"has labels by imported .* by EMT .*Hint"):
+        DatasetMaker.make.original(DatasetMaker(), batch, dataset)
+    assert DatasetMaker.make.original(DatasetMaker(), dataset) is dataset
