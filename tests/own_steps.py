@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
+from ruamel.yaml import YAML
 
-from interphase_flows import LabelMaker, SelectMaker, TrainMaker
+from interphase_flows import Campaign, CampaignMaker, LabelMaker, SelectMaker, TrainMaker
 from interphase_flows.datasets.selection.strategy import CandidatePool, Selection
 from interphase_flows.jobs.inputs import open_job
 from interphase_flows.reference.ase_calculator import CalculatorMethod
 from interphase_flows.reference.labelling import ReferenceMethod
 from interphase_flows.reference.spec import CalculatorSpec
 from interphase_flows.schemas.model import ModelDoc
+from tiny_campaign import TINY
 
 
 @dataclass
@@ -39,3 +41,18 @@ class MostUncertainMaker(SelectMaker):
     def select(self, pool: CandidatePool, n: int, seed: int) -> Selection:
         order = np.argsort(pool.uncertainty_eV_per_angstrom)[::-1]
         return Selection(order[:n].tolist(), ["most uncertain"])
+
+
+def small_campaign() -> tuple[Campaign, CampaignMaker]:
+    """Return a campaign of one iteration after the first, and its flow with a training of the user."""
+    small = YAML(typ="safe").load(TINY)
+    small["name"] = "own"
+    small["learning"] |= {"max_iterations": 1, "labels_per_iteration": 2, "audit_labels_per_iteration": 1}
+    small["production"] |= {"n_replicas": 1, "n_segments": 1}
+    small["exploration"] |= {"n_amorphous_walkers": 0, "n_melt_quench_walkers": 0}
+    small["hull_phases"] = ["P", "S"]
+    small["structures"]["crystals"]["n_per_phase"] = 1
+    campaign = Campaign.model_validate(small)
+    maker = CampaignMaker.from_campaign(campaign)
+    maker.active_learning_maker.train_maker = OwnTrainMaker(spec=campaign.committee)
+    return campaign, maker
