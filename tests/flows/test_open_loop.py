@@ -3,48 +3,21 @@
 from pathlib import Path
 
 import pytest
-from ase import Atoms
-from ase.build import bulk
-from ase.calculators.emt import EMT
-from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from jobflow import Flow, run_locally
 
 from interphase_flows import (
-    ActiveLearningMaker,
-    CommitteeMaker,
     DatasetMaker,
-    ExplorationMaker,
     ImportDatasetMaker,
-    IterationMaker,
-    LabelSetMaker,
     ProductionMaker,
-    SegmentMaker,
-    TrainMaker,
 )
-from interphase_flows.campaign.exploration import DynamicsSpec
-from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.datasets.frames import read_extxyz
 from interphase_flows.exceptions import InputError
-from interphase_flows.potentials.spec import CommitteeSpec
 from interphase_flows.schemas.segment import Walker
-from own_steps import MostUncertainMaker, OwnLabelMaker
-from tiny_training import CUTOFF_ANGSTROM, SPEC, TRAINING
+from own_steps import SHORT, OwnLabelMaker, labelled, loop, metals
 
 # jobflow 0.4 still calls it
 pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
-
-LEARNING = LearningSpec(max_iterations=1, labels_per_iteration=2, audit_labels_per_iteration=1)
-SHORT = SegmentMaker(
-    dynamics=DynamicsSpec(temperature_K=300),
-    n_steps=10,
-    frame_interval_steps=5,
-    uncertainty_interval_steps=5,
-    checkpoint_interval_steps=5,
-    runaway_temperature_factor=20,
-    select_force_std_eV_per_angstrom=0.0,
-    stops_when_uncertain=False,
-)
 
 
 @pytest.fixture(autouse=True)
@@ -53,38 +26,6 @@ def empty_folder(tmp_path, monkeypatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def metals(n: int = 10) -> list[Atoms]:
-    """Return rattled cells of copper, aluminium and their compound."""
-    frames = []
-    for seed in range(n):
-        frames.append(bulk("Cu", cubic=True, a=3.8))
-        frames[-1].symbols[: seed % 4 + 1] = "Al"
-        frames[-1].rattle(0.08, seed=seed)
-    return frames
-
-
-def labelled(frames: list[Atoms]) -> list[Atoms]:
-    for frame in frames:
-        frame.calc = EMT(asap_cutoff=True)
-        results = (frame.get_potential_energy(), frame.get_forces(), frame.get_stress())
-        frame.calc = SinglePointCalculator(frame, **dict(zip(("energy", "forces", "stress"), results, strict=True)))
-    return frames
-
-
-def loop(**steps) -> ActiveLearningMaker:
-    return ActiveLearningMaker(
-        exploration_maker=ExplorationMaker(segment_maker=SHORT),
-        select_maker=MostUncertainMaker(learning=LEARNING),
-        label_set_maker=LabelSetMaker(label_maker=OwnLabelMaker()),
-        dataset_maker=DatasetMaker(learning=LEARNING, cutoff_angstrom=CUTOFF_ANGSTROM),
-        train_maker=TrainMaker(spec=CommitteeSpec(model=SPEC, training=TRAINING)),
-        committee_maker=CommitteeMaker(learning=LEARNING),
-        iteration_maker=IterationMaker(learning=LEARNING),
-        n_members=2,
-        **steps,
-    )
 
 
 def run(flow: Flow) -> list:
