@@ -30,7 +30,8 @@ together, with their line numbers, before any job starts. Units are part of the 
 `interphase run campaign.yaml --dry-run` prints the stages of the campaign with their estimated cost.
 
 In the tables, ≥, >, ≤ and < are bounds of a number, or of every item of a list. Blocks that a file omits have their
-defaults, except `transport_grid`: the grid is simulated only if the file contains the block.
+defaults, except `transport_grid` and `production.interface`: the grid is simulated, and a separate production cell is
+built, only if the file contains the block. Without a production cell, production runs in the small labelled cell.
 """
 
 UNIT_OF_SUFFIX = {

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, TypeAdapter, model_validator
 
 from interphase_flows.analysis.pipeline.registered_parts import PARTS, part_classes
-from interphase_flows.campaign.exploration import DynamicsSpec, ExplorationSpec
+from interphase_flows.campaign.exploration import ExplorationSpec
+from interphase_flows.campaign.production import ProductionSpec
 from interphase_flows.campaign.structures import StructuresSpec
 from interphase_flows.campaign.transport_grid import TransportGridSpec
 from interphase_flows.campaign.values import (
@@ -15,7 +16,6 @@ from interphase_flows.campaign.values import (
     Fraction,
     Positive,
     Spec,
-    check_evaluation_interval,
 )
 from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.datasets.gates import Gates
@@ -81,30 +81,6 @@ class LearningSpec(Spec):
             )
         if self.min_iterations > self.max_iterations:
             raise ValueError("min_iterations must not exceed max_iterations")
-        return self
-
-
-class ProductionSpec(Spec):
-    """Production replicas of the interface with the released committee, each a chain of restartable segments."""
-
-    dynamics: DynamicsSpec = DynamicsSpec()
-    n_replicas: Count = 3
-    n_segments: Count = 2
-    steps_per_segment: Count = 500
-    frame_interval_steps: Count = 20
-    uncertainty_interval_steps: Count = 20
-    checkpoint_interval_steps: Count = 100
-    equilibration_fs: Annotated[float, Field(ge=0.0)] = 200.0
-    audit_labels_per_replica: Count = 4
-
-    @model_validator(mode="after")
-    def _every_frame_is_evaluated(self) -> "ProductionSpec":
-        if self.frame_interval_steps % self.uncertainty_interval_steps:
-            raise ValueError(
-                f"frame_interval_steps ({self.frame_interval_steps}) must be a multiple of uncertainty_interval_steps "
-                f"({self.uncertainty_interval_steps}): every stored frame has an uncertainty"
-            )
-        check_evaluation_interval("steps_per_segment", self.steps_per_segment, self.uncertainty_interval_steps)
         return self
 
 

@@ -7,6 +7,7 @@ from pymatgen.core import Composition
 
 from interphase_flows.campaign.anion_chemistry import anion_chemistry
 from interphase_flows.campaign.exploration import MeltQuenchSpec
+from interphase_flows.campaign.production_cells import production_cell_specs
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.structures import AmorphousSpec
 from interphase_flows.campaign.transport_grid import TransportGridSpec
@@ -16,6 +17,7 @@ from interphase_flows.structures.amorphous.mixtures import composition_on_line, 
 from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.interfaces.builder import InterfaceSpec, best_match
 from interphase_flows.structures.interfaces.oriented_cells import parse_facet
+from interphase_flows.structures.interfaces.production_cells import plan_production_cell
 from interphase_flows.structures.interfaces.small_interfaces import MIN_FILM_LAYERS, small_interface_specs
 
 MIN_SNAPSHOT_RUNS = 3
@@ -89,6 +91,18 @@ def _load(name: str, structure_files: dict[str, str]) -> Atoms:
         ) from error
 
 
+def _production_cell_mistakes(campaign: Campaign, ends: tuple[Atoms, Atoms]) -> Iterator[str]:
+    """Check that there is a lattice match for every production cell."""
+    spec, names = campaign.production.interface, (campaign.electrode, campaign.electrolyte)
+    if spec is None:
+        return
+    try:
+        for cell in production_cell_specs(spec, campaign.structures.interfaces, names, ends, campaign.structure_files):
+            plan_production_cell(cell, *ends)
+    except InterphaseError as error:
+        yield f"production.interface: {error}"
+
+
 def _formula_mistakes(campaign: Campaign, *ends: Atoms) -> Iterator[str]:
     """Check that electrode and electrolyte are named by their formulas, with which reactions are balanced."""
     for role, atoms in zip(("electrode", "electrolyte"), ends, strict=True):
@@ -106,6 +120,7 @@ def _structure_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterato
     if spec.interfaces.size == "smallest" and not spec.interfaces.facets:
         yield from _small_interface_mistakes(campaign, (phases[ends[0]], phases[ends[1]]))
     yield from _facet_mistakes(campaign, *(phases[end] for end in ends))
+    yield from _production_cell_mistakes(campaign, (phases[ends[0]], phases[ends[1]]))
     n_runs = len(spec.interfaces.snapshots.temperatures_K)
     if n_runs < MIN_SNAPSHOT_RUNS:
         yield (

@@ -102,6 +102,29 @@ def _release_on_cluster(settings: "Settings", name: str, retry_rejected: str | N
 
 
 @app.command(rich_help_panel=CAMPAIGN_PANEL)
+def build(
+    file: Annotated[Path, typer.Argument(help="Campaign file (YAML) with the block production.interface.")],
+    to: Annotated[Path, typer.Option("--to", help="Folder of the structures and pictures.")] = Path(),
+) -> None:
+    """Build the production cells of a campaign as structure files and pictures, without running anything."""
+    from interphase_flows.campaign.schema import Campaign
+    from interphase_flows.commands.production_cells import write_production_cells
+    from interphase_flows.structures.interfaces.builder import thicknesses_angstrom
+
+    campaign = Campaign.from_file(file)
+    for each in write_production_cells(campaign, to):
+        built, (electrode, electrolyte) = each.built, thicknesses_angstrom(each.built)
+        film, substrate = ("".join(map(str, m)) for m in (built.spec.film_miller, built.spec.substrate_miller))
+        print(
+            f"{each.structure} and {each.picture.name}: {built.n_atoms:,} atoms\n"
+            f"    {campaign.electrode}({film}), {electrode:.1f} Å, on {campaign.electrolyte}({substrate}), "
+            f"{electrolyte:.1f} Å; {built.area_angstrom2:.0f} Å² x {built.atoms.cell.array[2, 2]:.1f} Å\n"
+            f"    strain of the electrode {100 * built.film_strain:.2f} %, gap {built.gap_angstrom:.2f} Å, "
+            f"cut anions {built.n_broken_units}"
+        )
+
+
+@app.command(rich_help_panel=CAMPAIGN_PANEL)
 def converge(
     file: Annotated[Path, typer.Argument(help="Campaign file (YAML) with the reference method to test.")],
     cutoffs: Annotated[str, typer.Option(help="Plane-wave cutoffs in eV, separated by commas.")] = "300,350,400,500",

@@ -12,7 +12,7 @@ from interphase_flows.analysis.transport.composition_grid.local_composition impo
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.transport_grid import TransportGridSpec
 from interphase_flows.costs.model import LabelCostModel, LabelSize, typical_size
-from interphase_flows.costs.plan import n_interface_atoms, plan_labels
+from interphase_flows.costs.plan import n_interface_atoms, plan_labels, production_cell_atoms
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.md.phase_references.plan import plan_references
 from interphase_flows.md.schedule import undisturbed_legs
@@ -57,7 +57,8 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
     n_walkers = exploration.n_interface_walkers + exploration.n_amorphous_walkers + exploration.n_audit_walkers
     steps_loop = learning.max_iterations * n_walkers * exploration.steps_per_iteration
     steps_melting = exploration.n_melt_quench_walkers * _steps_of_melt_and_quench(campaign)
-    steps_production = production.n_replicas * production.n_segments * production.steps_per_segment
+    steps_per_replica = production.n_segments * production.steps_per_segment
+    production_atoms = production_cell_atoms(campaign)
 
     def md_cost(steps: int, uncertainty_interval_steps: int, n_atoms: int = n_atoms_interface) -> float:
         per_step = n_atoms * MD_S_PER_ATOM_STEP
@@ -96,9 +97,12 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
         labelling("labels of the loop", f"up to {len(labels.loop)}", labels.loop),
         PlannedStage(
             "production",
-            f"{production.n_replicas} replicas x {production.n_segments * production.steps_per_segment} steps "
-            f"({production.n_segments * production.steps_per_segment * production.dynamics.timestep_fs / 1000:g} ps)",
-            md_cost(steps_production, production.uncertainty_interval_steps),
+            f"{production.n_replicas} replicas x {steps_per_replica} steps "
+            f"({steps_per_replica * production.dynamics.timestep_fs / 1000:g} ps) of "
+            f"{', '.join(map(str, production_atoms))} atoms",
+            md_cost(
+                production.n_replicas * steps_per_replica, production.uncertainty_interval_steps, sum(production_atoms)
+            ),
         ),
         *(
             PlannedStage(

@@ -7,11 +7,13 @@ from itertools import combinations_with_replacement
 from ase import Atoms
 from ase.formula import Formula
 
+from interphase_flows.campaign.production_cells import production_cell_specs
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.costs.model import LabelSize, label_size, typical_size
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
 from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.crystals.perturb import repeated
+from interphase_flows.structures.interfaces.production_cells import plan_production_cell
 
 ATOMS_PER_INTERFACE = 84
 ATOMS_PER_SLAB = 48
@@ -40,6 +42,23 @@ def n_interface_atoms(campaign: Campaign) -> int:
     return min(campaign.structures.interfaces.max_atoms, ATOMS_PER_INTERFACE)
 
 
+def production_cell_atoms(campaign: Campaign) -> list[int]:
+    """Return the number of atoms of every production cell; without such cells, of an interface of the loop.
+
+    Raises
+    ------
+    StructureError
+        There is no lattice match.
+    """
+    spec = campaign.production.interface
+    if spec is None:
+        return [n_interface_atoms(campaign)]
+    names = (campaign.electrode, campaign.electrolyte)
+    ends = (load_crystal(names[0], campaign.structure_files), load_crystal(names[1], campaign.structure_files))
+    cells = production_cell_specs(spec, campaign.structures.interfaces, names, ends, campaign.structure_files)
+    return [plan_production_cell(cell, *ends).n_atoms for cell in cells]
+
+
 def plan_labels(campaign: Campaign) -> LabelPlan:
     """Return the labels that a campaign will compute."""
     spec, learning, production = campaign.reference, campaign.learning, campaign.production
@@ -56,7 +75,11 @@ def plan_labels(campaign: Campaign) -> LabelPlan:
     return LabelPlan(
         initial=initial,
         loop=[interface] * n_loop,
-        production=[interface] * (production.n_replicas * production.audit_labels_per_replica),
+        production=[
+            typical_size(spec, mixture, n_atoms)
+            for n_atoms in production_cell_atoms(campaign)
+            for _ in range(production.n_replicas * production.audit_labels_per_replica)
+        ],
         phases=[label_size(spec, cell) for cell in cells.values() for _ in range(n_steps)],
         interface=interface,
         mixture=mixture,

@@ -17,10 +17,20 @@ from interphase_flows.jobs.committee import LearningCurveMaker
 from interphase_flows.jobs.interface_analysis import InterfaceAnalysisMaker
 from interphase_flows.jobs.phase_references import PhaseReferencesMaker
 from interphase_flows.jobs.production_audit import DrawProductionMaker, ProductionAuditMaker
+from interphase_flows.jobs.structures.production_cells import ProductionCellsMaker
 from interphase_flows.jobs.thermodynamics import ReactionMaker, RelaxMaker
 
 AUDIT_SEED = 700
 REFERENCES_SEED = 900
+
+
+def _production_cells_maker(campaign: Campaign) -> ProductionCellsMaker | None:
+    spec = campaign.production.interface
+    if spec is None:
+        return None
+    return ProductionCellsMaker(
+        spec=spec, labelled=campaign.structures.interfaces, structure_files=campaign.structure_files
+    )
 
 
 @dataclass
@@ -41,6 +51,8 @@ class CampaignMaker(Maker):
         Energies of the phases, and the predicted reaction.
     learning_curve_maker, references_maker, analysis_maker
         Learning curve of the loop; runs of known phases; analysis of production, with these references.
+    production_cells_maker
+        Builds the cells of production; with None, it runs in those of the loop.
     transport_grid_maker
         Transport in amorphous cells; None leaves it out.
     draw_maker, audit_maker
@@ -55,6 +67,7 @@ class CampaignMaker(Maker):
     seed: int = 1
     initial_data_maker: InitialDataMaker = field(default_factory=InitialDataMaker)
     active_learning_maker: ActiveLearningMaker = field(default_factory=ActiveLearningMaker)
+    production_cells_maker: ProductionCellsMaker | None = None
     production_maker: ProductionMaker = field(default_factory=ProductionMaker)
     relax_maker: RelaxMaker = field(default_factory=RelaxMaker)
     reaction_maker: ReactionMaker = field(default_factory=ReactionMaker)
@@ -84,6 +97,7 @@ class CampaignMaker(Maker):
             seed=campaign.seed,
             initial_data_maker=InitialDataMaker.from_campaign(campaign),
             active_learning_maker=ActiveLearningMaker.from_campaign(campaign),
+            production_cells_maker=_production_cells_maker(campaign),
             production_maker=ProductionMaker.from_campaign(campaign),
             relax_maker=RelaxMaker(reference=campaign.reference, spec=spec, gates=gates, structure_files=files),
             reaction_maker=ReactionMaker(energy_error_meV_per_atom=spec.energy_error_meV_per_atom),
@@ -102,6 +116,10 @@ class CampaignMaker(Maker):
         starts = initial.output["starts"]
         learning = self.active_learning_maker.make(initial.output["batch"], starts, initial.output["walkers"])
         learned = learning.output
+        cells = []
+        if self.production_cells_maker is not None:
+            cells = [self.production_cells_maker.make(self.electrode, self.electrolyte)]
+            starts = cells[0].output
         production = self.production_maker.make(starts, learned["committee"])
         relaxations = self._relaxations()
         reaction = self.reaction_maker.make(self.electrode, self.electrolyte, [r.output for r in relaxations])
@@ -130,7 +148,7 @@ class CampaignMaker(Maker):
             tolerant.config.on_missing_references = OnMissing.NONE
         analysing = [curve, references, interface, *grids, drawn, audit_labels, audit]
         return Flow(
-            [initial, *relaxations, reaction, learning, production, *analysing, conclusion],
+            [initial, *cells, *relaxations, reaction, learning, production, *analysing, conclusion],
             output=conclusion.output,
             name=self.name,
         )

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Self
 
 from ase import Atoms
 from jobflow import Flow, Maker
 
-from interphase_flows.campaign.schema import Campaign, ProductionSpec
+from interphase_flows.campaign.production import ProductionSpec
+from interphase_flows.campaign.schema import Campaign
 from interphase_flows.jobs.potentials import Potential
 from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.schemas.segment import SegmentDoc, Walker
@@ -39,6 +41,7 @@ class ProductionMaker(Maker):
     segment_maker: SegmentMaker = field(default_factory=lambda: _segment_maker(ProductionSpec()))
     n_replicas: int = 3
     n_segments: int = 2
+    n_interfaces: int = 1
     seed: int = 1
 
     @classmethod
@@ -49,13 +52,14 @@ class ProductionMaker(Maker):
             segment_maker=_segment_maker(spec),
             n_replicas=spec.n_replicas,
             n_segments=spec.n_segments,
+            n_interfaces=1 if spec.interface is None else spec.interface.n_cells,
             seed=campaign.seed,
         )
 
     def make(self, start: "StructureSetDoc | Atoms | Structure", potential: Potential) -> Flow:
         """Return a flow whose output is the list of all segments, replica by replica.
 
-        Replicas start from a structure, or from the first of a set.
+        Replicas start from a structure, or from the first ``n_interfaces`` of a set.
         """
         jobs = []
         for walker in self.replicas():
@@ -68,8 +72,14 @@ class ProductionMaker(Maker):
         return Flow(jobs, output=[j.output for j in jobs], name=self.name)
 
     def replicas(self) -> Sequence[Walker]:
-        """Return the replicas. They start from the first interface and differ only in their velocity seed."""
+        """Return the replicas of every interface, which differ in their velocity seed; those of one come together."""
+        pairs = product(range(self.n_interfaces), range(self.n_replicas))
         return [
-            Walker(run_id=f"replica-{index}", role="production", seed=self.seed + REPLICA_SEED + index, index=0)
-            for index in range(self.n_replicas)
+            Walker(
+                run_id=f"replica-{replica}" if self.n_interfaces == 1 else f"interface-{interface}-replica-{replica}",
+                role="production",
+                seed=self.seed + REPLICA_SEED + number,
+                index=interface,
+            )
+            for number, (interface, replica) in enumerate(pairs)
         ]

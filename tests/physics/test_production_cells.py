@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from interphase_flows.exceptions import OverlappingAtomsError, StructureError
 from interphase_flows.structures.anions import anion_formulas, n_broken_anions
 from interphase_flows.structures.crystals.library import load_phase
-from interphase_flows.structures.interfaces.builder import ELECTRODE, ELECTROLYTE
+from interphase_flows.structures.interfaces.builder import ELECTRODE, ELECTROLYTE, thicknesses_angstrom
 from interphase_flows.structures.interfaces.production_cells import (
     ProductionCellSpec,
     build_production_cell,
-    thicknesses_angstrom,
+    plan_production_cell,
 )
 
 FACES = [((1, 1, 0), (0, 0, 1)), ((1, 1, 0), (0, 1, 1)), ((1, 0, 0), (0, 1, 0)), ((1, 1, 0), (1, 0, 0))]
@@ -58,6 +58,7 @@ def test_cell_has_the_requested_lengths_and_intact_anions(
     assert abs(built.film_strain) <= 0.03
     assert built.gap_angstrom == pytest.approx(gap, abs=1e-6)
     assert built.area_angstrom2 == pytest.approx(np.linalg.norm(np.cross(*atoms.cell.array[:2])))
+    assert plan_production_cell(spec).n_atoms == len(atoms)
     # counted in the repeated cell itself
     bulk = load_phase("Li7P3S11")
     n_bulk_cells = np.count_nonzero(side == ELECTROLYTE) // len(bulk)

@@ -86,17 +86,7 @@ class InterfaceMaker(JobMaker):
             )
             built = self._build(spec, facet, ends, in_library)
             origin = Origin(f"{self.family}-{variant}")
-            details: dict[str, float | int | str] = {
-                "film_strain": built.film_strain,
-                "n_broken_units": built.n_broken_units,
-                "gap_angstrom": built.gap_angstrom,
-                "area_angstrom2": built.area_angstrom2,
-                "n_atoms": built.n_atoms,
-                "film_miller": "({}{}{})".format(*built.spec.film_miller),
-                "substrate_miller": "({}{}{})".format(*built.spec.substrate_miller),
-                "termination": built.spec.termination,
-            }
-            return store_set(key, origin, [built.atoms], [origin], {origin: details})
+            return store_set(key, origin, [built.atoms], [origin], {origin: interface_details(built)})
 
         return cached(KIND, key, StructureSetDoc, compute)
 
@@ -114,6 +104,23 @@ class InterfaceMaker(JobMaker):
         filled = fill_with_electrode(smallest, ends)
         # without a lattice match the unchanged spec raises an error with a hint
         return interfaces.build_interface(filled[1] if filled else spec, *ends)
+
+
+def interface_details(built: interfaces.BuiltInterface) -> dict[str, float | int | str]:
+    """Return what a structure set records of an interface."""
+    electrode_angstrom, electrolyte_angstrom = interfaces.thicknesses_angstrom(built)
+    return {
+        "film_strain": built.film_strain,
+        "n_broken_units": built.n_broken_units,
+        "gap_angstrom": built.gap_angstrom,
+        "area_angstrom2": built.area_angstrom2,
+        "n_atoms": built.n_atoms,
+        "film_miller": "({}{}{})".format(*built.spec.film_miller),
+        "substrate_miller": "({}{}{})".format(*built.spec.substrate_miller),
+        "termination": built.spec.termination,
+        "electrode_angstrom": electrode_angstrom,
+        "electrolyte_angstrom": electrolyte_angstrom,
+    }
 
 
 @dataclass

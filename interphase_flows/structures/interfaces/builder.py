@@ -159,6 +159,13 @@ def best_match(
     return film, substrate, next(fitting, None)
 
 
+def thicknesses_angstrom(interface: BuiltInterface) -> tuple[float, float]:
+    """Return the thicknesses of electrode and electrolyte in Å, between the centres of their outermost atoms."""
+    z, side = interface.atoms.positions[:, 2], interface.atoms.arrays["side"]
+    electrode, electrolyte = (float(np.ptp(z[side == number])) for number in (ELECTRODE, ELECTROLYTE))
+    return electrode, electrolyte
+
+
 def _check_spec(spec: InterfaceSpec) -> None:
     if spec.film_layers < 1 or spec.substrate_layers < 1:
         raise StructureError(

@@ -15,11 +15,10 @@ from interphase_flows.exceptions import StructureError
 from interphase_flows.structures.crystals.library import load_phase
 from interphase_flows.structures.crystals.symmetry import Miller
 from interphase_flows.structures.interfaces.builder import (
-    ELECTRODE,
-    ELECTROLYTE,
     BuiltInterface,
     InterfaceSpec,
     assemble_interface,
+    n_atoms_of_match,
 )
 from interphase_flows.structures.interfaces.lattice_matching import (
     LatticeMatch,
@@ -66,19 +65,35 @@ class ProductionCellSpec:
     seed: int = 0
 
 
-def build_production_cell(
+@dataclass(frozen=True)
+class PlannedCell:
+    """A production cell before it is built."""
+
+    interface: InterfaceSpec
+    film: Atoms
+    substrate: Atoms
+    match: LatticeMatch
+    repeats: tuple[int, int]
+    """Of the matched stack along its in-plane vectors."""
+
+    @property
+    def n_atoms(self) -> int:
+        """Atoms in the cell."""
+        tile = n_atoms_of_match(self.match, self.film, self.substrate, self.interface)
+        return tile * self.repeats[0] * self.repeats[1]
+
+
+def plan_production_cell(
     spec: ProductionCellSpec, electrode: Atoms | None = None, electrolyte: Atoms | None = None
-) -> BuiltInterface:
-    """Build a production cell; strain, gap and broken anions are recorded as for a small interface.
+) -> PlannedCell:
+    """Find the lattice match, the layers and the repeats of a production cell.
 
     By default the crystals are the phases of the library of those names.
 
     Raises
     ------
     StructureError
-        A length is out of range, there is no lattice match, no such termination, or the anions are not molecules.
-    OverlappingAtomsError
-        The gap is so small that atoms of both sides overlap.
+        A length is out of range, or there is no lattice match.
     """
     _check_lengths(spec)
     film, substrate = (
@@ -100,22 +115,30 @@ def build_production_cell(
         film_layers=ceil(spec.electrode_angstrom / film.cell.array[2, 2]),
         substrate_layers=ceil(spec.electrolyte_angstrom / substrate.cell.array[2, 2]),
     )
-    match, repeats = _smallest_match(spec, film, substrate)
-    tile = assemble_interface(interface, match, film, substrate)
-    n_tiles = repeats[0] * repeats[1]
+    return PlannedCell(interface, film, substrate, *_smallest_match(spec, film, substrate))
+
+
+def build_production_cell(
+    spec: ProductionCellSpec, electrode: Atoms | None = None, electrolyte: Atoms | None = None
+) -> BuiltInterface:
+    """Build a production cell; strain, gap and broken anions are recorded as for a small interface.
+
+    Raises
+    ------
+    StructureError
+        As `plan_production_cell`, or there is no such termination, or the anions are not molecules.
+    OverlappingAtomsError
+        The gap is so small that atoms of both sides overlap.
+    """
+    planned = plan_production_cell(spec, electrode, electrolyte)
+    tile = assemble_interface(planned.interface, planned.match, planned.film, planned.substrate)
+    n_tiles = planned.repeats[0] * planned.repeats[1]
     return replace(
         tile,
-        atoms=tile.atoms.repeat((*repeats, 1)),
+        atoms=tile.atoms.repeat((*planned.repeats, 1)),
         n_broken_units=tile.n_broken_units * n_tiles,
         area_angstrom2=tile.area_angstrom2 * n_tiles,
     )
-
-
-def thicknesses_angstrom(interface: BuiltInterface) -> tuple[float, float]:
-    """Return the thicknesses of electrode and electrolyte in Å, between the centres of their outermost atoms."""
-    z, side = interface.atoms.positions[:, 2], interface.atoms.arrays["side"]
-    electrode, electrolyte = (float(np.ptp(z[side == number])) for number in (ELECTRODE, ELECTROLYTE))
-    return electrode, electrolyte
 
 
 def _smallest_match(spec: ProductionCellSpec, film: Atoms, substrate: Atoms) -> tuple[LatticeMatch, tuple[int, int]]:

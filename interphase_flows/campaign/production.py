@@ -1,0 +1,59 @@
+"""Keys of production: its cell, dynamics, replicas and intervals."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from interphase_flows.campaign.exploration import DynamicsSpec
+from interphase_flows.campaign.structures import FacePair
+from interphase_flows.campaign.values import Count, CountOrNone, Spec, check_evaluation_interval
+
+
+class ProductionInterfaceSpec(Spec):
+    """Production cells: large enough to keep both bulk phases beside the interphase.
+
+    There is one for every pair of ``facets``, every one of ``terminations`` and every in-plane shift; an empty list of
+    facets stands for those of the labelled cell. Each has ``production.n_replicas`` replicas.
+    """
+
+    electrode_angstrom: Annotated[float, Field(ge=5.0, le=5000.0)] = 45.0
+    electrolyte_angstrom: Annotated[float, Field(ge=5.0, le=5000.0)] = 55.0
+    lateral_angstrom: Annotated[float, Field(ge=5.0, le=2000.0)] = 18.0
+    gap_angstrom: Annotated[float, Field(gt=1.0, le=5.0)] = 2.2
+    max_strain: Annotated[float, Field(gt=0.0, le=0.15)] = 0.02
+    facets: list[FacePair] = []
+    terminations: Annotated[list[CountOrNone], Field(min_length=1)] = [0]
+    n_shifts: Count = 1
+
+    @property
+    def n_cells(self) -> int:
+        """Number of different interfaces."""
+        return max(1, len(self.facets)) * len(self.terminations) * self.n_shifts
+
+
+class ProductionSpec(Spec):
+    """Production replicas with the released committee, each a chain of restartable segments.
+
+    They run in the cell of ``interface``, or without one in the first of the small cells that are labelled.
+    """
+
+    dynamics: DynamicsSpec = DynamicsSpec()
+    n_replicas: Count = 3
+    n_segments: Count = 2
+    steps_per_segment: Count = 500
+    frame_interval_steps: Count = 20
+    uncertainty_interval_steps: Count = 20
+    checkpoint_interval_steps: Count = 100
+    equilibration_fs: Annotated[float, Field(ge=0.0)] = 200.0
+    audit_labels_per_replica: Count = 4
+    interface: ProductionInterfaceSpec | None = None
+
+    @model_validator(mode="after")
+    def _every_frame_is_evaluated(self) -> "ProductionSpec":
+        if self.frame_interval_steps % self.uncertainty_interval_steps:
+            raise ValueError(
+                f"frame_interval_steps ({self.frame_interval_steps}) must be a multiple of uncertainty_interval_steps "
+                f"({self.uncertainty_interval_steps}): every stored frame has an uncertainty"
+            )
+        check_evaluation_interval("steps_per_segment", self.steps_per_segment, self.uncertainty_interval_steps)
+        return self
