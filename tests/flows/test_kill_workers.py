@@ -17,7 +17,7 @@ from tiny_campaign import command, environment
 
 N_CYCLES = int(os.environ.get("INTERPHASE_KILL_CYCLES", "2"))
 """Every cycle kills two workers, then the parent."""
-N_WORKERS = 4
+N_WORKERS = int(os.environ.get("INTERPHASE_KILLED_WORKERS", "2"))
 MAX_PAUSE_S = 4.0
 MAX_EXIT_S = 10.0
 
