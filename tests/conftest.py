@@ -27,6 +27,9 @@ LONGEST_FIRST = (
     "flows/test_reference_swap.py",
     "flows/test_full_disk.py",
     "cluster/test_consistency.py",
+    "cluster/test_replaced_step.py",
+    "flows/test_open_loop.py",
+    "flows/test_replaced_step.py",
 )
 """Files that take more than half a minute; started late, they would leave the other cores idle."""
 

@@ -81,19 +81,18 @@ class InitialDataMaker(Maker):
         s, files = campaign.structures, campaign.structure_files
         driver = campaign.reference if s.dynamics_method == "reference" else method_spec("chgnet")
         scaled = EquationsOfStateMaker(spec=s.equations_of_state, min_atoms=s.crystals.min_atoms, structure_files=files)
+        vacancies = VacanciesMaker(spec=s.vacancies, structure_files=files)
+        slabs = SlabsMaker(spec=s.slabs, structure_files=files)
+        dimers = DimersMaker(spec=s.dimers, structure_files=files)
         return cls(
             interface_maker=InterfaceMaker(spec=s.interfaces, structure_files=files),
             snapshots_maker=SnapshotsMaker(spec=s.interfaces.snapshots, driver=driver),
             amorphous_maker=AmorphousMaker(spec=s.amorphous, driver=driver, structure_files=files),
             crystals_maker=CrystalsMaker(spec=s.crystals, structure_files=files),
             equations_of_state_maker=scaled if s.equations_of_state.n_volumes else None,
-            vacancies_maker=VacanciesMaker(spec=s.vacancies, structure_files=files)
-            if s.vacancies.n_per_phase
-            else None,
-            slabs_maker=SlabsMaker(spec=s.slabs, structure_files=files) if s.slabs.n_per_phase else None,
-            dimers_maker=DimersMaker(spec=s.dimers, structure_files=files)
-            if s.dimers.n_distances or s.dimers.isolated_atoms
-            else None,
+            vacancies_maker=vacancies if s.vacancies.n_per_phase else None,
+            slabs_maker=slabs if s.slabs.n_per_phase else None,
+            dimers_maker=dimers if s.dimers.n_distances or s.dimers.isolated_atoms else None,
             join_maker=JoinSetsMaker(max_structures=s.max_first_labels),
             label_set_maker=LabelSetMaker(label_maker=LabelMaker(reference=campaign.reference, gates=campaign.gates)),
             n_interface_walkers=campaign.exploration.n_interface_walkers,

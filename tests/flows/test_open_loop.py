@@ -7,13 +7,21 @@ from ase.io import write
 from jobflow import Flow, run_locally
 
 from interphase_flows import (
+    CalculatorSpec,
+    CrystalsMaker,
     DatasetMaker,
     ImportDatasetMaker,
+    InitialDataMaker,
+    LabelMaker,
+    LabelSetMaker,
     ProductionMaker,
 )
+from interphase_flows.campaign.structures import CrystalSpec, InterfaceSnapshotSpec
 from interphase_flows.datasets.frames import read_extxyz
 from interphase_flows.exceptions import InputError
+from interphase_flows.jobs.structures.interfaces import SnapshotsMaker
 from interphase_flows.schemas.segment import Walker
+from interphase_flows.structures.crystals.library import load_crystal
 from own_steps import SHORT, OwnLabelMaker, labelled, loop, metals
 
 # jobflow 0.4 still calls it
@@ -71,6 +79,27 @@ def test_loop_takes_outputs_of_other_jobs_and_own_walkers():
     last = result_of(run(Flow([dataset, learning])))["iterations"][-1]
     assert last.stop_reasons == {"mine": "finished"}
     assert last.n_labels_new == 2
+
+
+def test_loop_starts_from_initial_data_of_another_pair():
+    """Generated and labelled in the same flow; amorphous cells are left out."""
+    spheres = CalculatorSpec(name="tiny_training.Spheres")
+    learner = loop()
+    learner.label_set_maker = LabelSetMaker(label_maker=LabelMaker(reference=spheres))
+    initial = InitialDataMaker(
+        snapshots_maker=SnapshotsMaker(
+            spec=InterfaceSnapshotSpec(n_steps=2, snapshot_interval_steps=1), driver=spheres
+        ),
+        amorphous_maker=None,
+        crystals_maker=CrystalsMaker(spec=CrystalSpec(n_per_phase=1)),
+        label_set_maker=learner.label_set_maker,
+        n_interface_walkers=1,
+    ).make("Li", load_crystal("Li2S", {}))
+    learning = learner.make(*(initial.output[name] for name in ("batch", "starts", "walkers")))
+    result = result_of(run(Flow([initial, learning])))
+    assert result["dataset"].method.name == "Spheres"
+    assert result["iterations"][-1].stop_reasons.keys() == {"interface-0", "audit-1"}
+    assert {origin.family for origin in result["dataset"].split_of_origin} >= {"crystal", "interface", "explore"}
 
 
 def test_loop_takes_a_batch_of_labels():

@@ -14,6 +14,7 @@ from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import run_segment
 from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, UncertaintyMonitor
 from interphase_flows.schemas.segment import SegmentDoc
+from own_steps import MostUncertainMaker
 
 N_STEPS = 40
 
@@ -102,3 +103,14 @@ def test_selected_frames_pass_the_gates(segments, trained):
     assert all(strict.before(frame) is None for frame in load_set(selected))
     before = select(segments, trained, labels_per_iteration=100, audit_labels_per_iteration=100)
     assert len(selected.entries) < len(before.entries)
+
+
+def test_own_selection_has_another_key(segments, trained):
+    """In a campaign it must not get the document of the default selection."""
+    learning = LearningSpec(labels_per_iteration=2)
+    own, default = (
+        SelectMaker.make.original(maker(learning=learning), segments, trained, 1)
+        for maker in (MostUncertainMaker, SelectMaker)
+    )
+    assert own.key != default.key
+    assert own.notes == ["most uncertain"]
