@@ -19,7 +19,6 @@ _MODULES = {
     "open_workspace": "storage.workspace",
     "run_campaign": "runners.local.campaign",
     "use_workspace": "storage.workspace",
-    "CalculatorSpec": "reference.spec",
     # Makers of flows
     "ActiveLearningMaker": "flows.active_learning",
     "CampaignMaker": "flows.campaign",
@@ -28,6 +27,7 @@ _MODULES = {
     "ProductionMaker": "flows.production",
     "TransportGridMaker": "flows.transport_grid",
     # Makers of jobs
+    "AmorphousMaker": "jobs.structures.amorphous",
     "CommitteeMaker": "jobs.committee",
     "CrystalsMaker": "jobs.structures.crystals",
     "DatasetMaker": "jobs.datasets",
@@ -37,9 +37,28 @@ _MODULES = {
     "IterationMaker": "jobs.iterations",
     "LabelMaker": "jobs.labels",
     "LabelSetMaker": "jobs.labels",
+    "PackingMaker": "jobs.structures.amorphous",
+    "ProductionAuditMaker": "jobs.production_audit",
     "SegmentMaker": "jobs.segments",
     "SelectMaker": "jobs.selection",
     "TrainMaker": "jobs.train",
+    # settings of Makers
+    "CalculatorSpec": "reference.spec",
+    "ChgnetSpec": "reference.spec",
+    "CommitteeSpec": "potentials.spec",
+    "DynamicsSpec": "campaign.exploration",
+    "GpawSpec": "reference.spec",
+    "LearningSpec": "campaign.schema",
+    "NequIPSpec": "potentials.spec",
+    "TrainingSpec": "potentials.spec",
+    "VaspSpec": "reference.spec",
+    "Walker": "schemas.segment",
+    # analysis of trajectories
+    "InterfaceAnalysisSettings": "analysis.pipeline.settings",
+    "analyse_interface": "analysis.pipeline.interface_analysis",
+    "composition_of": "analysis.pipeline.settings",
+    "load_parts": "jobs.interface_analysis",
+    "open_trajectory": "analysis.io.open",
 }
 """Module of each public name."""
 

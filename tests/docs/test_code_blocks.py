@@ -24,6 +24,7 @@ WITH_PYTHON = {
     "trajectories.md",
     "transport.md",
     "transport_grid.md",
+    "use_one_part.md",
 }
 
 

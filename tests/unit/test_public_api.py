@@ -1,7 +1,9 @@
 """Public names of the package are imported lazily."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,12 @@ import interphase_flows
 def test_public_name_resolves(name):
     assert name in dir(interphase_flows)
     assert getattr(interphase_flows, name) is not None
+
+
+def test_public_names_are_documented():
+    page = (Path(__file__).parents[2] / "docs" / "use_one_part.md").read_text(encoding="utf-8")
+    table = page.partition("## Public names")[2]
+    assert set(re.findall(r"`(\w+)`", table)) == set(interphase_flows.__all__) - {"__version__"}
 
 
 def test_unknown_name_raises_attribute_error():
