@@ -11,6 +11,7 @@ from interphase_flows.runners.job_failures import record_job_failure
 from interphase_flows.runners.local.job_graph import JobGraph, PendingJob
 from interphase_flows.runners.local.job_run import JobOutcome, run_job
 from interphase_flows.runtime.progress import JOBS, emit
+from interphase_flows.runtime.walltime import deadline, is_stop_requested
 from interphase_flows.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -107,13 +108,15 @@ class FlowRunner:
             for entry, outcome in self.executor.wait():
                 n_running -= 1
                 self._handle(graph, entry, outcome)
+        if self._stop_message is None and graph.pending and is_stop_requested():
+            self._stop_message = f"stopped ({deadline(self.workspace.settings).ended_by})"
         if self._stop_message is not None:
             raise WalltimeReachedError(self._stop_message)
         return dict(self.responses)
 
     @property
     def _is_stopping(self) -> bool:
-        return self._is_ended or self._stop_message is not None
+        return self._is_ended or self._stop_message is not None or is_stop_requested()
 
     def _start(self, entry: PendingJob) -> bool:
         """Start a job with resolved references; return False if it is skipped or a reference cannot be resolved."""

@@ -1,17 +1,20 @@
 """The local runner of flows, compared with jobflow's own."""
 
 import logging
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from jobflow import Flow, JobStore, job, run_locally
 from maggma.stores import MemoryStore
 
-from interphase_flows.exceptions import StorageError
+from interphase_flows.exceptions import StorageError, WalltimeReachedError
 from interphase_flows.runners.local.flow_runner import FlowRunner
 from interphase_flows.runners.local.job_log import job_log
 from interphase_flows.runtime.progress import JOBS, listening
-from response_jobs import FLOWS, failing, ran
+from interphase_flows.runtime.walltime import stop_on_signals
+from response_jobs import FLOWS, failing, note, ran
 
 pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
 
@@ -70,3 +73,19 @@ def test_log_that_cannot_be_opened_raises_storage_error(tmp_path):
         job_log(tmp_path / "absent" / "jobs.log"),
     ):
         pass
+
+
+def test_no_job_starts_after_a_stop_request(workspace, store):
+    """The running job does not look at stop requests and ends."""
+
+    @job
+    def signalled(*parents):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    first = signalled()
+    with (
+        stop_on_signals({signal.SIGTERM: "SIGTERM"}),
+        pytest.raises(WalltimeReachedError, match=r"stopped \(SIGTERM\)"),
+    ):
+        FlowRunner(workspace, store).run(Flow([first, note("second", first.output)]))
+    assert ran(workspace.root) == []
