@@ -62,6 +62,8 @@ def _bars(console: Console) -> Iterator[None]:
             else:
                 if stage == JOB:
                     stage, detail = detail or "idle", ""
+                if worker and 0 in lines:
+                    progress.remove_task(lines.pop(0))  # the start, in this process
                 if worker not in lines:
                     lines[worker] = progress.add_task("", total=None, detail="")
                 name = f"{worker}: {stage}" if worker else stage

@@ -187,7 +187,8 @@ def _progress_writer(workspace: Workspace) -> Listener:
             latest = event
             if worker:
                 workers[str(worker)] |= {"stage": stage, "done": done, "total": total, "detail": detail}
-        if stage in (JOBS, SCF) or (time.monotonic() - last_s < PROGRESS_INTERVAL_S and done < total):
+        is_due = stage == JOB or done == total or time.monotonic() - last_s >= PROGRESS_INTERVAL_S
+        if stage in (JOBS, SCF) or not is_due:
             return
         last_s = time.monotonic()
         progress = Progress(
