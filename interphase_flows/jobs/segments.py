@@ -61,9 +61,8 @@ class SegmentMaker(JobMaker):
     role, run_id, seed, index
         Purpose, name and seed of the run, and its initial structure in a set, where there is no walker.
     select_force_std_eV_per_angstrom, stop_force_std_eV_per_angstrom
-        Standard deviation of a force from which a frame is a candidate for labelling, and from which the segment ends.
-        None: those of a `CommitteeDoc`, and without one no frame is selected and no segment ended. One potential alone
-        has no uncertainty.
+        Standard deviation of a force from which a frame is a candidate for labelling, and from which the segment ends;
+        by default those of a `CommitteeDoc`, else none. One potential alone has no uncertainty.
     """
 
     name: str = "MD segment"
@@ -118,13 +117,9 @@ class SegmentMaker(JobMaker):
                 "failed_kind=structure_sets, or failed_kind=segments, shows the reason"
             )
         if previous is not None:
-            walker = walker.model_copy(
-                update={
-                    "continue_from": previous.continue_from,
-                    "continue_state": previous.continue_state,
-                    "last_step": 0 if self.is_new_run else previous.last_step,
-                }
-            )
+            walker = _at_end_of(walker, previous)
+            if self.is_new_run:
+                walker = walker.model_copy(update={"last_step": 0})
         monitor = self._monitor(potential)
         key = content_key(
             KIND,
@@ -292,22 +287,17 @@ def advance_walkers(walkers: Sequence[Walker], segments: Sequence[SegmentDoc | N
 
     A walker that broke before its first checkpoint restarts with another seed.
     """
-    result = []
     by_run = {segment.run_id: segment for segment in segments if segment is not None}
-    for walker in walkers:
-        segment = by_run.get(walker.run_id)
-        if segment is None:
-            result.append(walker)  # the failed job is recorded; the next committee repeats it
-        elif segment.stop_reason in BROKEN and segment.continue_state == walker.continue_state:
-            result.append(walker.model_copy(update={"seed": walker.seed + 1, "n_restarts": walker.n_restarts + 1}))
-        else:
-            result.append(
-                walker.model_copy(
-                    update={
-                        "continue_from": segment.continue_from,
-                        "continue_state": segment.continue_state,
-                        "last_step": segment.last_step,
-                    }
-                )
-            )
-    return result
+    # the failed job of a missing segment is recorded; the next committee repeats it
+    return [_after(walker, by_run[walker.run_id]) if walker.run_id in by_run else walker for walker in walkers]
+
+
+def _after(walker: Walker, segment: SegmentDoc) -> Walker:
+    if segment.stop_reason in BROKEN and segment.continue_state == walker.continue_state:
+        return walker.model_copy(update={"seed": walker.seed + 1, "n_restarts": walker.n_restarts + 1})
+    return _at_end_of(walker, segment)
+
+
+def _at_end_of(walker: Walker, segment: SegmentDoc) -> Walker:
+    names = ("continue_from", "continue_state", "last_step")
+    return walker.model_copy(update={name: getattr(segment, name) for name in names})

@@ -5,10 +5,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from fireworks import Firework, FWAction, Workflow, explicit_serialize
-from fireworks.utilities.fw_serializers import recursive_serialize, serialize_fw
 from jobflow import JobStore
 from jobflow.managers.fireworks import JobFiretask
-from monty.json import jsanitize
 
 from interphase_flows.exceptions import LeaseLostError, WalltimeReachedError
 from interphase_flows.runners.fireworks.routing import routed_spec
@@ -118,12 +116,6 @@ class CampaignFiretask(JobFiretask):
             raise
         finally:
             del self["store"]
-
-    @serialize_fw
-    @recursive_serialize
-    def to_dict(self) -> JsonDocument:
-        """Serialise the complete job; jobflow's own method turns pydantic models into strings."""
-        return dict(self) | {"job": jsanitize(self["job"].as_dict(), strict=True, enum_values=True)}
 
     def _requeue(
         self, fw_spec: JsonDocument, reason: str, counters: Mapping[str, int] = MappingProxyType({})

@@ -211,7 +211,7 @@ def test_a_species_without_arrhenius_lines_is_left_out_of_the_grid(workspace):
     result = fit(cells, interphase(workspace)).result
     assert result.grid.species == ("Li",)
     assert result.grid.notes == ("without P: fewer than 2 compositions have an Arrhenius line of it",)
-    assert "2 temperatures" in result.compositions[0].lines["P"].reason
+    assert "above zero, there are 2: 700 K" in result.compositions[0].lines["P"].reason
     assert "all must be of the same elements" in result.local.reason
 
 
