@@ -1,7 +1,9 @@
 """Makers of flows: their fields survive serialisation, as jobs of a loop take their Maker along."""
 
 import json
+import re
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 from jobflow import Maker
@@ -99,3 +101,14 @@ def test_initial_data_without_a_kind_of_structures_has_no_jobs_of_it(kind):
     assert sum(any(each in name for each in ("snapshots", "amorphous", "crystals")) for name in names) > 0
     n_interfaces = sum(name.startswith("interface ") and "snapshots" not in name for name in names)
     assert {walker.index for walker in maker.walkers()} <= set(range(n_interfaces + 4))
+
+
+@pytest.mark.parametrize("flow_maker", FLOW_MAKERS)
+def test_docs_list_the_steps_of_a_flow(flow_maker):
+    page = (Path(__file__).parents[3] / "docs" / "use_one_part.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\| `{flow_maker.__name__}` \| (.*) \|$", page, re.MULTILINE)
+    if row is None:
+        assert flow_maker is ConvergenceStudyMaker  # no part of a campaign
+        return
+    steps = [entry.name for entry in fields(flow_maker) if entry.name.endswith("_maker")]
+    assert re.findall(r"`(\w+)`", row[1]) == steps
