@@ -1,6 +1,6 @@
 """Storage of a job that runs without a campaign: files below its folder, and a ledger that stores nothing.
 
-A job of another flow (`run_locally`, FireWorks, jobflow-remote) then computes every time, and its document refers to
+A job of another flow (`run_locally`, FireWorks) then computes every time, and its document refers to
 files by their path, so that the next job finds them from another folder.
 """
 
