@@ -1,4 +1,4 @@
-"""A campaign on a disk that fills up, resumed after space is freed."""
+"""A campaign of two workers on a disk that fills up, resumed by one after space is freed."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_full_disk_is_an_error_and_resume_gives_the_same_dataset(
     small_disk: Path, tiny_file: Path, finished_root: Path
 ) -> None:
-    stopped = interphase("run", str(tiny_file), "--root", str(small_disk), check=False)
+    stopped = interphase("run", str(tiny_file), "--root", str(small_disk), "--workers", "2", check=False)
     assert stopped.returncode == 2
     assert "space" in stopped.stderr
     assert "Traceback" not in stopped.stderr
