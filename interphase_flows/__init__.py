@@ -29,6 +29,7 @@ _MODULES = {
     # Makers of jobs
     "AmorphousMaker": "jobs.structures.amorphous",
     "CommitteeMaker": "jobs.committee",
+    "CompileMaker": "jobs.compile",
     "CrystalsMaker": "jobs.structures.crystals",
     "DatasetMaker": "jobs.datasets",
     "ImportDatasetMaker": "jobs.import_dataset",

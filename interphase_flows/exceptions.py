@@ -14,6 +14,7 @@
     ├── WorkerDiedError                 worker processes ended unexpectedly while they ran a job
     ├── LeaseLostError                  another process took over the lease of the work
     ├── TrainingError                   a potential could not be trained
+    ├── CompilationError                a potential could not be compiled, or the compiled graph does not fit it
     ├── DynamicsError                   a segment of molecular dynamics cannot start or continue
     ├── StorageError                    stored data cannot be read or written
     │   ├── StorageUnavailableError     temporary: the same operation may succeed later
@@ -105,6 +106,23 @@ class LeaseLostError(InterphaseError):
 
 class TrainingError(InterphaseError):
     """A potential could not be trained."""
+
+
+class CompilationError(InterphaseError):
+    """A potential could not be compiled, or does not fit a compiled graph; the eager potential is used instead.
+
+    Parameters
+    ----------
+    message
+        The explanation.
+    reason
+        An identifier for queries: ``no_compiler``, ``timeout``, ``killed``, ``compilation_failed``,
+        ``cannot_load``, ``other_architecture`` or ``disagrees_with_eager``.
+    """
+
+    def __init__(self, message: str, reason: str = "compilation_failed") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class DynamicsError(InterphaseError):

@@ -19,6 +19,7 @@ LONGEST_FIRST = (
     "cluster/test_site.py",
     "physics/test_md_restart.py",
     "flows/test_finished_campaign.py",
+    "physics/test_compiled_potentials.py",
     "flows/test_transport_grid.py",
     "flows/test_worker_pool.py",
     "cluster/test_slurm_recovery.py",
@@ -35,9 +36,12 @@ LONGEST_FIRST = (
 
 
 def pytest_configure() -> None:
-    """Undo what a shell does to background processes: they and their children ignore Ctrl-C, which tests send."""
+    """Undo what a shell does to background processes, which ignore Ctrl-C; switch off the compilation of potentials."""
+    # they and their children ignore Ctrl-C, which tests send
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # a compilation takes a minute of a core; tests of compiled potentials switch it on
+    os.environ.setdefault("INTERPHASE_COMPILE_POTENTIALS", "never")
 
 
 @pytest.hookimpl(trylast=True)

@@ -9,10 +9,12 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 from interphase_flows.content_keys import content_key
-from interphase_flows.exceptions import InputError
-from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, Committee
+from interphase_flows.exceptions import CompilationError, InputError
+from interphase_flows.jobs.compile import stored_graph
+from interphase_flows.md.uncertainty_monitor import CalculatorCommittee
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import MethodSpec
+from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.model import CommitteeDoc, ModelDoc
 from interphase_flows.storage.workspace import current_workspace
 
@@ -39,10 +41,12 @@ def potential_key(potential: Potential) -> str:
     return keys[0] if len(keys) == 1 else content_key("potentials", members=keys)
 
 
-def load_potential(potential: Potential, start: Atoms) -> Committee:
+def load_potential(
+    potential: Potential, start: Atoms, evaluation: str | None = None
+) -> "CalculatorCommittee | NequIPCommittee":
     """Load a potential as a committee, on the device and threads of this machine's settings.
 
-    A potential of one member has no uncertainty.
+    A potential of one member has no uncertainty. For ``evaluation`` see `load_committee`.
 
     Raises
     ------
@@ -51,9 +55,9 @@ def load_potential(potential: Potential, start: Atoms) -> Committee:
     """
     members = _members(potential)
     trained = [member for member in members if not isinstance(member, MethodSpec)]
-    committee: Committee
+    committee: CalculatorCommittee | NequIPCommittee
     if len(trained) == len(members):
-        committee = load_committee(trained)
+        committee = load_committee(trained, [start], evaluation)
     else:
         committee = CalculatorCommittee([_calculator(member) for member in members])
     try:
@@ -67,12 +71,42 @@ def load_potential(potential: Potential, start: Atoms) -> Committee:
     return committee
 
 
-def load_committee(models: Sequence[ModelDoc | str]) -> "NequIPCommittee":
-    """Load trained potentials on the device and threads of this machine's settings."""
-    from interphase_flows.potentials.committee import NequIPCommittee  # takes seconds to import
+def load_committee(
+    models: Sequence[ModelDoc | str], frames: Sequence[Atoms] = (), evaluation: str | None = None
+) -> "NequIPCommittee":
+    """Load trained potentials on the device and threads of this machine's settings.
 
-    settings = current_workspace().settings
-    return NequIPCommittee([_file(model) for model in models], settings.device, settings.n_threads)
+    They are evaluated by the compiled graph of their architecture if `CompileMaker` has stored one for this type of
+    machine and it agrees with the eager potentials, else eagerly.
+
+    Parameters
+    ----------
+    frames
+        Frames on which the compiled potentials are compared with the eager ones.
+    evaluation
+        ``eager`` to use no graph, as by a run that began without one.
+    """
+    from interphase_flows.potentials.committee import EAGER, NequIPCommittee  # takes seconds to import
+
+    workspace = current_workspace()
+    settings = workspace.settings
+    paths = [_file(model) for model in models]
+    graph = None if evaluation == EAGER else stored_graph(paths[0])
+    if graph is not None and graph.artifact is not None:
+        from interphase_flows.potentials.compiled.committee import CompiledNequIPCommittee
+
+        try:
+            return CompiledNequIPCommittee(
+                paths,
+                workspace.artifacts.get(graph.artifact),
+                graph.constants,
+                settings.device,
+                settings.n_threads,
+                frames,
+            )
+        except CompilationError as error:
+            emit("potentials", 1, 1, f"evaluated eagerly: {error}")
+    return NequIPCommittee(paths, settings.device, settings.n_threads)
 
 
 def _members(potential: Potential) -> list[Member]:

@@ -19,7 +19,7 @@ from interphase_flows.jobs.structures.structure_sets import load_set
 from interphase_flows.md.candidates import pack_candidates
 from interphase_flows.md.checkpoint import read_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
-from interphase_flows.md.segment import run_segment
+from interphase_flows.md.segment import recorded_evaluation, run_segment
 from interphase_flows.md.uncertainty_monitor import UncertaintyMonitor
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline
@@ -209,7 +209,7 @@ class SegmentMaker(JobMaker):
         label = f"{walker.role} {walker.run_id}"
         end = deadline(workspace.settings)
         try:
-            committee = load_potential(potential, atoms)
+            committee = load_potential(potential, atoms, recorded_evaluation(folder))
             result = run_segment(
                 atoms if self.is_new_run else state,
                 committee,
@@ -222,6 +222,7 @@ class SegmentMaker(JobMaker):
                 self.checkpoint_interval_steps,
                 on_progress=lambda step, n_steps, info: emit(label, step, n_steps, _progress(info)),
                 stop_requested=lambda: end.is_over,
+                evaluation=committee.evaluation,
             )
         except DynamicsError as error:
             workspace.ledger.record_failure(KIND, key, "failed", {"explanation": str(error), "run_id": walker.run_id})
@@ -254,6 +255,7 @@ class SegmentMaker(JobMaker):
                 "uncertainty_steps": [int(step) for step in result.evaluation_step[is_known]],
                 "uncertainty_eV_per_angstrom": [float(u) for u in result.uncertainty_eV_per_angstrom[is_known]],
                 "wall_time_s": result.wall_time_s,
+                "evaluation": result.evaluation,
                 "notes": result.notes,
             }
         )

@@ -58,6 +58,7 @@ class SegmentMetadata(TypedDict, total=False):
     candidates: dict[str, float]
     ended: EndRecord | None
     wall_time_s: float
+    evaluation: str
 
 
 @dataclass

@@ -4,6 +4,7 @@ N steps equal k + (N - k) steps bitwise, including random numbers, frames and ca
 or the end of a segment comes between. The number of threads must not change, because it changes the order of sums.
 """
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,13 @@ from ase import Atoms
 
 from interphase_flows.exceptions import DynamicsError, StorageError
 from interphase_flows.md.candidates import Candidate, CandidateFolder
-from interphase_flows.md.checkpoint import Checkpoint, EndRecord, read_checkpoint, read_latest_checkpoint
+from interphase_flows.md.checkpoint import (
+    Checkpoint,
+    EndRecord,
+    checkpoint_paths,
+    read_checkpoint,
+    read_latest_checkpoint,
+)
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.integration_loop import (
     BROKEN,
@@ -28,7 +35,10 @@ from interphase_flows.md.trajectory_writer import pack
 from interphase_flows.md.uncertainty_monitor import Committee, StopReason, UncertaintyMonitor
 from interphase_flows.runtime.file_locks import exclusive_folder
 
-__all__ = ["BROKEN", "Progress", "SegmentResult", "run_segment"]
+__all__ = ["BROKEN", "Progress", "SegmentResult", "recorded_evaluation", "run_segment"]
+
+EAGER = "eager"
+"""Evaluation of potentials without a compiled graph."""
 
 
 @dataclass
@@ -56,6 +66,8 @@ class SegmentResult:
     evaluation_temperature_K: np.ndarray
     wall_time_s: float
     """Without work lost to kills."""
+    evaluation: str
+    """How forces were computed, see `run_segment`."""
     notes: list[str]
     """Problems that were recovered from, such as a damaged checkpoint."""
 
@@ -74,6 +86,7 @@ def run_segment(
     *,
     stop_requested: Callable[[], bool] | None = None,
     keep_force_std: bool = False,
+    evaluation: str = EAGER,
 ) -> SegmentResult:
     """Advance a run by one segment, or resume one that was interrupted in the same folder.
 
@@ -97,6 +110,9 @@ def run_segment(
         Called after each evaluation; if it returns True, the segment writes a checkpoint and ends ("walltime").
     keep_force_std
         Whether to store the standard deviation of the committee for each atom of each frame.
+    evaluation
+        How the committee computes forces, eagerly or by a compiled graph; forces differ by rounding. A segment that was
+        interrupted under another evaluation restarts.
 
     Raises
     ------
@@ -113,12 +129,12 @@ def run_segment(
     settings = (dynamics.model_dump(), monitor.model_dump(), n_steps, frame_interval_steps, keep_force_std)
     identity = segment_identity(start, seed if isinstance(start, Atoms) else None, *settings)
     with exclusive_folder(folder, "segment.lock", wait=False):
-        state, notes = _resume(folder, identity, monitor)
+        state, notes = _resume(folder, identity, monitor, evaluation)
         if isinstance(state, Path):
             return _result(state, notes)
         fresh = state is None
         if state is None:
-            state = SegmentState.begin(start, dynamics, monitor, seed, folder, identity, keep_force_std)
+            state = SegmentState.begin(start, dynamics, monitor, seed, folder, identity, keep_force_std, evaluation)
         state.atoms.calc = committee.dynamics_calculator
         plan = SegmentPlan(
             committee,
@@ -142,7 +158,17 @@ def run_segment(
         return _result(state.save(ending), notes)
 
 
-def _resume(folder: Path, identity: str, monitor: UncertaintyMonitor) -> tuple[SegmentState | Path | None, list[str]]:
+def recorded_evaluation(folder: Path) -> str | None:
+    """Return how the forces of an interrupted segment were computed; None if there is no intact checkpoint."""
+    for path in checkpoint_paths(folder):
+        with contextlib.suppress(StorageError):
+            return read_checkpoint(path).metadata.get("evaluation", EAGER)
+    return None
+
+
+def _resume(
+    folder: Path, identity: str, monitor: UncertaintyMonitor, evaluation: str
+) -> tuple[SegmentState | Path | None, list[str]]:
     """Return the state of an interrupted segment, the last checkpoint of an ended one, or None for a new one."""
     try:
         latest = read_latest_checkpoint(folder)
@@ -156,6 +182,9 @@ def _resume(folder: Path, identity: str, monitor: UncertaintyMonitor) -> tuple[S
             )
         if checkpoint.metadata["ended"]:
             return path, notes
+        before = checkpoint.metadata.get("evaluation", EAGER)
+        if before != evaluation:
+            return None, [*notes, f"restarted: it began with {before} potentials, and continues with {evaluation} ones"]
         return SegmentState.resume(checkpoint, folder, monitor), notes
     except StorageError as error:
         # a segment is determined by its start, so running it again gives the same frames
@@ -191,5 +220,6 @@ def _result(path: Path, notes: list[str], interruption: EndRecord | None = None)
         uncertainty_eV_per_angstrom=checkpoint.records["uncertainty_eV_per_angstrom"],
         evaluation_temperature_K=checkpoint.records["temperature_K"],
         wall_time_s=float(checkpoint.metadata["wall_time_s"]),
+        evaluation=checkpoint.metadata.get("evaluation", EAGER),
         notes=notes,
     )

@@ -72,6 +72,7 @@ class SegmentState:
         folder: Path,
         identity: str,
         keep_force_std: bool,
+        evaluation: str,
     ) -> "SegmentState":
         """Start from a structure, or from the checkpoint of an earlier segment; the folder is emptied."""
         if isinstance(start, Checkpoint):
@@ -92,6 +93,7 @@ class SegmentState:
             "candidates": {},
             "ended": None,
             "wall_time_s": 0.0,
+            "evaluation": evaluation,
         }
         _empty(folder)
         state = cls(folder, atoms, generator, step, metadata, monitor)

@@ -45,6 +45,8 @@ class Committee(Protocol):
 class CalculatorCommittee:
     """A committee of at least one ASE calculator; the first drives the dynamics."""
 
+    evaluation = "eager"
+
     def __init__(self, members: Sequence[Calculator]) -> None:
         if not members:
             raise DynamicsError("a committee needs at least one calculator")

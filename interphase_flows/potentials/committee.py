@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator
+from ase.stress import full_3x3_to_voigt_6_stress
 from nequip.data import AtomicDataDict
 from nequip.integrations.ase import NequIPCalculator
 from nequip.utils.global_dtype import _GLOBAL_DTYPE
@@ -22,6 +23,8 @@ from interphase_flows.potentials.training import quiet_training
 
 KEPT_POTENTIALS = 8
 """Potentials cached per process: consecutive segments of an iteration use the same committee."""
+EAGER = "eager"
+"""Evaluation of potentials without a compiled graph."""
 COMPILED = (".nequip.pth", ".nequip.pt2")
 """Suffixes of compiled models, by TorchScript and AOTInductor."""
 
@@ -64,6 +67,9 @@ class NequIPCommittee:
     The number of torch threads must not change in a reproducible run.
     """
 
+    evaluation = EAGER
+    """How forces are computed; a run continues bitwise only with the same."""
+
     def __init__(self, checkpoints: Sequence[Path], device: str = "cpu", n_threads: int = 1) -> None:
         torch.set_num_threads(n_threads)
         # set here, so that a restart does not depend on what the process ran before
@@ -89,18 +95,28 @@ class NequIPCommittee:
         first, *others = self._calculators
         forces = [np.asarray(first.get_property("forces", atoms), dtype=np.float64)]
         data = others[0].atoms_to_data(atoms) if others else {}
-        for calculator in others:
-            # a model adds its results to its input dictionary, so each gets a copy with shared tensors
-            found = calculator.call_model(dict(data))[AtomicDataDict.FORCE_KEY].detach().cpu().numpy()
-            forces.append(calculator.length_units_to_A**-1 * found.astype(np.float64))
-        return np.stack(forces)
+        return np.stack([*forces, *(_predictions(calculator, data)[1] for calculator in others)])
 
     def predict_all(self, atoms: Atoms) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return energies (n_members,) in eV, forces (n_members, n_atoms, 3) and stress (n_members, 6)."""
-        energies, forces, stresses = [], [], []
-        for calculator in self._calculators:
-            calculator.calculate(atoms)
-            energies.append(float(calculator.results["energy"]))
-            forces.append(np.asarray(calculator.results["forces"], dtype=np.float64))
-            stresses.append(np.asarray(calculator.results["stress"], dtype=np.float64))
+        """Return energies (n_members,) in eV, forces (n_members, n_atoms, 3) and stress (n_members, 6).
+
+        All members share one neighbour list.
+        """
+        data = self._calculators[0].atoms_to_data(atoms)
+        energies, forces, stresses = zip(
+            *(_predictions(calculator, data) for calculator in self._calculators), strict=True
+        )
         return np.array(energies), np.stack(forces), np.stack(stresses)
+
+
+def _predictions(
+    calculator: NequIPCalculator, data: AtomicDataDict.Type
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Return energy in eV, forces in eV/Å and stress in eV/Å³, in Voigt order, from the inputs of a model."""
+    # a model adds its results to its input dictionary, so each gets a copy with shared tensors
+    results = calculator.call_model(dict(data))
+    energy, forces, stress = (
+        results[key].detach().cpu().numpy().astype(np.float64)
+        for key in (AtomicDataDict.TOTAL_ENERGY_KEY, AtomicDataDict.FORCE_KEY, AtomicDataDict.STRESS_KEY)
+    )
+    return float(energy.item()), forces, full_3x3_to_voigt_6_stress(stress.reshape(3, 3))

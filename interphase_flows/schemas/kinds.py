@@ -16,6 +16,7 @@ DOCUMENT_KINDS: dict[str, str] = {
     "datasets": f"{_HERE}.dataset:DatasetDoc",
     "models": f"{_HERE}.model:ModelDoc",
     "committees": f"{_HERE}.model:CommitteeDoc",
+    "compiled_potentials": f"{_HERE}.compiled_potential:CompiledPotentialDoc",
     "segments": f"{_HERE}.segment:SegmentDoc",
     "iterations": f"{_HERE}.iteration:IterationDoc",
     "learning_curves": f"{_HERE}.potential_errors:LearningCurveDoc",

@@ -41,6 +41,8 @@ class SegmentDoc(Document):
     uncertainty_steps: list[int] = Field(default_factory=list)
     uncertainty_eV_per_angstrom: list[float] = Field(default_factory=list)
     wall_time_s: float = 0.0
+    evaluation: str = "eager"
+    """How forces were computed: ``eager``, or ``compiled`` with the hash of the graph."""
 
     @property
     def n_steps(self) -> int:

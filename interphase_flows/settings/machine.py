@@ -43,6 +43,9 @@ class Settings(BaseSettings):
         cores that this process may use, but only one if the device is a GPU or if gpaw_command or vasp_command is set.
     device
         Device on which potentials are evaluated.
+    compile_potentials
+        ``auto`` compiles the potentials of a campaign once if this machine has a C++ compiler; ``never`` evaluates them
+        eagerly, three times slower.
     campaign
         Campaign of a job that is run alone, by FireWorks.
     gpaw_command
@@ -77,6 +80,7 @@ class Settings(BaseSettings):
     n_threads: int = Field(default=1, ge=1)
     n_workers: int | None = Field(default=None, ge=1)
     device: Literal["cpu", "cuda"] = "cpu"
+    compile_potentials: Literal["auto", "never"] = "auto"
     campaign: str | None = None
     gpaw_command: str | None = None
     vasp_command: str | None = None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from interphase_flows.jobs.committee import CommitteeMaker, LearningCurveMaker
+from interphase_flows.jobs.compile import CompileMaker
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.phase_references import PhaseReferencesMaker
 from interphase_flows.jobs.segments import SegmentMaker
@@ -26,6 +27,7 @@ KIND_OF_MAKER: Mapping[type, JobKind] = {
     TrainMaker: "train",
     CommitteeMaker: "train",
     SegmentMaker: "md",
+    CompileMaker: "md",  # on a machine of the type that evaluates potentials
     SnapshotsMaker: "md",
     AmorphousMaker: "md",
     PhaseReferencesMaker: "md",

@@ -1,0 +1,1 @@
+"""Compiled potentials: one AOTInductor graph per architecture, into which the parameters of any member are loaded."""

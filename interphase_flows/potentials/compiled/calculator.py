@@ -1,0 +1,108 @@
+"""Calculator that evaluates a compiled graph with the parameters of one member."""
+
+import functools
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from nequip.data import AtomicDataDict
+from nequip.integrations.ase import NequIPCalculator
+from nequip.model.inference_models import load_aotinductor_model
+from nequip.scripts._compile_utils import ASE_TARGET
+
+from interphase_flows.exceptions import CompilationError
+from interphase_flows.potentials.compiled.architecture import STATISTICS, loaded_tensors
+
+MIN_SIZE = 2
+"""Smallest number of atoms and of pairs for which the graph is valid."""
+KEPT_GRAPHS = 2
+"""Graphs cached per process: a campaign has one architecture."""
+
+
+class CompiledGraph:
+    """A compiled graph in memory, which holds the constants of one member at a time."""
+
+    def __init__(self, path: Path, device: str = "cpu") -> None:
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", module=r"(nequip|torch)\..*")
+                self.model, self.metadata = load_aotinductor_model(
+                    str(path), device, ASE_TARGET["input"], ASE_TARGET["output"]
+                )
+        except (RuntimeError, ValueError, KeyError, OSError) as error:
+            raise CompilationError(f"{path}: the graph cannot be loaded: {error}", "cannot_load") from error
+        self.model.eval()
+        self.device = torch.device(device)
+        self._loaded: object = None
+
+    def load(self, constants: Mapping[str, torch.Tensor]) -> None:
+        """Load the constants of a member, unless they are those of the last call."""
+        if constants is not self._loaded:
+            self.model.model.load_constants(dict(constants), check_full_update=False)
+            self._loaded = constants
+
+
+@functools.lru_cache(maxsize=KEPT_GRAPHS)
+def load_graph(path: Path, device: str = "cpu") -> CompiledGraph:
+    """Load a compiled graph, once per process.
+
+    Raises
+    ------
+    CompilationError
+        The file is not a graph that runs here.
+    """
+    return CompiledGraph(path, device)
+
+
+class CompiledNequIPCalculator(NequIPCalculator):
+    """ASE calculator that evaluates a compiled graph with the parameters of a trained potential.
+
+    Calculators share the graph, and each loads its parameters before an evaluation if another one was evaluated before
+    (0.2 ms). Forces depend on the atoms alone: there is no skin and no other state.
+
+    Parameters
+    ----------
+    graph
+        Compiled graph of the architecture.
+    names
+        Name of a tensor of the model for each constant of the graph.
+    eager
+        The potential; it also evaluates structures of fewer than two atoms or pairs.
+
+    Raises
+    ------
+    CompilationError
+        The potential has other elements, tensors or a different cutoff.
+    """
+
+    def __init__(self, graph: CompiledGraph, names: Mapping[str, str], eager: NequIPCalculator) -> None:
+        tensors = loaded_tensors(eager.model)
+        parameters = {name for name in tensors if not name.endswith(STATISTICS)}
+        if not parameters <= set(names.values()) <= set(tensors):
+            different = sorted((set(names.values()) - set(tensors)) | (parameters - set(names.values())))
+            raise CompilationError(
+                f"not the architecture of the graph, which differs in {', '.join(different[:3])}", "other_architecture"
+            )
+        metadata = eager.model.metadata
+        types, cutoff_angstrom = metadata["type_names"].split(), float(metadata["r_max"])
+        if (types, cutoff_angstrom) != (graph.metadata["type_names"], graph.metadata["r_max"]):
+            raise CompilationError(
+                f"elements {' '.join(types)} and cutoff {cutoff_angstrom:g} Å are not those of the graph: "
+                f"{' '.join(graph.metadata['type_names'])}, {graph.metadata['r_max']:g} Å",
+                "other_architecture",
+            )
+        super().__init__(graph.model, graph.device, transforms=eager.transforms)
+        self._graph = graph
+        self._eager_model = eager.model
+        self.constants = {
+            constant: tensors[name].detach().to(graph.device).contiguous().clone() for constant, name in names.items()
+        }
+        """Tensors that are loaded into the graph."""
+
+    def call_model(self, data: AtomicDataDict.Type) -> AtomicDataDict.Type:
+        """Evaluate the graph with the parameters of this potential."""
+        if min(len(data[AtomicDataDict.POSITIONS_KEY]), data[AtomicDataDict.EDGE_INDEX_KEY].shape[1]) < MIN_SIZE:
+            return self._eager_model(dict(data))
+        self._graph.load(self.constants)
+        return self.model(data)

@@ -1,0 +1,123 @@
+"""Potentials that are not compiled, and the reasons that are recorded."""
+
+import time
+
+import pytest
+
+from interphase_flows.exceptions import CompilationError, WalltimeReachedError
+from interphase_flows.jobs import compile as compile_job
+from interphase_flows.jobs.compile import CompileMaker
+from interphase_flows.potentials.compiled import compiler
+from interphase_flows.potentials.compiled.architecture import architecture_key, graph_key, new_model
+from interphase_flows.potentials.compiled.compiler import compile_graph
+from interphase_flows.potentials.spec import NequIPSpec
+from interphase_flows.runtime.walltime import Deadline
+from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace, use_workspace
+from tiny_training import SPEC
+
+KILLED_WITHIN_S = 5.0
+
+
+@pytest.fixture
+def compiling(tmp_path):
+    """Workspace of a machine that compiles potentials."""
+    settings = Settings(root=tmp_path / "runs", n_threads=1, compile_potentials="auto")
+    with Workspace(settings, "unit") as opened, use_workspace(opened):
+        yield opened
+
+
+@pytest.fixture
+def compiler_path(monkeypatch):
+    """A name of a compiler that exists, so that a compilation starts on machines without one."""
+    monkeypatch.setenv("CXX", "true")
+
+
+def make() -> CompiledPotentialDoc:
+    return CompileMaker.make.original(CompileMaker(spec=SPEC), ["Li", "P", "S"])
+
+
+def test_without_compiler_the_reason_is_a_note_and_nothing_is_stored(compiling, monkeypatch):
+    """A compiler that is installed later is used."""
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    document = make()
+    assert (document.artifact, document.reason) == (None, "no_compiler")
+    assert "evaluated eagerly: no C++ compiler" in document.notes[0]
+    assert compiling.ledger.count("compiled_potentials") == 0
+    assert compiling.ledger.count("failures") == 0
+
+
+def test_setting_switches_compilation_off(workspace):
+    document = make()
+    assert workspace.settings.compile_potentials == "never"
+    assert (document.artifact, document.reason) == (None, "switched_off")
+
+
+def test_failed_compilation_is_stored_with_its_output(compiling, monkeypatch, compiler_path):
+    """It would fail again, so potentials stay eager in this campaign."""
+    monkeypatch.setattr(compiler, "_PROCESS", "no_such_module")
+    document = make()
+    assert (document.artifact, document.reason) == (None, "compilation_failed")
+    assert "No module named no_such_module" in document.explanation
+    assert compiling.ledger.get("compiled_potentials", document.key)["reason"] == "compilation_failed"
+    monkeypatch.setattr(compile_job, "stored_graph", None)
+    assert make() == document
+
+
+def test_compilation_that_takes_too_long_is_killed(tmp_path, compiler_path):
+    started = time.monotonic()
+    with pytest.raises(CompilationError, match=r"took more than 0 s") as caught:
+        compile_graph(SPEC, ["Li", "P", "S"], "cpu", 1, tmp_path, timeout_s=0.1)
+    assert caught.value.reason == "timeout"
+    assert time.monotonic() - started < KILLED_WITHIN_S
+
+
+def test_timeout_is_a_failure_and_is_repeated(compiling, monkeypatch):
+    def too_long(*arguments):
+        raise CompilationError("took more than 1800 s", "timeout")
+
+    monkeypatch.setattr(compiler, "compile_graph", too_long)
+    document = make()
+    assert (document.artifact, document.reason) == (None, "timeout")
+    assert compiling.ledger.count("compiled_potentials") == 0
+    assert compiling.ledger.failure("compiled_potentials", document.key)["details"]["explanation"].startswith("took")
+
+
+def test_walltime_stops_a_compilation(compiling, monkeypatch, compiler_path):
+    monkeypatch.setattr(compile_job, "deadline", lambda settings: Deadline(time.time() + 1.0, "walltime_s: 1"))
+    with pytest.raises(WalltimeReachedError, match="before compile potentials"):
+        make()
+    assert compiling.ledger.count("compiled_potentials") == 0
+    assert compiling.ledger.count("failures") == 0
+
+
+def test_files_of_a_killed_compilation_are_deleted(tmp_path, monkeypatch, compiler_path):
+    old = tmp_path / "compile-old"
+    old.mkdir()
+    (old / "graph.nequip.pt2").write_bytes(b"partial")
+    monkeypatch.setattr(compiler, "_PROCESS", "no_such_module")
+    with pytest.raises(CompilationError):
+        compile_graph(SPEC, ["Li"], "cpu", 1, tmp_path)
+    assert not old.exists()
+
+
+def test_architecture_depends_on_spec_and_elements_but_not_on_parameters():
+    key = architecture_key(new_model(SPEC, ["Li", "P", "S"], seed=1))
+    assert architecture_key(new_model(SPEC, ["S", "P", "Li"], seed=2)) == key
+    others = [
+        (SPEC, ["Li", "S"]),
+        (SPEC, ["Li", "P", "O"]),
+        (SPEC.model_copy(update={"cutoff_angstrom": 4.5}), ["Li", "P", "S"]),
+        (SPEC.model_copy(update={"n_features": 8}), ["Li", "P", "S"]),
+        (SPEC.model_copy(update={"n_radial_basis": 6}), ["Li", "P", "S"]),
+        (NequIPSpec(), ["Li", "P", "S"]),
+    ]
+    keys = [architecture_key(new_model(spec, elements, seed=1)) for spec, elements in others]
+    assert len({key, *keys}) == 1 + len(others)
+
+
+def test_graph_depends_on_device_and_threads():
+    """The number of threads is part of the machine code."""
+    keys = {graph_key("a", "cpu", 1), graph_key("a", "cpu", 2), graph_key("b", "cpu", 1)}
+    assert len(keys) == 3
