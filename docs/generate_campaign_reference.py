@@ -47,6 +47,7 @@ UNIT_OF_SUFFIX = {
     "temperatures_K": "K",
     "_fs": "fs",
     "_steps": "steps",
+    "_GPa": "GPa",
 }
 UNIT_OF_KEY = {"steps_per_iteration": "steps", "steps_per_segment": "steps"}
 

@@ -1,8 +1,8 @@
 """Block `exploration` of a campaign file: molecular dynamics that samples configurations for labelling."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from interphase_flows.campaign.values import (
     Count,
@@ -14,15 +14,46 @@ from interphase_flows.campaign.values import (
     TimestepFs,
     check_evaluation_interval,
 )
+from interphase_flows.content_keys import IS_CONTENT_KEY
 from interphase_flows.md.schedule import Stage
+
+BAROSTAT_KEYS = ("pressure_GPa", "axes", "barostat_time_fs", "bulk_modulus_GPa")
+MIN_BAROSTAT_STEPS = 50
+"""Shortest relaxation time of the cell in time steps; a shorter one biases the variance of the volume by over 1 %."""
 
 
 class DynamicsSpec(Spec):
-    """Langevin dynamics at constant volume."""
+    """Langevin dynamics at constant volume (``nvt``) or constant pressure (``npt``, stochastic cell rescaling)."""
 
+    ensemble: Literal["nvt", "npt"] = "nvt"
     temperature_K: Temperature = 300.0
     timestep_fs: TimestepFs = 2.0
     friction_per_ps: Positive = 10.0
+    pressure_GPa: Annotated[float, Field(ge=-10.0, le=100.0)] = 0.0
+    axes: Literal["normal", "orthogonal", "isotropic"] = "normal"
+    barostat_time_fs: Positive = 1000.0
+    bulk_modulus_GPa: Positive = 20.0
+
+    @model_validator(mode="after")
+    def _barostat_fits_the_ensemble(self) -> "DynamicsSpec":
+        if self.ensemble == "nvt":
+            changed = [key for key in BAROSTAT_KEYS if getattr(self, key) != type(self).model_fields[key].default]
+            if changed:
+                raise ValueError(f"{', '.join(changed)}: without effect at ensemble nvt; set ensemble: npt")
+        elif self.barostat_time_fs < MIN_BAROSTAT_STEPS * self.timestep_fs:
+            raise ValueError(
+                f"barostat_time_fs ({self.barostat_time_fs:g}) must be at least {MIN_BAROSTAT_STEPS} time steps of "
+                f"timestep_fs ({self.timestep_fs:g})"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_barostat(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Leave what has no effect at constant volume out of content keys."""
+        fields: dict[str, Any] = dump(self)
+        if self.ensemble == "nvt" and (info.context or {}).get(IS_CONTENT_KEY):
+            fields = {key: value for key, value in fields.items() if key not in ("ensemble", *BAROSTAT_KEYS)}
+        return fields
 
 
 class MeltQuenchSpec(Spec):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ase import Atoms
 
-from interphase_flows.campaign.exploration import DynamicsSpec
+from interphase_flows.campaign.exploration import BAROSTAT_KEYS, DynamicsSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import DynamicsError, InputError, WalltimeReachedError
 from interphase_flows.jobs.caching import cached_exclusive
@@ -18,7 +18,7 @@ from interphase_flows.jobs.potentials import Potential, load_potential, potentia
 from interphase_flows.jobs.structures.structure_sets import load_set
 from interphase_flows.md.candidates import pack_candidates
 from interphase_flows.md.checkpoint import read_checkpoint
-from interphase_flows.md.dynamics import LangevinNVT
+from interphase_flows.md.dynamics import LangevinDynamics, LangevinNPT, LangevinNVT
 from interphase_flows.md.segment import recorded_evaluation, run_segment
 from interphase_flows.md.uncertainty_monitor import UncertaintyMonitor
 from interphase_flows.runtime.progress import emit
@@ -188,6 +188,7 @@ class SegmentMaker(JobMaker):
             n_atoms=_key_and_size(start, walker)[1],
             timestep_fs=self.dynamics.timestep_fs,
             temperature_target_K=self.dynamics.temperature_K,
+            pressure_target_GPa=self.dynamics.pressure_GPa if self.dynamics.ensemble == "npt" else None,
             continue_from=walker.continue_from,
             continue_state=walker.continue_state,
         )
@@ -213,7 +214,7 @@ class SegmentMaker(JobMaker):
             result = run_segment(
                 atoms if self.is_new_run else state,
                 committee,
-                LangevinNVT(**self.dynamics.model_dump()),
+                _langevin(self.dynamics),
                 self.n_steps,
                 walker.seed,
                 folder,
@@ -233,7 +234,6 @@ class SegmentMaker(JobMaker):
                 f"{label} stopped at step {result.stop_step} (walltime). Hint: resume to continue"
             )
         is_equilibrated = result.evaluation_step * self.dynamics.timestep_fs >= self.equilibration_fs
-        temperatures_K = result.evaluation_temperature_K[is_equilibrated]
         is_known = ~np.isnan(result.uncertainty_eV_per_angstrom)  # one potential alone has no uncertainty
         last = read_checkpoint(result.last_good_checkpoint)  # after a break, the last one before it
         return document.model_copy(
@@ -242,9 +242,10 @@ class SegmentMaker(JobMaker):
                 "explanation": f"at step {result.stop_step}: {result.detail}" if result.detail else "",
                 "first_step": result.first_step,
                 "last_step": last.step,
-                "temperature_mean_K": float(temperatures_K.mean()) if len(temperatures_K) else None,
-                "temperature_std_K": float(temperatures_K.std()) if len(temperatures_K) else None,
-                "n_temperatures": len(temperatures_K),
+                "n_temperatures": int(is_equilibrated.sum()),
+                **_moments("temperature", "K", result.evaluation_temperature_K, is_equilibrated),
+                **_moments("volume", "angstrom3", result.volume_angstrom3, is_equilibrated),
+                **_moments("normal_stress", "GPa", result.normal_stress_GPa, is_equilibrated),
                 "continue_from": workspace.artifacts.put_file(result.last_good_checkpoint, "checkpoints", ".npz"),
                 "continue_state": last.state_sha256(),
                 "trajectory": workspace.artifacts.put_file(result.trajectory, "trajectories", ".zarr.zip"),
@@ -259,6 +260,21 @@ class SegmentMaker(JobMaker):
                 "notes": result.notes,
             }
         )
+
+
+def _langevin(spec: DynamicsSpec) -> LangevinDynamics:
+    """Return the dynamics of a block of a campaign file."""
+    settings = spec.model_dump(exclude={"ensemble"})
+    if spec.ensemble == "npt":
+        return LangevinNPT(**settings)
+    return LangevinNVT(**{key: value for key, value in settings.items() if key not in BAROSTAT_KEYS})
+
+
+def _moments(quantity: str, unit: str, series: np.ndarray, is_equilibrated: np.ndarray) -> dict[str, float | None]:
+    """Return mean and standard deviation as fields of a document; None without equilibrated values."""
+    values = series[is_equilibrated] if len(series) else series  # at constant volume the cell is not recorded
+    mean, std = (float(values.mean()), float(values.std())) if len(values) else (None, None)
+    return {f"{quantity}_mean_{unit}": mean, f"{quantity}_std_{unit}": std}
 
 
 def _key_and_size(start: "Atoms | Structure | StructureSetDoc | SegmentDoc", walker: Walker) -> tuple[str, int]:

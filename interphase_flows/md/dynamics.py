@@ -1,4 +1,4 @@
-"""Langevin dynamics (NVT) with the centre of mass at rest.
+"""Langevin dynamics with the centre of mass at rest: constant volume (NVT) or constant pressure (NpT).
 
 ::
 
@@ -7,8 +7,11 @@
 with γ ``friction_per_ps``, T ``temperature_K`` and dt ``timestep_fs``.
 
 Integrator: E. Vanden-Eijnden and G. Ciccotti, Chem. Phys. Lett. 429, 310 (2006), eq. 23, as in ASE. Its state
-between two steps is positions, momenta and the random generator, so these three restart it exactly.
+between two steps is positions, momenta and the random generator, so these three restart it exactly. At constant
+pressure the cell is the fourth; ``cell_rescaling.py`` has the barostat.
 """
+
+from abc import abstractmethod
 
 import numpy as np
 from ase import Atoms
@@ -18,11 +21,18 @@ from ase.md.velocitydistribution import thermalize_momenta
 from pydantic import BaseModel, ConfigDict, Field
 
 from interphase_flows.exceptions import DynamicsError
-from interphase_flows.units import FS, KB_EV_PER_K
+from interphase_flows.md.cell_rescaling import (
+    Axes,
+    CellRescaling,
+    CellRescalingLangevin,
+    check_cell,
+    internal_pressure_eV_per_angstrom3,
+)
+from interphase_flows.units import FS, GPA_PER_EV_PER_ANGSTROM3, KB_EV_PER_K
 
 
-class LangevinNVT(BaseModel):
-    """Langevin dynamics at constant number, volume and temperature."""
+class LangevinDynamics(BaseModel):
+    """Thermostat and time step that all ensembles share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,19 +46,71 @@ class LangevinNVT(BaseModel):
         """Draw momenta from the Maxwell-Boltzmann distribution, in place, with the centre of mass at rest."""
         thermalize_momenta(atoms, self.temperature_K, rng=generator)
 
+    @abstractmethod
     def integrator(self, atoms: Atoms, generator: np.random.Generator) -> Langevin:
-        """Return the integrator of ``atoms``; each ``step()`` advances positions and momenta by one time step.
+        """Return the integrator of ``atoms``; each ``step(forces)`` advances them by one time step, in place."""
 
-        ASE's ``fixcm=True`` does not sample NVT; the constraint of :func:`constrain_centre_of_mass` does.
+    def cell_observables(self, atoms: Atoms) -> dict[str, float]:
+        """Return observables of the cell that are recorded at every evaluation, empty at constant volume."""
+        return {}
+
+    def _thermostat(self, generator: np.random.Generator) -> dict[str, object]:
+        # ASE's `fixcm=True` does not sample the canonical ensemble; constrain_centre_of_mass does
+        return {
+            "timestep": self.timestep_fs * FS,
+            "temperature_K": self.temperature_K,
+            "friction": self.friction_per_ps / (1000.0 * FS),
+            "fixcm": False,
+            "rng": generator,
+        }
+
+
+class LangevinNVT(LangevinDynamics):
+    """Langevin dynamics at constant number, volume and temperature."""
+
+    def integrator(self, atoms: Atoms, generator: np.random.Generator) -> Langevin:
+        """Return the integrator of ``atoms``; each ``step(forces)`` advances positions and momenta, in place."""
+        return Langevin(atoms, **self._thermostat(generator))
+
+
+class LangevinNPT(LangevinDynamics):
+    """Langevin dynamics at constant number, pressure and temperature, by stochastic cell rescaling.
+
+    Barostat time and bulk modulus set how fast the cell relaxes, not its equilibrium distribution.
+    """
+
+    pressure_GPa: float = 0.0
+    """External pressure, compression positive. At ``axes="normal"`` the pressure along z."""
+    axes: Axes = "normal"
+    """``normal``: only the component of c along z changes; ``orthogonal``: x, y and z change independently;
+    ``isotropic``: the volume changes at constant shape."""
+    barostat_time_fs: float = Field(default=1000.0, gt=0)
+    """Relaxation time of the volume of a material with modulus ``bulk_modulus_GPa``."""
+    bulk_modulus_GPa: float = Field(default=20.0, gt=0)
+    """Estimate; lithium has 12 GPa, Li7P3S11 about 20 GPa, Li2S 40 GPa."""
+
+    def integrator(self, atoms: Atoms, generator: np.random.Generator) -> Langevin:
+        """Return the integrator of ``atoms``; each ``step(forces)`` advances positions, momenta and cell, in place.
+
+        Raises DynamicsError if the cell cannot change along these axes, or the potential has no stress.
         """
-        return Langevin(
-            atoms,
-            timestep=self.timestep_fs * FS,
-            temperature_K=self.temperature_K,
-            friction=self.friction_per_ps / (1000.0 * FS),
-            fixcm=False,
-            rng=generator,
+        check_cell(atoms, self.axes)
+        barostat = CellRescaling(
+            axes=self.axes,
+            pressure_eV_per_angstrom3=self.pressure_GPa / GPA_PER_EV_PER_ANGSTROM3,
+            compressibility_angstrom3_per_eV=GPA_PER_EV_PER_ANGSTROM3 / self.bulk_modulus_GPa,
+            relaxation_time=self.barostat_time_fs * FS,
+            thermal_energy_eV=KB_EV_PER_K * self.temperature_K,
         )
+        return CellRescalingLangevin(atoms, barostat=barostat, **self._thermostat(generator))
+
+    def cell_observables(self, atoms: Atoms) -> dict[str, float]:
+        """Return volume and normal stress; the stress has its kinetic part, tension is positive, as in ASE."""
+        pressure = internal_pressure_eV_per_angstrom3(atoms)
+        return {
+            "volume_angstrom3": float(atoms.get_volume()),
+            "normal_stress_GPa": -float(pressure[2]) * GPA_PER_EV_PER_ANGSTROM3,
+        }
 
 
 def constrain_centre_of_mass(atoms: Atoms) -> None:

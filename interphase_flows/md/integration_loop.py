@@ -7,7 +7,7 @@ import numpy as np
 
 from interphase_flows.exceptions import DynamicsError
 from interphase_flows.md.checkpoint import EndRecord
-from interphase_flows.md.dynamics import LangevinNVT, kinetic_temperature_K
+from interphase_flows.md.dynamics import LangevinDynamics, kinetic_temperature_K
 from interphase_flows.md.segment_state import SegmentState
 from interphase_flows.md.uncertainty_monitor import Committee, Observation, StopReason, UncertaintyMonitor
 
@@ -22,7 +22,7 @@ class SegmentPlan:
     """Settings of a segment, as in :func:`~interphase_flows.md.segment.run_segment`."""
 
     committee: Committee
-    dynamics: LangevinNVT
+    dynamics: LangevinDynamics
     monitor: UncertaintyMonitor
     last_step: int
     frame_interval_steps: int
@@ -50,7 +50,7 @@ def advance(state: SegmentState, plan: SegmentPlan) -> EndRecord:
         observation = None
         if state.step % monitor.interval_steps == 0:
             observation = monitor.observe(atoms, plan.committee)
-            state.record(observation, temperature_K)
+            state.record(observation, temperature_K, plan.dynamics.cell_observables(atoms))
             if observation.stop_reason in BROKEN:
                 return state.end(observation.stop_reason, observation.detail)
         if state.step % plan.frame_interval_steps == 0:
@@ -79,7 +79,7 @@ def evaluate_start(state: SegmentState, plan: SegmentPlan, *, is_structure: bool
     observation = plan.monitor.observe(state.atoms, plan.committee)
     if observation.stop_reason in BROKEN:
         raise DynamicsError(f"invalid start: {observation.detail}. Hint: relax it, or build it with larger distances")
-    state.record(observation, temperature_K)
+    state.record(observation, temperature_K, plan.dynamics.cell_observables(state.atoms))
     _add_frame(state, temperature_K, observation)
     return None if observation.stop_reason is None else state.end(observation.stop_reason, observation.detail)
 

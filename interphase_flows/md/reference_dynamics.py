@@ -10,7 +10,7 @@ from ase.calculators.calculator import Calculator
 from interphase_flows.analysis.io.zarr_trajectory import Trajectory
 from interphase_flows.exceptions import DynamicsError, WalltimeReachedError
 from interphase_flows.md.checkpoint import Checkpoint, read_latest_checkpoint
-from interphase_flows.md.dynamics import LangevinNVT
+from interphase_flows.md.dynamics import LangevinDynamics
 from interphase_flows.md.segment import Progress, run_segment
 from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, UncertaintyMonitor
 
@@ -18,7 +18,7 @@ from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, Uncerta
 def reference_snapshots(
     start: Atoms | None,
     calculator: Calculator,
-    dynamics: LangevinNVT,
+    dynamics: LangevinDynamics,
     n_steps: int,
     snapshot_interval_steps: int,
     seed: int,

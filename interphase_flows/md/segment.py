@@ -22,7 +22,7 @@ from interphase_flows.md.checkpoint import (
     read_checkpoint,
     read_latest_checkpoint,
 )
-from interphase_flows.md.dynamics import LangevinNVT
+from interphase_flows.md.dynamics import LangevinDynamics
 from interphase_flows.md.integration_loop import (
     BROKEN,
     Progress,
@@ -64,6 +64,10 @@ class SegmentResult:
     """Steps of the evaluations of the committee, (n_evaluations,), as their uncertainties and temperatures."""
     uncertainty_eV_per_angstrom: np.ndarray
     evaluation_temperature_K: np.ndarray
+    volume_angstrom3: np.ndarray
+    """Volumes of the cell at the evaluations, as the normal stress; empty at constant volume."""
+    normal_stress_GPa: np.ndarray
+    """Stress along z with its kinetic part, tension positive."""
     wall_time_s: float
     """Without work lost to kills."""
     evaluation: str
@@ -75,7 +79,7 @@ class SegmentResult:
 def run_segment(
     start: Atoms | Checkpoint,
     committee: Committee,
-    dynamics: LangevinNVT,
+    dynamics: LangevinDynamics,
     n_steps: int,
     seed: int | None,
     folder: Path,
@@ -219,6 +223,8 @@ def _result(path: Path, notes: list[str], interruption: EndRecord | None = None)
         evaluation_step=checkpoint.records["step"],
         uncertainty_eV_per_angstrom=checkpoint.records["uncertainty_eV_per_angstrom"],
         evaluation_temperature_K=checkpoint.records["temperature_K"],
+        volume_angstrom3=checkpoint.records.get("volume_angstrom3", np.empty(0)),
+        normal_stress_GPa=checkpoint.records.get("normal_stress_GPa", np.empty(0)),
         wall_time_s=float(checkpoint.metadata["wall_time_s"]),
         evaluation=checkpoint.metadata.get("evaluation", EAGER),
         notes=notes,

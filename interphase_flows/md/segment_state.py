@@ -19,7 +19,7 @@ from interphase_flows.md.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from interphase_flows.md.dynamics import LangevinNVT, constrain_centre_of_mass
+from interphase_flows.md.dynamics import LangevinDynamics, constrain_centre_of_mass
 from interphase_flows.md.trajectory_writer import TrajectoryWriter
 from interphase_flows.md.uncertainty_monitor import Observation, StopReason, UncertaintyMonitor
 from interphase_flows.runtime.atomic_files import LEFTOVER_PREFIX
@@ -66,7 +66,7 @@ class SegmentState:
     def begin(
         cls,
         start: Atoms | Checkpoint,
-        dynamics: LangevinNVT,
+        dynamics: LangevinDynamics,
         monitor: UncertaintyMonitor,
         seed: int | None,
         folder: Path,
@@ -127,11 +127,13 @@ class SegmentState:
         """Return why the segment ends at this step."""
         return {"stop_reason": stop_reason, "stop_step": self.step, "detail": detail}
 
-    def record(self, observation: Observation, temperature_K: float) -> None:
-        """Record an observation, and store the frame if it is selected."""
+    def record(self, observation: Observation, temperature_K: float, cell: dict[str, float]) -> None:
+        """Record an observation with observables of the cell, and store the frame if it is selected."""
         self.records["step"].append(self.step)
         self.records["uncertainty_eV_per_angstrom"].append(observation.uncertainty_eV_per_angstrom)
         self.records["temperature_K"].append(temperature_K)
+        for name, value in cell.items():
+            self.records.setdefault(name, []).append(value)
         if observation.selected:
             self.candidates.offer(
                 self.step,
@@ -172,9 +174,7 @@ class SegmentState:
 
     def _write(self, checkpoint: Checkpoint, ended: EndRecord | None) -> Path:
         checkpoint.records = {
-            "step": np.array(self.records["step"], dtype=np.int64),
-            "uncertainty_eV_per_angstrom": np.array(self.records["uncertainty_eV_per_angstrom"], dtype=float),
-            "temperature_K": np.array(self.records["temperature_K"], dtype=float),
+            name: np.array(values, dtype=np.int64 if name == "step" else float) for name, values in self.records.items()
         }
         checkpoint.metadata = self.metadata | {
             "candidates": {str(step): value for step, value in self.candidates.kept.items()},

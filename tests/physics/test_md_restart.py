@@ -16,7 +16,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
 from interphase_flows.md.checkpoint import read_checkpoint
-from interphase_flows.md.dynamics import LangevinNVT, constrain_centre_of_mass, kinetic_temperature_K
+from interphase_flows.md.dynamics import LangevinNPT, LangevinNVT, constrain_centre_of_mass, kinetic_temperature_K
 from interphase_flows.md.segment import SegmentResult, run_segment
 from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, UncertaintyMonitor
 from interphase_flows.units import KB_EV_PER_K
@@ -47,13 +47,19 @@ class StatelessLennardJones(LennardJones):
         super().calculate(atoms, properties, all_changes)
 
 
-def killable(folder: Path) -> SegmentResult:
+ENSEMBLES = {
+    "nvt": LangevinNVT(temperature_K=600.0, timestep_fs=2.0),
+    "npt": LangevinNPT(temperature_K=600.0, timestep_fs=2.0, pressure_GPa=2.0, barostat_time_fs=200.0),
+}
+
+
+def killable(folder: Path, ensemble: str) -> SegmentResult:
     """Run a segment of some seconds with frequent checkpoints, with EMT and a Lennard-Jones potential."""
     pair = CalculatorCommittee([StatelessEMT(), StatelessLennardJones(sigma=2.3, epsilon=0.4, rc=4.5, smooth=True)])
     return run_segment(
         copper(),
         pair,
-        LangevinNVT(temperature_K=600.0, timestep_fs=2.0),
+        ENSEMBLES[ensemble],
         n_steps=400,
         seed=11,
         folder=folder,
@@ -69,15 +75,16 @@ def killable(folder: Path) -> SegmentResult:
     )
 
 
-def test_resume_after_random_kills_gives_identical_run(tmp_path):
-    """SIGKILL several times: state, random stream, frames, observations and candidates are identical."""
-    uninterrupted = killable(tmp_path / "uninterrupted")
+@pytest.mark.parametrize("ensemble", ENSEMBLES)
+def test_resume_after_random_kills_gives_identical_run(tmp_path, ensemble):
+    """SIGKILL several times: state (with the cell), random stream, frames, observations and candidates are identical."""
+    uninterrupted = killable(tmp_path / "uninterrupted", ensemble)
     generator = np.random.default_rng()
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     kills = 0
     folder = tmp_path / "killed"
     for _ in range(200):
-        process = subprocess.Popen([sys.executable, __file__, str(folder)], env=environment)
+        process = subprocess.Popen([sys.executable, __file__, str(folder), ensemble], env=environment)
         if kills < N_KILLS:
             # wait for a new checkpoint, so that every process makes progress, then kill at a random time
             before = {path.name for path in folder.glob("checkpoint-*.npz")}
@@ -89,7 +96,7 @@ def test_resume_after_random_kills_gives_identical_run(tmp_path):
             break
         kills += 1
     assert kills >= 2
-    again = killable(folder)
+    again = killable(folder, ensemble)
     one, two = (
         read_checkpoint(uninterrupted.last_good_checkpoint),
         read_checkpoint(again.last_good_checkpoint),
@@ -174,4 +181,4 @@ def test_drawn_momenta_have_the_temperature_and_zero_total():
 
 
 if __name__ == "__main__":
-    killable(Path(sys.argv[1]))
+    killable(Path(sys.argv[1]), sys.argv[2])

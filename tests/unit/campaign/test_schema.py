@@ -8,11 +8,13 @@ from pydantic import ValidationError
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.transport import onsager_matrix
+from interphase_flows.campaign.exploration import DynamicsSpec
 from interphase_flows.campaign.schema import Campaign, LearningSpec
 from interphase_flows.campaign.structures import CrystalSpec
 from interphase_flows.campaign.template_files import TEMPLATES, write_templates
 from interphase_flows.campaign.transport_grid import MIN_FRAMES
 from interphase_flows.campaign.validate import check_campaign
+from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import CampaignFileError, InputError, UnsupportedWindowError
 
 
@@ -38,6 +40,34 @@ def test_segment_with_too_many_uncertainty_evaluations_is_rejected():
     assert "steps_per_iteration = 400000, use an interval of at least 14 steps" in validation_error(
         exploration={"steps_per_iteration": 400_000}
     )
+
+
+def test_barostat_keys_need_the_ensemble_npt():
+    message = validation_error(production={"dynamics": {"pressure_GPa": 1.0, "axes": "isotropic"}})
+    assert "pressure_GPa, axes: without effect at ensemble nvt" in message
+    message = validation_error(exploration={"dynamics": {"ensemble": "npt", "barostat_time_fs": 50}})
+    assert "must be at least 50 time steps" in message
+    assert "ensemble" in validation_error(production={"dynamics": {"ensemble": "nph"}})
+    campaign = Campaign(name="unit", production={"dynamics": {"ensemble": "npt", "pressure_GPa": 1}})
+    assert campaign.production.dynamics.axes == "normal"
+    assert Campaign.model_validate(campaign.model_dump(mode="json")) == campaign
+
+
+def test_content_keys_of_constant_volume_have_no_barostat():
+    """Results of campaigns without a barostat stay valid; at constant pressure every setting counts."""
+    stated = {"temperature_K": 300.0, "timestep_fs": 1.0, "friction_per_ps": 10.0}
+    constant_volume = DynamicsSpec(**stated)
+    assert content_key("segments", dynamics=constant_volume) == content_key("segments", dynamics=stated)
+    assert content_key("segments", dynamics=constant_volume) == "2fd40588566dcfcc1c7f6c0d481662d1"
+    settings = [
+        {},
+        {"pressure_GPa": 1.0},
+        {"axes": "isotropic"},
+        {"barostat_time_fs": 500.0},
+        {"bulk_modulus_GPa": 12.0},
+    ]
+    specs = [constant_volume, *(DynamicsSpec(ensemble="npt", **stated, **changed) for changed in settings)]
+    assert len({content_key("segments", dynamics=spec) for spec in specs}) == len(specs)
 
 
 @pytest.mark.parametrize("name", ["", "../elsewhere", "a/b", ".hidden", "x" * 81, "with space"])

@@ -74,6 +74,20 @@ def test_run_of_two_segments_in_separate_folders(empty_folder):
     assert len({Path(s.trajectory.path).parents[3] for s in segments}) == 2
 
 
+def test_segment_at_constant_pressure_records_volume_and_normal_stress():
+    dynamics = DynamicsSpec(ensemble="npt", temperature_K=300, axes="isotropic", pressure_GPa=2.0, bulk_modulus_GPa=140)
+    segment = run(copper(), EMT_SPEC, maker=replace(SHORT, dynamics=dynamics))
+    assert segment.stop_reason == "finished"
+    assert segment.pressure_target_GPa == 2.0
+    assert segment.volume_mean_angstrom3 == pytest.approx(copper().get_volume(), rel=0.02)
+    assert segment.volume_std_angstrom3 > 0
+    assert segment.normal_stress_std_GPa > 0
+    constant_volume = run(copper(), EMT_SPEC)
+    assert (constant_volume.pressure_target_GPa, constant_volume.volume_mean_angstrom3) == (None, None)
+    with RunFrames([Path(segment.trajectory.path)]) as frames:
+        assert frames.cell(0)[0, 0] != frames.cell(-1)[0, 0]
+
+
 def test_committee_of_calculators_selects_frames_and_stops():
     other = CalculatorSpec(name="tiny_training.Spheres", arguments={})
     lj = CalculatorSpec(name="ase.calculators.lj.LennardJones", arguments={"sigma": 2.2, "epsilon": 0.3, "rc": 4.0})
