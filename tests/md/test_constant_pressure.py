@@ -7,10 +7,12 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
+from ase.io import write
 from hypothesis import given
 from hypothesis import strategies as st
 
 from interphase_flows.analysis.geometry.neighbours import fractional
+from interphase_flows.analysis.io.open import open_trajectory
 from interphase_flows.analysis.io.zarr_trajectory import Trajectory
 from interphase_flows.exceptions import DynamicsError
 from interphase_flows.md.cell_rescaling import LARGEST_STRAIN, Axes, CellRescaling, scale_cell
@@ -145,6 +147,27 @@ def test_frames_and_exported_atoms_have_their_own_cell(go, tmp_path):
             np.testing.assert_array_equal(run.atoms(frame).cell.array, trajectory.cell[frame])
         centres = [fractional(run.positions(f), run.cell(f)).mean(axis=0) for f in range(run.n_frames)]
         np.testing.assert_allclose(centres, np.broadcast_to(centres[0], np.shape(centres)), atol=1e-8)
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["unwrapped", "wrapped"])
+def test_frames_written_as_extxyz_are_read_back(go, tmp_path, argon, wrapped):
+    """As by `interphase export`; positions that were wrapped are unwrapped to the stored ones in the changing cell."""
+    argon.positions += [40.0, -30.0, 5.0]
+    result = go(tmp_path / "run", start=argon, dynamics=npt("isotropic", pressure_GPa=1.0))
+    path = tmp_path / "run.extxyz"
+    with RunFrames([result.trajectory]) as run:
+        frames = [run.atoms(frame) for frame in range(run.n_frames)]
+    if wrapped:
+        for atoms in frames:
+            atoms.wrap()
+    write(path, frames, format="extxyz")
+    found = open_trajectory(path)
+    with RunFrames([result.trajectory]) as run:
+        images = np.rint(fractional(run.positions(0), run.cell(0)) - fractional(found.positions(0), found.cell(0)))
+        for frame in range(run.n_frames):
+            np.testing.assert_allclose(found.cell(frame), run.cell(frame), atol=1e-7)
+            positions = found.positions(frame) + images @ found.cell(frame)
+            np.testing.assert_allclose(positions, run.positions(frame), atol=1e-6)
 
 
 class Forces(Calculator):

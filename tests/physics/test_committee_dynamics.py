@@ -7,7 +7,7 @@ import pytest
 
 from interphase_flows.exceptions import TrainingError
 from interphase_flows.md.checkpoint import read_checkpoint
-from interphase_flows.md.dynamics import LangevinNVT
+from interphase_flows.md.dynamics import LangevinNPT, LangevinNVT
 from interphase_flows.md.segment import run_segment
 from interphase_flows.md.uncertainty_monitor import UncertaintyMonitor
 from interphase_flows.potentials.committee import NequIPCommittee, load_calculator
@@ -48,8 +48,16 @@ def test_members_differ_by_seed_and_agree_with_single_calculators(first_model, s
     assert stresses.shape == (3, 6)
 
 
-def test_dynamics_with_a_committee_restart_exactly(tmp_path, first_model, second_model):
-    """17 + 23 steps equal 40 steps."""
+@pytest.mark.parametrize(
+    "dynamics",
+    [
+        LangevinNVT(temperature_K=200.0, timestep_fs=1.0),
+        LangevinNPT(temperature_K=200.0, timestep_fs=1.0, pressure_GPa=1.0, barostat_time_fs=100.0),
+    ],
+    ids=["nvt", "npt"],
+)
+def test_dynamics_with_a_committee_restart_exactly(tmp_path, first_model, second_model, dynamics):
+    """17 + 23 steps equal 40 steps, including the cell."""
     start = strained_and_rattled(load_phase("Li2S"), 1, 0.0, 0.05, 3, min_atoms=12)[0]
     monitor = UncertaintyMonitor(
         interval_steps=1,
@@ -74,7 +82,7 @@ def test_dynamics_with_a_committee_restart_exactly(tmp_path, first_model, second
         return run_segment(
             start,
             NequIPCommittee([first_model.checkpoint, second_model.checkpoint]),
-            LangevinNVT(temperature_K=200.0, timestep_fs=1.0),
+            dynamics,
             n_steps=40,
             seed=5,
             folder=folder,
@@ -92,6 +100,8 @@ def test_dynamics_with_a_committee_restart_exactly(tmp_path, first_model, second
     one, two = read_checkpoint(at_once.last_good_checkpoint), read_checkpoint(resumed.last_good_checkpoint)
     assert one.state_sha256() == two.state_sha256()
     assert one.generator_state == two.generator_state
+    assert (one.cell == start.cell.array).all() == isinstance(dynamics, LangevinNVT)
+    np.testing.assert_array_equal(at_once.normal_stress_GPa, resumed.normal_stress_GPa)
     assert at_once.trajectory.read_bytes() == resumed.trajectory.read_bytes()
     np.testing.assert_array_equal(at_once.uncertainty_eV_per_angstrom, resumed.uncertainty_eV_per_angstrom)
     assert [c.step for c in at_once.candidates] == [c.step for c in resumed.candidates]
