@@ -61,6 +61,7 @@ format: $(DEV_STAMP)
 
 bench: $(DEV_STAMP)
 	$(BIN)/python benchmarks/md_overhead.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/compiled_md.py
 	$(BIN)/python benchmarks/trajectory_io.py
 	$(BIN)/python benchmarks/profiles.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/onsager.py

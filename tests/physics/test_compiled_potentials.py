@@ -150,6 +150,28 @@ def test_evaluations_of_other_members_do_not_change_forces(checkpoints, graph):
     np.testing.assert_array_equal(one.get_forces(frame), before)
 
 
+def test_results_are_reused_only_for_identical_atoms(checkpoints, graph):
+    calculator = load_compiled_calculator(checkpoints[0], graph.path, graph.constants)
+    frame = all_frames()[0].copy()
+    frame.calc = calculator
+    forces = frame.get_forces()
+    assert calculator.check_state(frame) == []
+    frame.positions[0, 0] += 1e-14
+    assert "positions" in calculator.check_state(frame)
+    changes = [
+        lambda atoms: atoms.rattle(0.05, seed=3),
+        lambda atoms: atoms.set_cell(1.01 * atoms.cell.array),
+        lambda atoms: atoms.numbers.__setitem__(0, 15),
+        lambda atoms: atoms.set_pbc([True, True, False]),
+    ]
+    for change in changes:
+        change(frame)
+        assert np.abs(frame.get_forces() - forces).max() > 1e-4
+        forces = frame.get_forces()
+        expected = load_calculator(checkpoints[0]).get_forces(frame)
+        np.testing.assert_allclose(forces, expected, rtol=0, atol=FORCE_TOLERANCE_EV_PER_ANGSTROM)
+
+
 def test_forces_in_another_process_are_identical(checkpoints, graph):
     script = (
         "import sys, json\nfrom pathlib import Path\n"
