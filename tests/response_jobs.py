@@ -117,10 +117,29 @@ def die(n_deaths):
 
 
 @job
-def work_until_stopped():
+def wait_for_a_kill():
+    """Wait in the first attempt until this process is killed, then return the number of attempts."""
+    with Path("attempts").open("a") as stream:
+        stream.write("x")
+    n_attempts = Path("attempts").stat().st_size
+    if n_attempts == 1:
+        Path(f"waiting-{os.getpid()}").touch()
+        poll(lambda: False)
+    return n_attempts
+
+
+@job
+def end_process():
+    """Raise the exception by which programs end."""
+    raise SystemExit(3)
+
+
+@job
+def work_until_stopped(time_to_checkpoint_s=0.0):
     """Do work that ends at a checkpoint when a stop is requested."""
     Path(f"working-{os.getpid()}").touch()
     poll(is_stop_requested)
+    time.sleep(time_to_checkpoint_s)
     Path(f"checkpoint-{os.getpid()}").touch()
     raise WalltimeReachedError("stopped at a checkpoint")
 

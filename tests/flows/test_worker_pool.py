@@ -6,24 +6,37 @@ import subprocess
 import sys
 import threading
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 from jobflow import Flow, JobStore, run_locally
 from maggma.stores import MemoryStore
 
-from interphase_flows.exceptions import WalltimeReachedError
+from interphase_flows.exceptions import StorageError, WalltimeReachedError
 from interphase_flows.runners.local import worker_pool
 from interphase_flows.runners.local.flow_runner import FlowRunner
+from interphase_flows.runners.local.job_graph import PendingJob
 from interphase_flows.runners.local.worker_pool import WorkerPool
 from interphase_flows.runtime import local_workers
 from interphase_flows.runtime.progress import JOB, listening
-from interphase_flows.runtime.walltime import stop_on_signals
+from interphase_flows.runtime.walltime import request_stop, stop_on_signals
 from interphase_flows.settings import Settings
 from interphase_flows.storage.leases import process_start
 from interphase_flows.storage.workspace import Workspace
 from killed_gpaw_process import wait_until
-from response_jobs import FLOWS, RAN, die, meet, note, ran, unserialisable, work_until_stopped
+from response_jobs import (
+    FLOWS,
+    RAN,
+    die,
+    end_process,
+    meet,
+    note,
+    ran,
+    unserialisable,
+    wait_for_a_kill,
+    work_until_stopped,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning"),
@@ -112,12 +125,47 @@ def test_worker_that_dies_between_two_jobs_is_replaced(pool, run):
     for worker in pool[1]._workers:
         worker.forward_events()
         if worker.is_alive:
-            os.kill(worker._pid, signal.SIGKILL)
-            wait_until(lambda pid=worker._pid: process_start(pid) is None)
+            worker._process.kill()
+            wait_until(lambda pid=worker._process.pid: process_start(pid) is None)
     time.sleep(0.2)  # until the executor has noticed
     responses, _ = run(Flow([one := note("one"), two := note("two", one.output)]))
     assert {one.uuid, two.uuid} == set(responses)
     assert pool[0].ledger.find("failures") == []
+
+
+def test_worker_is_killed_when_its_fork_server_has_died(pool, run):
+    """The parent then takes the worker for dead, and runs its job in another one."""
+    root = pool[0].root
+
+    def kill() -> None:
+        wait_until(lambda: list(root.glob("waiting-*")))
+        os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+
+    threading.Thread(target=kill, daemon=True).start()
+    responses, _ = run(Flow([job := wait_for_a_kill()]))
+    assert responses[job.uuid][1].output == 2
+    (pid,) = (int(each.name.partition("-")[2]) for each in root.glob("waiting-*"))
+    wait_until(lambda: process_start(pid) is None)
+
+
+def test_job_that_ends_its_process_fails(pool, run):
+    responses, _ = run(Flow([end_process(), other := note("other")]))
+    assert set(responses) == {other.uuid}
+    (failure,) = pool[0].ledger.find("failures")
+    assert failure["details"]["explanation"] == "the job ended its process (SystemExit(3))"
+
+
+def test_progress_that_cannot_be_written_ends_no_run(pool, run):
+    def write(event) -> None:
+        if event.stage == JOB and event.detail == "failing":
+            raise StorageError("the disk is full")
+
+    failing = note("failing")
+    failing.name = "failing"
+    with listening(write):
+        responses, _ = run(Flow([failing, other := note("other")]))
+    assert set(responses) == {other.uuid}
+    assert [failure["reason"] for failure in pool[0].ledger.find("failures")] == ["StorageError"]
 
 
 def test_job_that_kills_three_workers_fails_with_a_hint(pool, run):
@@ -154,6 +202,39 @@ def test_stop_request_stops_all_workers_at_checkpoints(pool, run):
     assert ran(root) == []
 
 
+def test_stop_request_reaches_a_worker_that_is_starting(tmp_path):
+    def stop(event) -> None:
+        if event.stage == JOB and event.detail:
+            request_stop("the test")
+
+    with (
+        Workspace(Settings(root=tmp_path), "unit") as workspace,
+        workspace.open_job_store() as store,
+        WorkerPool(workspace, 2) as pool,
+        stop_on_signals({}),  # which withdraws the request
+        listening(stop),
+        pytest.raises(WalltimeReachedError, match="stopped at a checkpoint"),
+    ):
+        FlowRunner(workspace, store, pool).run(Flow([work_until_stopped()]))
+
+
+def test_worker_that_is_starting_is_killed_by_an_interrupt(tmp_path):
+    with Workspace(Settings(root=tmp_path), "unit") as workspace:
+        began = time.monotonic()
+        with WorkerPool(workspace, 2) as pool:  # left while the job runs, as by an exception
+            pool.start(PendingJob(job := work_until_stopped(), []), job)
+        assert time.monotonic() - began < 50, "the pool waited for the job"
+
+
+def test_workers_that_have_just_started_count_with_the_memory_they_will_need(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker_pool, "available_memory_gb", lambda: 2.5 * worker_pool.WORKER_MEMORY_GB)
+    with Workspace(Settings(root=tmp_path), "unit") as workspace, WorkerPool(workspace, 4) as pool:
+        with workspace.open_job_store() as store:
+            FlowRunner(workspace, store, pool).run(Flow([note(f"{number}") for number in range(4)]))
+        assert sum(worker.is_alive for worker in pool._workers) == 2
+        assert sorted(ran(workspace.root)) == ["0", "1", "2", "3"]
+
+
 def test_no_other_worker_is_started_without_memory(tmp_path, monkeypatch):
     """The limit is above the memory of any machine."""
     monkeypatch.setattr(worker_pool, "WORKER_MEMORY_GB", 1e6)
@@ -174,32 +255,63 @@ PARENT = """
 import sys
 from pathlib import Path
 from jobflow import Flow
-from interphase_flows.runners.local.flow_runner import FlowRunner
-from interphase_flows.runners.local.worker_pool import WorkerPool
+from interphase_flows.runners.local.campaign import run_jobs
+from interphase_flows.exceptions import WalltimeReachedError
 from interphase_flows.settings import Settings
-from interphase_flows.storage.leases import process_start
 from interphase_flows.storage.workspace import Workspace
-from killed_gpaw_process import wait_until
 from response_jobs import work_until_stopped
+
+def make_flow():
+    (workspace.root / "building").touch()
+    return Flow([work_until_stopped(1.0), work_until_stopped(1.0)])
+
 if __name__ == "__main__":
-    with Workspace(Settings(root=Path(sys.argv[1])), "unit") as workspace, WorkerPool(workspace, 2) as pool:
-        FlowRunner(workspace, workspace.open_job_store(), pool).run(Flow([work_until_stopped(), work_until_stopped()]))
+    with Workspace(Settings(root=Path(sys.argv[1])), "unit") as workspace:
+        try:
+            run_jobs(workspace, make_flow, n_workers=2)
+        except WalltimeReachedError:
+            sys.exit(3)
+        except KeyboardInterrupt:
+            sys.exit(4)
 """
 
 
-def test_no_worker_survives_its_parent(tmp_path):
+@pytest.fixture
+def parent(tmp_path):
+    """A process with two workers, the leader of a process group, which is stopped at the end."""
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path)], env=os.environ | {"PYTHONPATH": path})
+    environment = os.environ | {"PYTHONPATH": path}
+    with subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)], env=environment, start_new_session=True
+    ) as process:
+        yield process
+        process.kill()
+
+
+def test_signal_to_all_processes_stops_workers_at_checkpoints(parent, tmp_path):
+    """As Slurm sends it at the walltime."""
     folder = tmp_path / "unit"
-    try:
-        wait_until(lambda: len(list(folder.glob("working-*"))) == 2, alive=lambda: parent.poll() is None)
-        pids = [int(each.name.partition("-")[2]) for each in folder.glob("working-*")]
-        assert all(Path(f"/proc/{pid}").exists() for pid in pids)
-    finally:
-        parent.kill()
-        parent.wait()
+    wait_until(lambda: len(list(folder.glob("working-*"))) == 2, alive=lambda: parent.poll() is None)
+    os.killpg(parent.pid, signal.SIGTERM)
+    assert parent.wait(60) == 3
+    assert len(list(folder.glob("checkpoint-*"))) == 2
+
+
+def test_interrupt_while_packages_are_imported_stops_the_run(parent, tmp_path):
+    wait_until((tmp_path / "unit" / "building").exists, alive=lambda: parent.poll() is None)
+    os.killpg(parent.pid, signal.SIGINT)  # Ctrl-C in a terminal
+    assert parent.wait(60) == 4
+    assert list((tmp_path / "unit").glob("working-*")) == []
+
+
+def test_no_worker_survives_its_parent(parent, tmp_path):
+    folder = tmp_path / "unit"
+    wait_until(lambda: len(list(folder.glob("working-*"))) == 2, alive=lambda: parent.poll() is None)
+    pids = [int(each.name.partition("-")[2]) for each in folder.glob("working-*")]
+    parent.kill()
+    parent.wait()
     ended = time.monotonic() + 10
     while any(Path(f"/proc/{pid}").exists() for pid in pids):
         assert time.monotonic() < ended, "a worker is still running"

@@ -165,7 +165,10 @@ class FlowRunner:
             # jobs that wait for this one must not run as if its labels had been rejected
             self._stop_message = self._stop_message or outcome.stopped_because
             return
-        if response is not None:
+        if outcome.failure is not None:
+            with self._failures_recorded(entry):
+                raise outcome.failure
+        elif response is not None:
             with self._failures_recorded(entry):
                 self._store(outcome)
         else:

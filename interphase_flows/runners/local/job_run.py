@@ -32,6 +32,8 @@ class JobOutcome:
     stopped_because: str | None = None
     """Message of a job that stopped at a checkpoint before it was finished."""
     worker_died: bool = False
+    failure: Exception | None = None
+    """Error that no process has recorded."""
 
 
 def run_job(job: "Job", workspace: Workspace) -> JobOutcome:

@@ -29,6 +29,9 @@ PACKAGES = [
 ]
 """Modules that jobs import, which takes ten seconds."""
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Blocked in a new process until it handles them."""
+
 EVENT_INTERVAL_S = 0.2
 """Between two events of a stage; the first and the last are always sent."""
 
@@ -56,6 +59,7 @@ def start_worker(setup: WorkerSetup, events: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with_parent, name="parent watch", daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     count_from(setup.began_unix_s)
     set_local_workers(setup.n_workers)
     warnings.simplefilter("ignore", DeprecationWarning)

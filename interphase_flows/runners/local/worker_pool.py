@@ -2,7 +2,8 @@
 
 Every worker is a process pool of one process, so that a process that dies (killed, or out of memory) ends its own job
 only. On Linux, workers are forked from a server process that has imported the packages of all jobs, so that they start
-at once and share memory; it has no threads, which a fork would not copy. Elsewhere they are spawned.
+at once and share memory; it has no threads, which a fork would not copy. A signal to all processes of a terminal or of
+a Slurm job does not reach it: its end looks like that of all workers. Elsewhere they are spawned.
 """
 
 import logging
@@ -18,9 +19,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+import psutil
+
 from interphase_flows.runners.local.job_graph import PendingJob
 from interphase_flows.runners.local.job_run import JobOutcome, decoded_outcome, encoded_job
-from interphase_flows.runners.local.worker import PACKAGES, WorkerSetup, import_packages, run_in_worker, start_worker
+from interphase_flows.runners.local.worker import (
+    PACKAGES,
+    STOP_SIGNALS,
+    WorkerSetup,
+    import_packages,
+    run_in_worker,
+    start_worker,
+)
 from interphase_flows.runtime.local_workers import WORKER_MEMORY_GB, available_memory_gb
 from interphase_flows.runtime.progress import JOB, ProgressEvent, emit
 from interphase_flows.runtime.walltime import is_stop_requested, process_start_unix_s
@@ -33,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 POLL_INTERVAL_S = 0.2
 MEMORY_INTERVAL_S = 5.0
+IS_FORKED = sys.platform == "linux"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -53,7 +64,8 @@ class _Worker:
         self.setup = setup
         self.future: Future[str] | None = None
         self._executor: ProcessPoolExecutor | None = None
-        self._pid: int | None = None
+        self._process: psutil.Process | None = None
+        self._is_stop_sent = False
 
     @property
     def is_alive(self) -> bool:
@@ -63,11 +75,12 @@ class _Worker:
     def open(self) -> ProcessPoolExecutor:
         """Start the process, which imports the packages of the jobs, if there is none."""
         if self._executor is None:
-            context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
-            context.set_forkserver_preload(PACKAGES)
+            context = multiprocessing.get_context("forkserver" if IS_FORKED else "spawn")
             self._events, sender = context.Pipe(duplex=False)
             self._executor = ProcessPoolExecutor(1, context, start_worker, (self.setup, sender))
             with _threads_per_process(self.setup.settings.n_threads):
+                if IS_FORKED:
+                    start_fork_server()
                 self._executor.submit(import_packages)
             sender.close()  # the process has its own copy, whose end closes the pipe
         return self._executor
@@ -75,26 +88,21 @@ class _Worker:
     def start(self, entry: PendingJob, job: "Job") -> None:
         """Start a job, and the process if there is none."""
         encoded = encoded_job(job)
+        emit(JOB, 0, 1, job.name, self.setup.number)  # before the job runs: a listener may raise
         try:
             self.future = self.open().submit(run_in_worker, encoded)
-        except BrokenProcessPool:  # the process died while it was idle
-            self.close()
+        except (BrokenProcessPool, OSError, EOFError):  # the process, or the one that forks it, died while it was idle
+            self.close(kill=True)
             self.future = self.open().submit(run_in_worker, encoded)
-        self.entry, self._began_s = entry, time.monotonic()
-        emit(JOB, 0, 1, job.name, self.setup.number)
+        self.entry, self._began_s, self._is_stop_sent = entry, time.monotonic(), False
 
     def finish(self, usage: WorkerUsage) -> tuple[PendingJob, JobOutcome]:
         """Return the outcome of a job that has ended."""
         assert self.future is not None
         usage.busy_s += time.monotonic() - self._began_s
-        try:
-            outcome = decoded_outcome(self.future.result())
-        except BrokenProcessPool:
-            outcome = JobOutcome(worker_died=True)
-            self.close()
-        except Exception:
-            logger.exception("%s: its outcome cannot be read", self.entry.job.name)
-            outcome = JobOutcome()
+        outcome = _outcome(self.future)
+        if outcome.worker_died:
+            self.close(kill=True)  # it runs if the process that forked it has died
         self.future = None
         emit(JOB, 1, 1, "", self.setup.number)
         return self.entry, outcome
@@ -107,24 +115,58 @@ class _Worker:
                 if isinstance(received, ProgressEvent):
                     emit(*received)
                 else:
-                    self._pid = received
+                    with suppress(psutil.NoSuchProcess):
+                        self._process = psutil.Process(received)
 
-    def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process, if it runs."""
-        self.forward_events()
-        if self._pid is not None:
-            with suppress(ProcessLookupError):
-                os.kill(self._pid, number)
+    def unused_gb(self) -> float:
+        """Return the memory that this process will need and does not use yet: it has just started."""
+        used_gb = 0.0
+        if self._process is not None:
+            with suppress(psutil.Error):
+                used_gb = self._process.memory_full_info().uss / 1e9  # without what is shared with the fork server
+        return max(WORKER_MEMORY_GB - used_gb, 0.0)
+
+    def request_stop(self) -> None:
+        """Let the job stop at its next checkpoint; a process that is starting is called again until it is ready."""
+        if not self._is_stop_sent and self._process is not None:
+            self._is_stop_sent = True
+            with suppress(psutil.NoSuchProcess):
+                self._process.terminate()
 
     def close(self, kill: bool = False) -> None:
         """End the process; ``kill`` does not wait for its job."""
         if self._executor is None:
             return
         if kill:
-            self.send_signal(signal.SIGKILL)
+            self._kill()
         self._executor.shutdown(cancel_futures=True)
         self._events.close()
-        self._executor = self._pid = None
+        self._executor = self._process = None
+
+    def _kill(self) -> None:
+        self.forward_events()
+        while self._process is None and self.future is not None and not self.future.done():  # it is starting
+            wait([self.future], POLL_INTERVAL_S)
+            self.forward_events()
+        if self._process is not None:
+            with suppress(psutil.NoSuchProcess):
+                self._process.kill()
+
+
+def _outcome(future: "Future[str]") -> JobOutcome:
+    """Return the outcome of a job that has ended in a worker process."""
+    error = future.exception()
+    if isinstance(error, BrokenProcessPool):
+        return JobOutcome(worker_died=True)
+    if isinstance(error, Exception):
+        return JobOutcome(failure=error)
+    if error is not None:
+        return JobOutcome(failure=RuntimeError(f"the job ended its process ({error!r})"))
+    try:
+        return decoded_outcome(future.result())
+    except Exception as failure:
+        logger.exception("the outcome of a job cannot be read")  # such as a class that only the worker can import
+        return JobOutcome(failure=failure)
 
 
 class WorkerPool:
@@ -143,7 +185,6 @@ class WorkerPool:
         ]
         self._began_s = time.monotonic()
         self._memory_checked_s = float("-inf")
-        self._is_stop_sent = False
 
     def can_start(self) -> bool:
         """Return whether a worker is idle, or another one may be started."""
@@ -161,14 +202,13 @@ class WorkerPool:
         wait([worker.future for worker in busy if worker.future], POLL_INTERVAL_S, FIRST_COMPLETED)
         for worker in busy:
             worker.forward_events()
-        if is_stop_requested() and not self._is_stop_sent:
-            self._is_stop_sent = True
+        if is_stop_requested():
             for worker in busy:
-                worker.send_signal(signal.SIGTERM)
+                worker.request_stop()
         self.usage.wall_s = self.n_workers * (time.monotonic() - self._began_s)
         ended = [worker.finish(self.usage) for worker in busy if worker.future and worker.future.done()]
-        if self._is_stop_sent:
-            # a process that was not ready for the signal has died of it
+        if is_stop_requested():
+            # no job starts again
             ended = [(e, JobOutcome(stopped_because="stopped") if o.worker_died else o) for e, o in ended]
         return ended
 
@@ -182,24 +222,47 @@ class WorkerPool:
             return idle[0]  # the first one runs in any case
         if time.monotonic() - self._memory_checked_s < MEMORY_INTERVAL_S:
             return None
-        available_gb = available_memory_gb()
+        available_gb = available_memory_gb() - sum(each.unused_gb() for each in self._workers if each.is_alive)
         if available_gb < WORKER_MEMORY_GB:
+            if self._memory_checked_s == float("-inf"):
+                logger.warning(
+                    "only %.1f GB of memory are available beyond that for running workers, so no other worker process "
+                    "is started (%s GB) until there is more",
+                    max(available_gb, 0.0),
+                    WORKER_MEMORY_GB,
+                )
             self._memory_checked_s = time.monotonic()
-            logger.warning(
-                "only %.1f GB of memory are available, so no other worker process is started (%s GB)",
-                available_gb,
-                WORKER_MEMORY_GB,
-            )
             return None
         return idle[0]
 
     def __enter__(self) -> Self:
-        self._workers[0].open()  # it imports packages while this process builds the flow
+        # packages are imported while this process builds the flow
+        if IS_FORKED:
+            with _threads_per_process(self._workers[0].setup.settings.n_threads):
+                start_fork_server()
+        else:
+            self._workers[0].open()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for worker in self._workers:
             worker.close(kill=worker.future is not None)
+
+
+def start_fork_server() -> None:
+    """Start the process that forks workers, if there is none; its signals are blocked, and so are those of new workers.
+
+    :func:`start_worker` unblocks them.
+    """
+    from multiprocessing import forkserver, resource_tracker
+
+    resource_tracker.ensure_running()  # which changes the mask of signals
+    forkserver.set_forkserver_preload(PACKAGES)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
