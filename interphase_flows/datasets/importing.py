@@ -47,14 +47,15 @@ def read_frames(sources: Sequence[str | Path | Atoms]) -> list[tuple[str, Atoms]
 
 
 def labelled_frames(sources: Sequence[str | Path | Atoms], method: MethodIdentity) -> tuple[list[Atoms], list[str]]:
-    """Return frames with energy, forces and, if all have it, stress, without repeated structures, and notes.
+    """Return frames with energy, forces and, unless none has it, stress, without repeated structures, and notes.
 
     ``info`` keeps ``origin`` and ``split``.
 
     Raises
     ------
     InputError
-        As `read_frames`; or a frame has no energy, no forces, or numbers that are not finite.
+        As `read_frames`; or a frame has no energy, no forces of all atoms, no stress although others have one, or numbers
+        that are not finite.
     """
     given = read_frames(sources)
     has_stress = any("stress" in _results(frame) for _, frame in given)
@@ -64,6 +65,10 @@ def labelled_frames(sources: Sequence[str | Path | Atoms], method: MethodIdentit
         labels = {name: np.asarray(_label(frame, name, where)) for name in names}
         if not all(np.isfinite(values).all() for values in (frame.positions, *labels.values())):
             raise InputError(f"{where}: positions, energy, forces or stress are not finite. Hint: remove the frame")
+        if labels["forces"].shape != (len(frame), 3):
+            raise InputError(
+                f"{where}: forces have the shape {labels['forces'].shape} for {len(frame)} atoms. Hint: remove the frame"
+            )
         atoms = Atoms(numbers=frame.numbers, positions=frame.positions, cell=frame.cell, pbc=frame.pbc)
         atoms.calc = SinglePointCalculator(atoms, **(labels | {"energy": float(labels["energy"])}))
         key = content_key("labels", structure=structure_key(atoms), method=method.key, **labels)
@@ -81,19 +86,20 @@ def split_frames(
 ) -> dict[Origin, Split]:
     """Set ``origin`` and ``split`` of every frame, in place, and return the split of every origin.
 
-    A given ``split`` is kept. Else frames are split by their ``origin``, like labels of a campaign; without origins
-    they are split at random, and errors on held-out frames are too small where frames of one trajectory are on both
-    sides.
+    A given ``split`` of all frames is kept. Else frames are split by their ``origin``, like labels of a campaign;
+    without origins they are split at random, and errors on held-out frames are too small where frames of one trajectory
+    are on both sides.
 
     Raises
     ------
     InputError
-        A split is unknown or has no frames, an origin is on two sides, or an element occurs in no training frame.
+        Some frames only have a split, or an origin; a split is unknown or has no frames, an origin is on two sides, or
+        an element occurs in no training frame.
     """
-    if all("split" in frame.info for frame in frames):
+    if _have_all(frames, "split"):
         for frame in frames:
             frame.info["origin"] = _origin(frame.info.get("origin", frame.info["split"]))
-    elif all("origin" in frame.info for frame in frames):
+    elif _have_all(frames, "origin"):
         for frame in frames:
             frame.info["origin"] = _origin(frame.info["origin"])
         origins = {frame.info["origin"] for frame in frames}
@@ -106,6 +112,16 @@ def split_frames(
             side = "test" if place < n_test else "validation" if place < n_test + n_validation else "train"
             frames[index].info |= {"split": side, "origin": _origin(side)}
     return _checked_splits(frames)
+
+
+def _have_all(frames: Sequence[Atoms], name: str) -> bool:
+    """Return whether all frames have an entry of ``info``; if some have, held-out frames could train unnoticed."""
+    missing = [frame.info["where"] for frame in frames if name not in frame.info]
+    if missing and len(missing) < len(frames):
+        raise InputError(
+            f"{missing[0]}: has no info[{name!r}], which other frames have. Hint: set it for all frames, or for none"
+        )
+    return not missing
 
 
 def _checked_splits(frames: Sequence[Atoms]) -> dict[Origin, Split]:

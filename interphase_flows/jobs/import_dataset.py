@@ -31,7 +31,7 @@ class ImportDatasetMaker(JobMaker):
     """Import labelled frames as a dataset with a split and a baseline.
 
     Frames need energy (eV) and forces (eV/Å); without stress (eV/Å³) train with ``TrainingSpec(stress_weight=0)``.
-    ``info["split"]`` of all frames is kept; else frames are split by ``info["origin"]``, else at random.
+    ``info["split"]`` is kept; without it frames are split by ``info["origin"]``, else at random.
 
     Parameters
     ----------

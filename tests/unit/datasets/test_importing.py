@@ -117,3 +117,19 @@ def test_unreadable_files_raise_with_their_name(tmp_path):
     write(tmp_path / "plain.xyz", [frame(0), Atoms("H")], format="extxyz")
     with pytest.raises(InputError, match=r"plain.xyz, frame 1: has no energy"):
         labelled_frames([tmp_path / "plain.xyz"], METHOD)
+
+
+@pytest.mark.parametrize("entry", [{"split": "test"}, {"origin": "md/1"}])
+def test_split_or_origin_of_some_frames_only_is_an_error(entry):
+    """A random split would train with frames that the user holds out."""
+    frames = [frame(seed) for seed in range(10)] + [frame(10, **entry)]
+    (name,) = entry
+    with pytest.raises(InputError, match=rf"frame 0: has no info\['{name}'\], which other frames have\. Hint"):
+        imported(frames)
+
+
+def test_forces_of_another_number_of_atoms_are_an_error():
+    wrong = frame(0)
+    wrong.calc.results["forces"] = np.zeros((1, 3))
+    with pytest.raises(InputError, match=r"frame 1: forces have the shape \(1, 3\) for 2 atoms"):
+        imported([frame(1), wrong])
