@@ -279,19 +279,21 @@ if __name__ == "__main__":
 @pytest.fixture
 def parent(tmp_path):
     """A process with two workers, the leader of a process group, which is stopped at the end."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "queue.py").write_text("raise SystemExit('a script with the name of a standard module')")
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": path}
     with subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path)], env=environment, start_new_session=True
+        [sys.executable, str(script), str(tmp_path)], env=environment, cwd=tmp_path / "work", start_new_session=True
     ) as process:
         yield process
         process.kill()
 
 
 def test_signal_to_all_processes_stops_workers_at_checkpoints(parent, tmp_path):
-    """As Slurm sends it at the walltime."""
+    """As Slurm sends it at the walltime; modules of the working directory are not imported."""
     folder = tmp_path / "unit"
     wait_until(lambda: len(list(folder.glob("working-*"))) == 2, alive=lambda: parent.poll() is None)
     os.killpg(parent.pid, signal.SIGTERM)

@@ -32,6 +32,10 @@ PACKAGES = [
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Blocked in a new process until it handles them."""
 
+SAFE_PATH_VARIABLE = "PYTHONSAFEPATH"
+SAFE_PATH_OF_WORKERS = "workers"
+"""Any text enables it; with this one, programs that a job starts do not inherit it."""
+
 EVENT_INTERVAL_S = 0.2
 """Between two events of a stage; the first and the last are always sent."""
 
@@ -60,6 +64,8 @@ def start_worker(setup: WorkerSetup, events: Connection) -> None:
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with_parent, name="parent watch", daemon=True).start()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    if os.environ.get(SAFE_PATH_VARIABLE) == SAFE_PATH_OF_WORKERS:
+        del os.environ[SAFE_PATH_VARIABLE]
     count_from(setup.began_unix_s)
     set_local_workers(setup.n_workers)
     warnings.simplefilter("ignore", DeprecationWarning)

@@ -25,6 +25,8 @@ from interphase_flows.runners.local.job_graph import PendingJob
 from interphase_flows.runners.local.job_run import JobOutcome, decoded_outcome, encoded_job
 from interphase_flows.runners.local.worker import (
     PACKAGES,
+    SAFE_PATH_OF_WORKERS,
+    SAFE_PATH_VARIABLE,
     STOP_SIGNALS,
     WorkerSetup,
     import_packages,
@@ -78,7 +80,7 @@ class _Worker:
             context = multiprocessing.get_context("forkserver" if IS_FORKED else "spawn")
             self._events, sender = context.Pipe(duplex=False)
             self._executor = ProcessPoolExecutor(1, context, start_worker, (self.setup, sender))
-            with _threads_per_process(self.setup.settings.n_threads):
+            with _environment_of_workers(self.setup.settings.n_threads):
                 if IS_FORKED:
                     start_fork_server()
                 self._executor.submit(import_packages)
@@ -238,7 +240,7 @@ class WorkerPool:
     def __enter__(self) -> Self:
         # packages are imported while this process builds the flow
         if IS_FORKED:
-            with _threads_per_process(self._workers[0].setup.settings.n_threads):
+            with _environment_of_workers(self._workers[0].setup.settings.n_threads):
                 start_fork_server()
         else:
             self._workers[0].open()
@@ -266,9 +268,13 @@ def start_fork_server() -> None:
 
 
 @contextmanager
-def _threads_per_process(n_threads: int) -> Iterator[None]:
-    """Let processes that are started inside the block use this number of threads, unless the user has set another."""
-    added = {name: str(n_threads) for name in THREAD_VARIABLES if name not in os.environ}
+def _environment_of_workers(n_threads: int) -> Iterator[None]:
+    """Set the environment of processes that are started inside the block; variables of the user are kept.
+
+    They use this number of threads, and import no module of the working directory, which may have the name of another.
+    """
+    values = dict.fromkeys(THREAD_VARIABLES, str(n_threads)) | {SAFE_PATH_VARIABLE: SAFE_PATH_OF_WORKERS}
+    added = {name: value for name, value in values.items() if name not in os.environ}
     os.environ.update(added)
     try:
         yield
