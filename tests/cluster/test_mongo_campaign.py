@@ -21,7 +21,7 @@ from tiny_campaign import TINY, command, environment
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 RESULTS = sorted({*KINDS} - {"failures", *STATE_KINDS})
-NOT_COMPUTED = {"cell_transport", "convergence_studies", "lattice_constants", "transport_grids"}
+NOT_COMPUTED = {"cell_transport", "compiled_potentials", "convergence_studies", "lattice_constants", "transport_grids"}
 """Kinds of documents that the campaign does not request."""
 # fields that depend on the course of the run and not on its result
 INCIDENTAL = {"created_at", "wall_time_s", "resumed_from_epoch", "notes"}
