@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ase import Atoms
-from jobflow import Maker, job
+from jobflow import job
 from recorded_method import RecordedMethod, RecordedSpec, Replay, random_of
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.committee import CommitteeMaker
 from interphase_flows.jobs.datasets import DatasetMaker
+from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.iterations import IterationMaker
 from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.selection import SelectMaker
@@ -72,7 +73,7 @@ def _errors(n_frames: int) -> ErrorSummary:
 
 
 @dataclass
-class FirstStructuresMaker(Maker):
+class FirstStructuresMaker(JobMaker):
     """Make the initial structures in one job.
 
     Parameters

@@ -93,7 +93,7 @@ def test_conductivity_of_a_slab_is_that_of_its_walkers(at_rest):
 
 def test_conductivity_is_unavailable_if_charges_do_not_add_up_to_zero(at_rest):
     """The cell (whose electrode is metal), its windows, and an interphase with additional lithium are charged."""
-    assert "metal of the electrode would count as ions" in at_rest.entire_cell.conduction.reason
+    assert "metal of the electrode is counted as ions" in at_rest.entire_cell.conduction.reason
     charged = [each.coefficients for each in at_rest.windows.rows]
     charged += [each.in_plane for each in at_rest.slabs.rows if each.name.startswith("interphase")]
     assert len(charged) >= 4
@@ -129,14 +129,14 @@ def test_coefficients_of_the_species_at_rest_vanish_in_each_frame():
     hittorf = transport_of(frames, frame="hittorf", at_rest=("S",)).entire_cell
     np.testing.assert_allclose(hittorf.onsager_per_eV_angstrom_ps.value[2], 0.0, atol=1e-9 * np.abs(matrix).max())
     # lithium metal is not ionic: a cell with an electrode has no ionic conductivity
-    assert "metal of the electrode would count as ions" in hittorf.conduction.reason
+    assert "metal of the electrode is counted as ions" in hittorf.conduction.reason
 
 
 def test_short_trajectory_reports_the_length_that_windows_need():
     """Eighty frames: coefficients of the cell, but neither two windows nor any along the normal of a slab."""
     transport = transport_of(planted_layers(80))
     assert not isinstance(transport.entire_cell, Unavailable)
-    assert "79 ps hold 79 steps of 1 ps; 2 windows of 60 take 120 ps" in transport.windows.reason
+    assert "trajectory of 79 ps has 79 steps of 1 ps, but 2 windows of 60 steps need 120 ps" in transport.windows.reason
     for slab in transport.slabs.rows:
         assert "supports no transport coefficient" in slab.normal.reason
 
@@ -150,7 +150,8 @@ def test_only_slabs_are_unavailable_without_boundaries():
         composition_of("Li"), composition_of("Li7P3S11"), TEMPERATURE_K, parts=("transport",)
     )
     transport = analyse_interface(bulk, alone).parts["transport"]
-    assert "add the part boundaries" in transport.slabs.reason
+    assert transport.slabs.reason == "slabs need boundaries, which were not requested"
+    assert transport.slabs.hint == "add the part boundaries"
     assert len(transport.windows.rows) >= 2
     conduction = transport.entire_cell.conduction
     assert conduction.net_charge_e == pytest.approx(0.0)
