@@ -96,7 +96,7 @@ def test_survival_of_walkers_in_a_layer_agrees_with_the_exact_solution():
     time, inside = walkers_in_a_layer(0.3, seed=2, n_atoms=1500)
     curve = survival(lifetimes(time, inside))
     expected = expectation(0.3).surviving_fraction(curve.age_ps)
-    np.testing.assert_allclose(curve.surviving_fraction[1:], expected[1:], atol=0.05)
+    np.testing.assert_allclose(curve.surviving_fraction.value[1:], expected[1:], atol=0.05)
     long = expectation(0.3).restricted_mean_ps(1e6, np.array([0.3]))[0]
     assert long == pytest.approx(8.0**2 / 12 / 0.3, rel=1e-4)
     assert restricted_mean_ps(curve, 100.0) == pytest.approx(

@@ -116,7 +116,9 @@ def test_interphase_composition_is_invariant_under_drift(known):
 def test_replicas_are_averaged_and_reactions_added(known):
     each = [analysed(vibrating(spread_angstrom=s), known).parts["phases"] for s in (0.05, 0.06, 0.07)]
     graph = each[0].reactions["network formers"]
-    with_event = graph.model_copy(update={"transitions": [Transition("PS4", "PSx", 2, 1.0, 0.0, 2.0, 1.0)]})
+    with_event = graph.model_copy(
+        update={"transitions": [Transition("PS4", "PSx", 2, Estimate(1.0, 0.0, 2.0, n_independent=1.0))]}
+    )
     each[0] = each[0].model_copy(update={"reactions": each[0].reactions | {"network formers": with_event}})
     found = average_phases(each)
     assert found.n_replicas == 3
@@ -124,9 +126,9 @@ def test_replicas_are_averaged_and_reactions_added(known):
     [arrow] = found.reactions["network formers"].transitions
     assert (arrow.before, arrow.after, arrow.n_events) == ("PS4", "PSx", 2)
     at_risk = sum(one.reactions["network formers"].at_risk_atom_ps["PS4"] for one in each)
-    assert arrow.rate_per_ps == pytest.approx(2 / at_risk)
+    assert arrow.rate_per_ps.value == pytest.approx(2 / at_risk)
     # two atoms that went together are one event
-    assert arrow.upper_per_ps == pytest.approx(2 * 5.572 / at_risk, rel=1e-3)
+    assert arrow.rate_per_ps.upper == pytest.approx(2 * 5.572 / at_risk, rel=1e-3)
     assert found.labels.entire_cell.shares["electrolyte"].value > 0.9
     assert "no interface" in found.percolation.reason
     assert average_phases([each[0], Unavailable(reason="why")]).notes

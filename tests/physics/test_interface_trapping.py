@@ -62,8 +62,8 @@ def test_lifetimes_agree_with_the_known_bonds(short_lived):
     assert observed.value == pytest.approx(80.0 * (1 - np.exp(-horizon / 80.0)), rel=0.2)
     assert short_lived.n_stretches > 150
     survival = short_lived.survival
-    assert survival.surviving_fraction[0] == 1.0
-    assert (np.diff(survival.surviving_fraction) <= 0).all()
+    assert survival.surviving_fraction.value[0] == 1.0
+    assert (np.diff(survival.surviving_fraction.value) <= 0).all()
 
 
 def test_atoms_of_a_pair_count_as_one_event():

@@ -82,8 +82,8 @@ def with_layers(analysis) -> tuple[PhasesResult, dict[str, np.ndarray]]:
     graph = found.reactions["network formers"].model_copy(
         update={
             "transitions": [
-                Transition("PS4", "PSx", 3, 0.5, 0.1, 1.4, 3.0),
-                Transition("PSx", "isolated P", 1, 0.2, 0.01, 0.9, 1.0),
+                Transition("PS4", "PSx", 3, Estimate(0.5, 0.1, 1.4, n_independent=3.0)),
+                Transition("PSx", "isolated P", 1, Estimate(0.2, 0.01, 0.9, n_independent=1.0)),
             ],
             "at_risk_atom_ps": {"PS4": 6.0, "PSx": 5.0, "isolated P": 1.0},
             "lifetimes": {

@@ -186,9 +186,7 @@ def test_survival_is_drawn_with_the_expected_curve():
         width_angstrom=10.0,
         survival=LabelSurvival(
             age_ps=age,
-            surviving_fraction=np.exp(-age),
-            lower=np.exp(-age) / 2,
-            upper=np.exp(-age / 2),
+            surviving_fraction=Estimate(np.exp(-age), np.exp(-age) / 2, np.exp(-age / 2)),
             expected_fraction=np.exp(-age / 5),
         ),
     )

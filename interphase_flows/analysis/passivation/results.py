@@ -19,9 +19,8 @@ class LabelSurvival(Result):
     """Surviving fraction of a label against its age, and the fraction expected from diffusion without cross terms."""
 
     age_ps: Array
-    surviving_fraction: Array
-    lower: Array
-    upper: Array
+    surviving_fraction: Estimate
+    """(n_ages,)."""
     expected_fraction: Array
 
 

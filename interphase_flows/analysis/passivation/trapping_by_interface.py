@@ -190,10 +190,9 @@ def _survival(found: Trapping, expected: ExpectedEscape) -> LabelSurvival:
     """Return the surviving and the expected share at `CURVE_POINTS` ages up to the horizon."""
     age = np.linspace(0.0, found.horizon_ps, CURVE_POINTS)
     at = np.searchsorted(found.curve.age_ps, age, side="right") - 1
+    survival = found.curve.surviving_fraction
     return LabelSurvival(
         age_ps=age,
-        surviving_fraction=found.curve.surviving_fraction[at],
-        lower=found.curve.lower[at],
-        upper=found.curve.upper[at],
+        surviving_fraction=Estimate(survival.value[at], survival.lower[at], survival.upper[at], survival.confidence),
         expected_fraction=expected.surviving_fraction(age),
     )

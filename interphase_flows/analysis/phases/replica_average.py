@@ -119,7 +119,7 @@ def _reactions(replicas: Sequence[ReactionsResult | Unavailable]) -> ReactionsRe
         for t in each.transitions:
             place = labels.index(t.before), labels.index(t.after)
             events[place] += t.n_events
-            squares[place] += t.n_events**2 / t.n_independent
+            squares[place] += t.n_events**2 / t.rate_per_ps.n_independent
     n_independent = np.divide(events**2, squares, out=np.zeros_like(squares), where=squares > 0)
     graph = ReactionGraph(tuple(labels), events, at_risk, CONFIDENCE, n_independent)
     return ReactionsResult(

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
 
 UNSETTLED = -1
@@ -29,12 +30,8 @@ class Transition:
     after: str
     n_events: int
     """Number of changes, counted for each atom."""
-    rate_per_ps: float
-    """Per atom with the label `before`."""
-    lower_per_ps: float
-    upper_per_ps: float
-    n_independent: float
-    """Number of independent events; smaller if atoms of one anion react together."""
+    rate_per_ps: Estimate
+    """Per atom with the label `before`; independent events are fewer if atoms of one anion react together."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,8 @@ class ReactionGraph:
             n, risk = int(self.n_events[i, j]), float(self.at_risk_atom_ps[i])
             n_independent = float(self.n_independent[i, j])
             lower, upper = (n / n_independent * end / risk for end in poisson_interval(n_independent, self.confidence))
-            found.append(Transition(self.labels[i], self.labels[j], n, n / risk, lower, upper, n_independent))
+            rate_per_ps = Estimate(n / risk, lower, upper, self.confidence, n_independent)
+            found.append(Transition(self.labels[i], self.labels[j], n, rate_per_ps))
         return sorted(found, key=lambda t: -t.n_events)
 
     def upper_bound_per_ps(self, before: str, after: str) -> float:

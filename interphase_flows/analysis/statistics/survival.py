@@ -37,12 +37,8 @@ class SurvivalCurve:
 
     age_ps: FloatArray
     """(n_ages,), ps, from 0."""
-    surviving_fraction: FloatArray
+    surviving_fraction: Estimate
     """(n_ages,), right-continuous steps."""
-    lower: FloatArray
-    """(n_ages,), lower bound of the 95 % interval."""
-    upper: FloatArray
-    """(n_ages,)."""
     median_ps: Estimate
     """Median lifetime; infinite if it exceeds the trajectory."""
     n_stretches: int
@@ -135,9 +131,7 @@ def survival(lives: Lifetimes, *, atoms_together: float = 1.0) -> SurvivalCurve:
     )
     return SurvivalCurve(
         age_ps=age,
-        surviving_fraction=share,
-        lower=lower,
-        upper=upper,
+        surviving_fraction=Estimate(share, lower, upper, CONFIDENCE),
         # where the curve and its bounds fall below one half: Brookmeyer and Crowley (1982)
         median_ps=Estimate(*(_passes_half(age, each) for each in (share, lower, upper))),
         n_stretches=int(observed.sum()),
@@ -149,7 +143,7 @@ def restricted_mean_ps(curve: SurvivalCurve, horizon_ps: float) -> float:
     """Return the mean lifetime up to a horizon, ps: the area under the survival curve."""
     inside = curve.age_ps < horizon_ps
     age = np.concatenate([curve.age_ps[inside], [horizon_ps]])
-    return float(curve.surviving_fraction[inside] @ np.diff(age))
+    return float(curve.surviving_fraction.value[inside] @ np.diff(age))
 
 
 def _widened(share: FloatArray, bound: FloatArray, atoms_together: float) -> FloatArray:

@@ -64,7 +64,7 @@ def _draw(axes: Axes, labels: Sequence[str], graph: ReactionsResult, role: str) 
             },
         )
         axes.text(
-            *_on_arc(begin, end, axes), f"{t.n_events} · {rounded(t.rate_per_ps, 2)}/ps",
+            *_on_arc(begin, end, axes), f"{t.n_events} · {rounded(t.rate_per_ps.value, 2)}/ps",
             ha="center", va="center", fontsize=7.5, color=colour, zorder=5,
             bbox={"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
         )  # fmt: skip

@@ -29,9 +29,9 @@ def survival_figure(labels: Mapping[str, LabelTrapping]) -> Figure:
             figure.subplots(1, len(labels), squeeze=False).flat, labels.items(), strict=True
         ):
             curve = found.survival
-            age = curve.age_ps
-            axes.fill_between(age, curve.lower, curve.upper, step="post", color=BLUE, alpha=0.2, linewidth=0)
-            axes.step(age, curve.surviving_fraction, where="post", color=BLUE, label="keeps its label")
+            age, survival = curve.age_ps, curve.surviving_fraction
+            axes.fill_between(age, survival.lower, survival.upper, step="post", color=BLUE, alpha=0.2, linewidth=0)
+            axes.step(age, survival.value, where="post", color=BLUE, label="keeps its label")
             axes.plot(
                 age,
                 curve.expected_fraction,

@@ -17,6 +17,7 @@ from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.speciation.anion_history import FORMERS, LIGANDS
 from interphase_flows.analysis.speciation.reaction_graph import Transition
 from interphase_flows.analysis.speciation.results import AnionsResult, ReactionsResult
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
 
 MISSING = Unavailable(reason="not requested", hint="request it")
@@ -24,7 +25,9 @@ MISSING = Unavailable(reason="not requested", hint="request it")
 
 def replica(n_domains=0, diameter_angstrom=0.0, n_events=0, n_independent=1.0) -> PhasesResult:
     """Return the result of a replica in which most is unavailable."""
-    arrows = [Transition("PS4", "PSx", n_events, 0.0, 0.0, 0.0, n_independent)] if n_events else []
+    arrows = (
+        [Transition("PS4", "PSx", n_events, Estimate(0.0, 0.0, 0.0, n_independent=n_independent))] if n_events else []
+    )
     return PhasesResult(
         phases={},
         roles=ElementRoles(mobile_cations=["Li"], network_formers=["P"], anion_formers=["S"]),
@@ -65,9 +68,9 @@ def test_reactions_of_replicas_are_counted_together():
     found = average_phases([replica(n_events=8, n_independent=2.0), replica(n_events=2, n_independent=2.0)])
     assert found.reactions[FORMERS] == MISSING
     [arrow] = found.reactions[LIGANDS].transitions
-    assert arrow.n_independent == pytest.approx(100 / 34)
-    assert arrow.rate_per_ps == pytest.approx(10 / 200)
-    assert arrow.lower_per_ps < 0.25 * arrow.rate_per_ps  # ten independent events: 0.48
+    assert arrow.rate_per_ps.n_independent == pytest.approx(100 / 34)
+    assert arrow.rate_per_ps.value == pytest.approx(10 / 200)
+    assert arrow.rate_per_ps.lower < 0.25 * arrow.rate_per_ps.value  # ten independent events: 0.48
 
 
 def test_missing_results_keep_their_hint():

@@ -34,7 +34,7 @@ def test_counter_agrees_with_the_table_of_all_frames(seed, least_frames):
     lives, known = counter.lifetimes(), lifetimes_of_table(times, codes, LABELS, least_frames)
     assert set(lives) == set(known)
     for label, curve in known.items():
-        np.testing.assert_allclose(lives[label].surviving_fraction, curve.surviving_fraction)
+        np.testing.assert_allclose(lives[label].surviving_fraction.value, curve.surviving_fraction.value)
         assert lives[label].n_ended == curve.n_ended
 
 
@@ -75,7 +75,7 @@ def test_intervals_cover_the_rate_of_anions_whose_atoms_leave_together():
             for time, row in zip(times, codes, strict=True):
                 counter.add(time, row, groups)
             found = {(t.before, t.after): t for t in counter.graph().transitions()}["PS4", "PSx"]
-            inside[k] += found.lower_per_ps <= rate <= found.upper_per_ps
+            inside[k] += found.rate_per_ps.lower <= rate <= found.rate_per_ps.upper
     apart, together = inside / 60
     assert apart < 0.85
     assert 0.90 <= together <= 1.0

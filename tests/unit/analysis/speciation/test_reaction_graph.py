@@ -50,7 +50,7 @@ def test_intervals_cover_the_rates_of_a_known_chain():
         times, codes = chain(rng, 40, 300, 0.1, rates)
         found = {(t.before, t.after): t for t in counted(times, codes, LABELS, 1).graph().transitions()}
         for k, pair in enumerate([("PS4", "PSx"), ("PSx", "isolated P")]):
-            inside[k] += pair in found and found[pair].lower_per_ps <= rates[k] <= found[pair].upper_per_ps
+            inside[k] += pair in found and found[pair].rate_per_ps.lower <= rates[k] <= found[pair].rate_per_ps.upper
     assert np.all((inside / 200 >= 0.90) & (inside / 200 <= 1.0))
 
 

@@ -42,10 +42,10 @@ def test_survival_curve_agrees_with_kaplan_meier_by_hand():
     )
     curve = survival(lives)
     assert curve.age_ps.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
-    np.testing.assert_allclose(curve.surviving_fraction, [1.0, 0.8, 0.6, 0.3, 0.3])
+    np.testing.assert_allclose(curve.surviving_fraction.value, [1.0, 0.8, 0.6, 0.3, 0.3])
     assert (curve.n_stretches, curve.n_ended) == (5, 3)
-    assert (curve.lower <= curve.surviving_fraction).all()
-    assert (curve.upper >= curve.surviving_fraction).all()
+    assert (curve.surviving_fraction.lower <= curve.surviving_fraction.value).all()
+    assert (curve.surviving_fraction.upper >= curve.surviving_fraction.value).all()
     assert curve.median_ps.value == 3.0
     assert curve.median_ps.lower <= 3.0 < curve.median_ps.upper
     assert restricted_mean_ps(curve, 3.5) == pytest.approx(1.0 + 0.8 + 0.6 + 0.5 * 0.3)
