@@ -148,6 +148,14 @@ class Cluster:
             try:
                 self._inject(target, kinds, daemon, trial, pause_s, report)
                 daemon.wait(CAMPAIGN_ENDS_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                report(
+                    log.read_text()[-6000:]
+                    + site.logs()
+                    + target.run("squeue", "--long")
+                    + site.command("status", "tiny").stdout
+                )
+                raise
             finally:
                 daemon.kill()
                 daemon.wait()

@@ -119,6 +119,8 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
         report = workspace.report_folder / "report.html"
         own = {"campaign": name}  # campaigns share a ledger in MongoDB
         rejected = count_by_reason(workspace)
+        # before the documents are counted: others add labels meanwhile, and none is removed
+        pace = None if state.get("result") else _pace(workspace, state, status)
         return CampaignStatus(
             name=name,
             status=status,
@@ -130,7 +132,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             labels_rejected=sum(rejected.values()),
             labels_rejected_by_reason=rejected,
             remaining_labels=None if state.get("result") else _remaining_labels(workspace, state),
-            pace=None if state.get("result") else _pace(workspace, state, status),
+            pace=pace,
             missing=[*missing_analyses(state), *missing_structures(workspace)],
             failures=workspace.ledger.count("failures", own),
             iterations=_iterations(workspace, state.get("result")),

@@ -31,7 +31,7 @@ REPLAY = (
 def run(name: str, keep: Path, uri: str, *arguments: str) -> dict:
     """Run a benchmark on the tests' server and return its results."""
     command = [sys.executable, str(ROOT / "benchmarks" / name), *arguments, "--keep", str(keep)]
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {URI_VARIABLE: uri, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=800)
     assert done.returncode == 0, done.stdout + done.stderr

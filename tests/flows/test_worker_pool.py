@@ -283,7 +283,7 @@ def parent(tmp_path):
     (tmp_path / "work" / "queue.py").write_text("raise SystemExit('a script with the name of a standard module')")
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
-    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {"PYTHONPATH": path}
     with subprocess.Popen(
         [sys.executable, str(script), str(tmp_path)], env=environment, cwd=tmp_path / "work", start_new_session=True
