@@ -29,6 +29,7 @@ LONGEST_FIRST = (
     "flows/test_full_disk.py",
     "cluster/test_consistency.py",
     "cluster/test_replaced_step.py",
+    "flows/test_open_campaign.py",
     "flows/test_open_loop.py",
     "flows/test_replaced_step.py",
 )
@@ -74,3 +75,12 @@ def finished_root(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """Return the root of a campaign that ran without interruption; tests must not write to it."""
     base = tmp_path_factory.getbasetemp()
     return run_once(tiny_file, base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Change to an empty working folder, without the variables that name a campaign, its root and its settings."""
+    for name in ("INTERPHASE_CAMPAIGN", "INTERPHASE_SETTINGS_FILE", "INTERPHASE_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -4,7 +4,7 @@ from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.dataset import Baseline, DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.label import MethodIdentity
-from interphase_flows.schemas.model import Calibration, CommitteeDoc, ErrorSummary
+from interphase_flows.schemas.model import Calibration, CommitteeDoc, ErrorSummary, ModelDoc
 from interphase_flows.schemas.segment import SegmentDoc
 
 NO_FILE = ArtifactRef(kind="parity", sha256="0" * 64, size_bytes=0)
@@ -69,11 +69,27 @@ def dataset(artifact: ArtifactRef = NO_FILE, **changes) -> DatasetDoc:
 
 
 def committee(key: str = "committee") -> CommitteeDoc:
-    """Return a committee without members."""
+    """Return a committee of one member, whose files do not exist."""
+    member = ModelDoc(
+        key="member",
+        dataset_key="dataset",
+        parent_key=None,
+        member=0,
+        seed=0,
+        checkpoint=NO_FILE,
+        n_epochs=1,
+        best_epoch=0,
+        best_validation_loss=1.0,
+        validation_loss=[1.0],
+        resumed_from_epoch=None,
+        wall_time_s=1.0,
+        n_threads=1,
+        versions={},
+    )
     return CommitteeDoc(
         key=key,
         dataset_key="dataset",
-        models=[],
+        models=[member],
         errors={"test": ERRORS},
         errors_by_origin={},
         calibration=Calibration(n_frames=2, rank_correlation=None, error_per_std=5.0, coverage_of_twice_expected=1.0),
@@ -90,6 +106,7 @@ def iteration(key: str, index: int, dataset_key: str = "dataset") -> IterationDo
         index=index,
         dataset_key=dataset_key,
         committee_key=trained.key,
+        first_checkpoint=NO_FILE,
         explored_with=None,
         n_labels_new=3,
         n_labels_rejected=0,

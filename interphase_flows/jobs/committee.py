@@ -9,13 +9,13 @@ from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.exceptions import AnalysisError, TrainingError
-from interphase_flows.jobs.caching import cached, stored_document
+from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.import_dataset import LabelledFrames, as_dataset
 from interphase_flows.jobs.inputs import JobMaker, open_job
 from interphase_flows.jobs.potentials import load_committee
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
-from interphase_flows.schemas.model import CommitteeDoc, ErrorSummary, ModelDoc
+from interphase_flows.schemas.model import CommitteeDoc, ModelDoc
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.potential_errors import LearningCurveDoc
 from interphase_flows.storage.workspace import current_workspace
@@ -94,26 +94,23 @@ class LearningCurveMaker(JobMaker):
     name: str = "learning curve"
 
     @job(output_schema=LearningCurveDoc)
-    def make(self, dataset: DatasetDoc, iterations: Sequence[IterationDoc | CommitteeDoc]) -> LearningCurveDoc:
+    def make(self, dataset: DatasetDoc, iterations: Sequence[IterationDoc]) -> LearningCurveDoc:
         """Return the errors of the first member of each committee on frames that trained no committee.
-
-        The committee of an iteration is in the ledger of its campaign; without a campaign, give the committees.
 
         Raises
         ------
         AnalysisError
-            No interface frame was held out, or a committee is missing.
+            No interface frame was held out.
         """
-        committee_keys = [each.key if isinstance(each, CommitteeDoc) else each.committee_key for each in iterations]
+        committee_keys = [each.committee_key for each in iterations]
         key = content_key("learning_curves", dataset=dataset.key, committees=committee_keys)
 
         def compute() -> LearningCurveDoc:
             from interphase_flows.potentials.errors import frame_errors, summarise
 
-            workspace = current_workspace()
             frames = [
                 frame
-                for frame in frames_of_split(read_extxyz(workspace.artifacts.get(dataset.artifact)), "test")
+                for frame in frames_of_split(read_extxyz(current_workspace().artifacts.get(dataset.artifact)), "test")
                 if Origin(frame.info["origin"]).is_interface
             ]
             if not frames:
@@ -121,23 +118,14 @@ class LearningCurveMaker(JobMaker):
                     "no interface frame was held out, so there is no learning curve. Hint: set at least three "
                     "structures.interfaces.snapshots.temperatures_K, or learning.audit_labels_per_iteration"
                 )
-            points: list[ErrorSummary] = []
-            for each, committee_key in zip(iterations, committee_keys, strict=True):
-                given = each if isinstance(each, CommitteeDoc) else None
-                document = given or stored_document("committees", committee_key, CommitteeDoc)
-                if document is None:
-                    raise AnalysisError(
-                        f"committee {committee_key} is missing in the ledger. Hint: resume the campaign; without a "
-                        "campaign, give the committees instead of the iterations"
-                    )
-                committee = load_committee(document.models[:1])
-                points.append(summarise(frame_errors(committee, frames)))
             return LearningCurveDoc(
                 key=key,
                 dataset_key=dataset.key,
                 committee_keys=committee_keys,
                 n_frames=len(frames),
-                errors=points,
+                errors=[
+                    summarise(frame_errors(load_committee([each.first_checkpoint]), frames)) for each in iterations
+                ],
             )
 
         return cached("learning_curves", key, LearningCurveDoc, compute)

@@ -90,6 +90,7 @@ class IterationMaker(JobMaker):
                 index=index,
                 dataset_key=dataset.key,
                 committee_key=committee.key,
+                first_checkpoint=committee.models[0].checkpoint,
                 explored_with=explorer.key if explorer else None,
                 n_labels_new=len(batch.accepted),
                 n_labels_rejected=len(batch.rejected),

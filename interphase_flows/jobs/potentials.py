@@ -15,6 +15,7 @@ from interphase_flows.md.uncertainty_monitor import CalculatorCommittee
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import MethodSpec
 from interphase_flows.runtime.progress import emit
+from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.model import CommitteeDoc, ModelDoc
 from interphase_flows.storage.workspace import current_workspace
 
@@ -72,7 +73,7 @@ def load_potential(
 
 
 def load_committee(
-    models: Sequence[ModelDoc | str], frames: Sequence[Atoms] = (), evaluation: str | None = None
+    models: Sequence[ModelDoc | ArtifactRef | str], frames: Sequence[Atoms] = (), evaluation: str | None = None
 ) -> "NequIPCommittee":
     """Load trained potentials on the device and threads of this machine's settings.
 
@@ -128,9 +129,11 @@ def _member_key(member: Member) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
-def _file(model: ModelDoc | str) -> Path:
+def _file(model: ModelDoc | ArtifactRef | str) -> Path:
     if isinstance(model, ModelDoc):
-        return current_workspace().artifacts.get(model.checkpoint)
+        model = model.checkpoint
+    if isinstance(model, ArtifactRef):
+        return current_workspace().artifacts.get(model)
     path = Path(model)
     if not path.name.endswith(NEQUIP_SUFFIXES):
         raise InputError(f"potential {model!r}: not one of {', '.join(NEQUIP_SUFFIXES)}. {HINT}")

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
 from interphase_flows.schemas.model import Calibration, ErrorSummary
 
@@ -10,11 +11,15 @@ ITERATION = "iteration"
 
 
 class IterationDoc(Document):
-    """One iteration of the loop: results, cost, decision and its reason."""
+    """One iteration of the loop: results, cost, decision and its reason.
+
+    ``first_checkpoint`` is that of the committee's first member, which runs the dynamics.
+    """
 
     index: int
     dataset_key: str
     committee_key: str
+    first_checkpoint: ArtifactRef
     explored_with: str | None
     n_labels_new: int
     n_labels_rejected: int

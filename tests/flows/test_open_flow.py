@@ -33,14 +33,6 @@ SHORT = SegmentMaker(
 )
 
 
-@pytest.fixture
-def empty_folder(tmp_path, monkeypatch) -> Path:
-    for name in ("INTERPHASE_CAMPAIGN", "INTERPHASE_SETTINGS_FILE", "INTERPHASE_ROOT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def committee_flow(data: Path) -> dict:
     """Return the jobs of a flow, by name."""
     dataset = ImportDatasetMaker(cutoff_angstrom=tiny_training.CUTOFF_ANGSTROM).make(data)

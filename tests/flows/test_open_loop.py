@@ -24,16 +24,10 @@ from interphase_flows.schemas.segment import Walker
 from interphase_flows.structures.crystals.library import load_crystal
 from own_steps import SHORT, OwnLabelMaker, labelled, loop, metals
 
-# jobflow 0.4 still calls it
-pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch) -> Path:
-    for name in ("INTERPHASE_CAMPAIGN", "INTERPHASE_SETTINGS_FILE", "INTERPHASE_ROOT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = [
+    pytest.mark.usefixtures("empty_folder"),
+    pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning"),  # jobflow 0.4 still calls it
+]
 
 
 def run(flow: Flow) -> list:

@@ -23,7 +23,7 @@ from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.thermodynamics import ThermodynamicsDoc
 from interphase_flows.structures.crystals.library import load_phase
 from interphase_flows.thermodynamics.results import Kink, ThermodynamicsResult
-from loop_documents import ERRORS, committee, segment
+from loop_documents import ERRORS, NO_FILE, committee, segment
 
 SURROGATE = ReferenceLabels("CHGNet 0.3.0", is_surrogate=True, settings={"weights": "chgnet 0.4.2 wheel"})
 INTERFACE = InterfaceDescription(
@@ -83,6 +83,7 @@ def iterations() -> list[IterationErrors]:
             index=index,
             dataset_key="dataset",
             committee_key="committee",
+            first_checkpoint=NO_FILE,
             explored_with=None,
             n_labels_new=40 if index < 2 else 0,
             n_labels_rejected=0,

@@ -15,16 +15,10 @@ from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.interface_analysis import InterfaceAnalysisMaker, load_parts
 from trajectory_files import extxyz, lammps
 
-# jobflow 0.4 still calls it
-pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch) -> Path:
-    for name in ("INTERPHASE_CAMPAIGN", "INTERPHASE_SETTINGS_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = [
+    pytest.mark.usefixtures("empty_folder"),
+    pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning"),  # jobflow 0.4 still calls it
+]
 
 
 def interphase(n_frames: int) -> ArrayFrames:

@@ -19,8 +19,10 @@ from interphase_flows.reference.spec import CalculatorSpec
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
 
-# jobflow 0.4 still calls it
-pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
+pytestmark = [
+    pytest.mark.usefixtures("empty_folder"),
+    pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning"),  # jobflow 0.4 still calls it
+]
 
 EMT = CalculatorSpec(name="ase.calculators.emt.EMT")
 
@@ -31,14 +33,6 @@ class OwnLabelMaker(LabelMaker):
 
     def reference_method(self) -> ReferenceMethod:
         return CalculatorMethod(CalculatorSpec(name="ase.calculators.emt.EMT", arguments={"asap_cutoff": True}))
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch) -> Path:
-    for name in ("INTERPHASE_CAMPAIGN", "INTERPHASE_SETTINGS_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture

@@ -21,8 +21,10 @@ from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.reference.spec import CalculatorSpec
 from interphase_flows.schemas.segment import SegmentDoc
 
-# jobflow 0.4 still calls it
-pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
+pytestmark = [
+    pytest.mark.usefixtures("empty_folder"),
+    pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning"),  # jobflow 0.4 still calls it
+]
 
 EMT_SPEC = CalculatorSpec(name="ase.calculators.emt.EMT")
 SPHERES = CalculatorSpec(name="tiny_training.Spheres")
@@ -33,15 +35,6 @@ SHORT = SegmentMaker(
     uncertainty_interval_steps=5,
     checkpoint_interval_steps=5,
 )
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch) -> Path:
-    """A working folder without settings and campaign."""
-    for name in ("INTERPHASE_CAMPAIGN", "INTERPHASE_SETTINGS_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def copper():

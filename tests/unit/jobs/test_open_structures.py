@@ -15,15 +15,10 @@ from interphase_flows.jobs.structures.structure_sets import load_set
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import load_phase
 
-# jobflow 0.4 still calls it
-pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch):
-    for name in ("INTERPHASE_CAMPAIGN", "INTERPHASE_SETTINGS_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+pytestmark = [
+    pytest.mark.usefixtures("empty_folder"),
+    pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning"),  # jobflow 0.4 still calls it
+]
 
 
 def run(job) -> StructureSetDoc:

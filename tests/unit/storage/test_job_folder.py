@@ -20,11 +20,9 @@ class NumbersDoc(Document):
 
 
 @pytest.fixture
-def job_folders(tmp_path, monkeypatch) -> tuple[JobFolder, JobFolder]:
+def job_folders(empty_folder, monkeypatch) -> tuple[JobFolder, JobFolder]:
     """The folders of two jobs; the second one is the working folder."""
-    for name in ("INTERPHASE_CAMPAIGN", "INTERPHASE_SETTINGS_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    folders = [tmp_path / "first", tmp_path / "second"]
+    folders = [empty_folder / "first", empty_folder / "second"]
     for folder in folders:
         folder.mkdir()
     monkeypatch.chdir(folders[1])

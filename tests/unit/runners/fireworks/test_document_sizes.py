@@ -47,6 +47,7 @@ def iteration(index: int) -> IterationDoc:
         index=index,
         dataset_key="d" * 32,
         committee_key="c" * 32,
+        first_checkpoint=documents.NO_FILE,
         explored_with="c" * 32,
         n_labels_new=30,
         n_labels_rejected=0,
