@@ -14,10 +14,11 @@ from interphase_flows.campaign.transport_grid import TransportGridSpec
 from interphase_flows.exceptions import CampaignFileError, InterphaseError, SettingsError
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
+from interphase_flows.structures.checks import pair_distances_angstrom
 from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.interfaces.builder import InterfaceSpec, best_match
 from interphase_flows.structures.interfaces.oriented_cells import parse_facet
-from interphase_flows.structures.interfaces.production_cells import plan_production_cell
+from interphase_flows.structures.interfaces.production_cells import build_production_cell, plan_production_cell
 from interphase_flows.structures.interfaces.small_interfaces import MIN_FILM_LAYERS, small_interface_specs
 
 MIN_SNAPSHOT_RUNS = 3
@@ -92,15 +93,25 @@ def _load(name: str, structure_files: dict[str, str]) -> Atoms:
 
 
 def _production_cell_mistakes(campaign: Campaign, ends: tuple[Atoms, Atoms]) -> Iterator[str]:
-    """Check that there is a lattice match for every production cell."""
+    """Check that every production cell can be built; only those with a narrow gap are built, where atoms may overlap."""
     spec, names = campaign.production.interface, (campaign.electrode, campaign.electrolyte)
     if spec is None:
         return
+    elements = {symbol for atoms in ends for symbol in atoms.symbols}
+    is_narrow = spec.gap_angstrom < max(pair_distances_angstrom(elements).values())
+    check = build_production_cell if is_narrow else plan_production_cell
+    found: dict[str, None] = {}
     try:
-        for cell in production_cell_specs(spec, campaign.structures.interfaces, names, ends, campaign.structure_files):
-            plan_production_cell(cell, *ends)
+        cells = production_cell_specs(spec, campaign.structures.interfaces, names, ends, campaign.structure_files)
     except InterphaseError as error:
         yield f"production.interface: {error}"
+        return
+    for cell in cells:
+        try:
+            check(cell, *ends)
+        except InterphaseError as error:
+            found[f"production.interface: {error}"] = None  # shifts of a cell share their mistakes
+    yield from found
 
 
 def _formula_mistakes(campaign: Campaign, *ends: Atoms) -> Iterator[str]:

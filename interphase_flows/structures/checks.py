@@ -83,6 +83,7 @@ def check_no_overlap(
     min_distances: PairDistances | None = None,
     scale: float = OVERLAP_FRACTION,
     where: str = "structure",
+    hint: str = "remove duplicate atoms or check the cell",
 ) -> None:
     """Raise if two atoms are closer than any bond, periodic images included.
 
@@ -111,7 +112,7 @@ def check_no_overlap(
     neighbour = "its own periodic image" if a == b else f"atom {b} ({symbols[b]})"
     raise OverlappingAtomsError(
         f"{where}: atom {a} ({symbols[a]}) is {d[worst]:.3f} Å from {neighbour}; the minimum is "
-        f"{limits[worst]:.2f} Å ({len(d) // 2 or 1} pair(s) too close). Hint: remove duplicate atoms or check the cell."
+        f"{limits[worst]:.2f} Å ({len(d) // 2 or 1} pair(s) too close). Hint: {hint}"
     )
 
 

@@ -184,6 +184,20 @@ def n_atoms_of_match(match: LatticeMatch, film: Atoms, substrate: Atoms, spec: I
     return n_film + n_substrate
 
 
+def requested_cut(spec: InterfaceSpec, substrate: Atoms) -> float:
+    """Return the height at which the oriented electrolyte is cut, as a fraction of its cell.
+
+    Raises StructureError if there is no such termination, or the anions are chains or networks.
+    """
+    cuts = cuts_between_anions(substrate)
+    if not 0 <= spec.termination < len(cuts):
+        raise StructureError(
+            f"termination={spec.termination}: {spec.electrolyte}{spec.substrate_miller} has {len(cuts)} cuts "
+            f"between anions. Hint: use 0 to {len(cuts) - 1}"
+        )
+    return cuts[spec.termination]
+
+
 def assemble_interface(spec: InterfaceSpec, match: LatticeMatch, film: Atoms, substrate: Atoms) -> BuiltInterface:
     """Stack the oriented film on the oriented substrate by a lattice match.
 
@@ -195,14 +209,9 @@ def assemble_interface(spec: InterfaceSpec, match: LatticeMatch, film: Atoms, su
         The gap is so small that atoms of both sides overlap.
     """
     _check_spec(spec)
-    cuts = cuts_between_anions(substrate)
-    if not 0 <= spec.termination < len(cuts):
-        raise StructureError(
-            f"termination={spec.termination}: {spec.electrolyte}{spec.substrate_miller} has {len(cuts)} cuts "
-            f"between anions. Hint: use 0 to {len(cuts) - 1}"
-        )
+    cut = requested_cut(spec, substrate)
     thick = in_plane_supercell(substrate, match.substrate_transformation, spec.substrate_layers)
-    lower = slab_from_cut(thick, cuts[spec.termination] / spec.substrate_layers)
+    lower = slab_from_cut(thick, cut / spec.substrate_layers)
     upper = _strained_film(film, match, spec)
 
     in_plane = lower.cell.array[:2].copy()
@@ -220,7 +229,8 @@ def assemble_interface(spec: InterfaceSpec, match: LatticeMatch, film: Atoms, su
     )
     atoms.set_array("side", np.repeat([ELECTROLYTE, ELECTRODE], [len(lower), len(upper)]))
     atoms.wrap()
-    check_no_overlap(atoms, where=f"interface {spec.electrode}/{spec.electrolyte}, gap {spec.gap_angstrom} Å")
+    where = f"interface {spec.electrode}/{spec.electrolyte}, gap {spec.gap_angstrom:g} Å"
+    check_no_overlap(atoms, where=where, hint="increase the gap")
     expected = anion_formulas(thick)
     strain = match.strain
     return BuiltInterface(

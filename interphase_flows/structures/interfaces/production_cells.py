@@ -19,6 +19,7 @@ from interphase_flows.structures.interfaces.builder import (
     InterfaceSpec,
     assemble_interface,
     n_atoms_of_match,
+    requested_cut,
 )
 from interphase_flows.structures.interfaces.lattice_matching import (
     LatticeMatch,
@@ -43,7 +44,8 @@ class ProductionCellSpec:
     electrode_miller, electrolyte_miller
         Faces in the cells of the phases.
     electrode_angstrom, electrolyte_angstrom
-        Smallest thicknesses in Å, rounded up to lattice planes.
+        Smallest thicknesses in Å: number of lattice planes times their distance, rounded up. Between its outermost
+        atoms a slab may be up to one plane thinner.
     lateral_angstrom
         Smallest distance between opposite sides of the cell in the plane, in Å.
     max_strain
@@ -93,7 +95,7 @@ def plan_production_cell(
     Raises
     ------
     StructureError
-        A length is out of range, or there is no lattice match.
+        A length is out of range, there is no lattice match or no such termination, or the anions are not molecules.
     """
     _check_lengths(spec)
     film, substrate = (
@@ -115,7 +117,9 @@ def plan_production_cell(
         film_layers=ceil(spec.electrode_angstrom / film.cell.array[2, 2]),
         substrate_layers=ceil(spec.electrolyte_angstrom / substrate.cell.array[2, 2]),
     )
-    return PlannedCell(interface, film, substrate, *_smallest_match(spec, film, substrate))
+    planned = PlannedCell(interface, film, substrate, *_smallest_match(spec, film, substrate))
+    requested_cut(interface, substrate)  # raises
+    return planned
 
 
 def build_production_cell(
@@ -126,7 +130,7 @@ def build_production_cell(
     Raises
     ------
     StructureError
-        As `plan_production_cell`, or there is no such termination, or the anions are not molecules.
+        As `plan_production_cell`.
     OverlappingAtomsError
         The gap is so small that atoms of both sides overlap.
     """

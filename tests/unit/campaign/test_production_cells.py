@@ -72,6 +72,19 @@ def test_cell_without_lattice_match_is_a_mistake_of_the_file():
         check_campaign(campaign(max_strain=1e-5))
 
 
+def test_every_mistake_of_the_cells_is_found_before_anything_runs():
+    """Terminations that do not exist, on each face, and a gap in which atoms overlap."""
+    faces = ["110/001", "110/010"]
+    with pytest.raises(CampaignFileError) as raised:
+        check_campaign(campaign(facets=faces, terminations=[0, 99], n_shifts=2))
+    mistakes = [line for line in str(raised.value).splitlines() if "production.interface: " in line]
+    assert len(mistakes) == len(faces)
+    assert all("termination=99" in line and "cuts between anions" in line for line in mistakes)
+    check_campaign(campaign(terminations=[1]))
+    with pytest.raises(CampaignFileError, match=r"production\.interface: .*Hint: increase the gap"):
+        check_campaign(campaign(gap_angstrom=1.01, facets=["110/010"]))
+
+
 def test_every_interface_has_its_replicas_with_different_seeds():
     replicas = ProductionMaker(n_interfaces=2, n_replicas=3).replicas()
     assert [(r.run_id, r.index) for r in replicas[2:4]] == [("interface-0-replica-2", 0), ("interface-1-replica-0", 1)]
