@@ -166,4 +166,4 @@ class AnalysisError(InterphaseError):
 
 
 class UnsupportedWindowError(AnalysisError):
-    """A time window is too short, has a gap or a changing cell, or is not yet diffusive."""
+    """A time window is too short, has a gap or a drifting cell, or is not yet diffusive."""

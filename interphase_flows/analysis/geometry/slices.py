@@ -37,6 +37,17 @@ def heights(positions: NDArray[np.floating], cell: NDArray[np.floating]) -> Floa
     return np.asarray(positions @ np.array([along_x, along_y, along_z]), dtype=float)
 
 
+def periods_angstrom(frames: FrameSource) -> FloatArray:
+    """Return the height of the cell, the distance between its ab faces, in every frame, (n_frames,), Å."""
+    found = np.empty(frames.n_frames)
+    cell, period = None, 0.0
+    for frame in range(frames.n_frames):
+        if (current := frames.cell(frame)) is not cell:
+            cell, period = current, float(face_distances(current)[2])
+        found[frame] = period
+    return found
+
+
 def wrapped_index(fractions: FloatArray, n: int) -> IntArray:
     """Return the index of each fraction among n equal parts of the period, (n_atoms,)."""
     scaled = np.floor(fractions)
@@ -74,7 +85,8 @@ class Slices:
     frames
         The trajectory.
     bin_width_angstrom
-        Wanted width of a slice in Å; the nearest width that tiles the first frame's cell is used.
+        Wanted width of a slice in Å; the nearest width that tiles the first frame's cell is used. In a changing cell,
+        slices keep their fractions of the cell.
     reference
         Atoms whose middle is the middle of the profile, (n_atoms,), such as those of the electrolyte, which removes
         drift. The middle is a circular mean in the first frame, and moves with their mean unwrapped displacement.

@@ -10,9 +10,8 @@ import numpy as np
 
 from interphase_flows.analysis.array_types import BoolArray, FloatArray
 from interphase_flows.analysis.geometry.frames import FrameSource, mask_of, require_frames
-from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
-from interphase_flows.analysis.geometry.slices import heights
+from interphase_flows.analysis.geometry.slices import heights, periods_angstrom
 from interphase_flows.analysis.interfaces.boundaries import (
     DEFAULT_WIDTHS_ANGSTROM,
     BoundarySeries,
@@ -155,16 +154,14 @@ def _without_gaps(time_ps: FloatArray, left: FloatArray) -> FloatArray:
 def _electrolyte_left(frames: FrameSource, sides: TwoSides, found: BoundarySeries) -> FloatArray:
     """Return the thickness of bulk electrolyte behind each interphase, (n_frames, n_sides), Å."""
     ends = dict(zip(found.sides, found.electrolyte_side_angstrom.T, strict=True))
-    cell = np.asarray(frames.cell(0), dtype=float)
-    period = float(face_distances(cell)[2])
+    periods = periods_angstrom(frames)
     if len(ends) == 2:
         # both interfaces share the electrolyte; bulk lies between them
-        periods = np.array([face_distances(np.asarray(frames.cell(i)))[2] for i in range(frames.n_frames)])
         both = periods + ends["below"] - ends["above"]
         return np.stack([both, both], axis=1)
-    # one interface: the electrolyte ends with its last anion before the vacuum
+    # one interface: the electrolyte ends with its last anion before the vacuum, at a fixed fraction of the cell
     is_anion = mask_of(frames.numbers, sides.anions)
-    along = heights(np.asarray(frames.positions(0))[is_anion], cell) * period
+    along = heights(np.asarray(frames.positions(0))[is_anion], frames.cell(0)) * periods[0]
     way = 1.0 if found.sides == ("above",) else -1.0
-    far = float((way * (along - found.electrode_middle_angstrom[0]) % period).max())
-    return (far - way * found.electrolyte_side_angstrom).reshape(-1, 1)
+    far = float((way * (along - found.electrode_middle_angstrom[0]) % periods[0]).max()) * (periods / periods[0])
+    return far[:, None] - way * found.electrolyte_side_angstrom.reshape(-1, 1)

@@ -11,8 +11,7 @@ from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.drift import CommonDrift
 from interphase_flows.analysis.geometry.frame_slice import FrameSlice
 from interphase_flows.analysis.geometry.frames import FrameSource
-from interphase_flows.analysis.geometry.neighbours import face_distances
-from interphase_flows.analysis.geometry.slices import heights
+from interphase_flows.analysis.geometry.slices import heights, periods_angstrom
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.interfaces.plane_flux import CrossingSeries, crossings
 from interphase_flows.analysis.interfaces.results import BoundaryFlux, InterfaceFluxes
@@ -31,16 +30,15 @@ def crossings_of(frames: FrameSource, interface: Interface) -> CrossingSeries:
         There are fewer than two frames.
     """
     # drift is removed from crossings since the first frame of the interface, from boundaries since that of the trajectory
-    cell = frames.cell(interface.first_frame)
+    span = FrameSlice(frames, interface.first_frame, len(interface.time_ps))
     since = CommonDrift(frames.numbers, frames.positions(0), frames.cell(0))
-    until = since.of(heights(frames.positions(interface.first_frame), cell)) * float(face_distances(cell)[2])
+    until = since.of(heights(span.positions(0), span.cell(0))) * periods_angstrom(span)
     planes = {
         BEGIN: interface.electrode_side_angstrom + until,
         END: interface.electrolyte_side_angstrom + until,
     }
     if interface.name == "below":
         planes = {END: planes[END], BEGIN: planes[BEGIN]}
-    span = FrameSlice(frames, interface.first_frame, len(interface.time_ps))
     return crossings(span, planes, reference=atomic_masses[frames.numbers])
 
 

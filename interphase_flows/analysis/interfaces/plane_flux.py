@@ -9,6 +9,7 @@ is averaged over both orders, and half atoms occur. Their sum is exact at every 
 The position of an atom relative to a plane is u = f - p, with the unwrapped fractional coordinates f of the atom and p of
 the plane along c; the atom passes the plane or one of its periodic images when floor(u) changes. Crossings upwards along
 the normal are positive. Crossings back and forth between two frames are not detected and do not change the net number.
+In a changing cell, scaling of the cell is motion neither of atoms nor of planes that keep their fraction of the cell.
 """
 
 from collections.abc import Mapping
@@ -89,7 +90,9 @@ def crossings(
         Trajectory with unwrapped positions.
     planes_angstrom
         Height of each plane in Å above the lower ab face along the normal, in increasing order within one period: a
-        number for a static plane, or one number per frame used. Heights are unwrapped like positions.
+        number for a static plane, or one number per frame used. Heights are unwrapped like positions. In a changing cell,
+        a static plane has its height in the first frame and then keeps its fraction of the cell; heights of a moving
+        plane are in Å of each frame.
     groups
         Groups of atoms by name, (n_atoms,) each, such as the lithium of the initial electrode; elements by default.
     reference
@@ -108,7 +111,7 @@ def crossings(
     if len(chosen) < 2:
         raise AnalysisError("crossings need at least two frames")
     named = tuple(planes_angstrom)
-    heights_of_planes = _heights(planes_angstrom, len(chosen))
+    heights_of_planes, is_static = _heights(planes_angstrom, len(chosen))
     if groups is None:
         groups = {symbol: mask_of(frames.numbers, {symbol}) for symbol in elements_of(frames)}
     masks = _masks(groups, frames.n_atoms)
@@ -123,7 +126,7 @@ def crossings(
     area = np.empty(len(chosen))
     before = planes_before = passed_before = np.empty(0)
     counter = _PassedCounter(masks, len(named))
-    start = 0.0
+    start = first_height = 0.0
     for row, index in enumerate(chosen):
         cell = np.asarray(frames.cell(index), dtype=float)
         height = face_distances(cell)[2]
@@ -133,7 +136,8 @@ def crossings(
             middle = float(weights @ along / weights.sum())
             start = middle if row == 0 else start
             along -= middle - start
-        planes = heights_of_planes[row] / height
+        first_height = height if row == 0 else first_height
+        planes = heights_of_planes[row] / np.where(is_static, first_height, height)
         _require_order(planes, named, time_ps[row])
         if row == 0:
             before, planes_before = along, planes
@@ -174,11 +178,11 @@ class _PassedCounter:
         return (self._masks @ sides.T).T.reshape(3, n, -1)
 
 
-def _heights(planes: Mapping[str, ArrayLike], n_frames: int) -> FloatArray:
-    """Return the heights of the planes, (n_frames, P), Å."""
+def _heights(planes: Mapping[str, ArrayLike], n_frames: int) -> tuple[FloatArray, BoolArray]:
+    """Return the heights of the planes, (n_frames, P), Å, and which planes are static, (P,)."""
     if not planes:
         raise AnalysisError("no planes")
-    columns = []
+    columns, is_static = [], []
     for name, height in planes.items():
         column = np.asarray(height, dtype=float)
         if column.shape not in {(), (n_frames,)} or not np.isfinite(column).all():
@@ -187,7 +191,8 @@ def _heights(planes: Mapping[str, ArrayLike], n_frames: int) -> FloatArray:
                 "frame used, is required"
             )
         columns.append(np.broadcast_to(column, (n_frames,)))
-    return np.stack(columns, axis=1)
+        is_static.append(column.ndim == 0)
+    return np.stack(columns, axis=1), np.array(is_static)
 
 
 def _masks(groups: Mapping[str, BoolArray], n_atoms: int) -> FloatArray:

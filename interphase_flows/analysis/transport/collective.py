@@ -4,6 +4,8 @@ Single precision suffices because *displacements* are summed: positions of `STAC
 first frame is subtracted, and only then are the many small differences added. The result is exact to 2e-3 Å for 50,000
 atoms in a cell of 100 Å, where sums of absolute positions are wrong by 0.1 Å and more. A product of ones with a matrix of
 `STACK` rows runs near the memory bandwidth; subtracting first would take twice as long.
+
+In a cell that changes, positions are those in the mean cell of the window (`geometry.changing_cell`).
 """
 
 from collections.abc import Iterator
@@ -14,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
+from interphase_flows.analysis.geometry.changing_cell import MeanCell
 from interphase_flows.analysis.geometry.frames import ArrayFrames, FrameSource, require_frames
 from interphase_flows.analysis.geometry.neighbours import face_distances
-from interphase_flows.analysis.transport.groups import AtomGroups
+from interphase_flows.analysis.transport.groups import AtomGroups, normal_axes
 from interphase_flows.analysis.transport.self_moments import SelfLadder, SelfRung, sampled_atoms
 from interphase_flows.exceptions import AnalysisError, UnsupportedWindowError
 
@@ -27,8 +30,8 @@ ROW = 32
 FRAMES_AT_ONCE = 8
 """Frames that one call sums if they are in memory."""
 FRAMES_PER_BATCH = 16 * FRAMES_AT_ONCE
-SAME_CELL = 1e-6
-"""Largest relative change of a lattice vector in a trajectory of constant cell."""
+LARGEST_CELL_DRIFT = 0.05
+"""Largest systematic strain of the cell in a window; fluctuations may be larger."""
 SAME_INTERVAL = 1e-3
 """Largest relative difference between two intervals of equally spaced frames."""
 LARGEST_STEP = 0.7
@@ -47,17 +50,16 @@ class CollectiveMotion:
     self_rungs: list[SelfRung]
     """Moments of single atoms about the barycentre of their domain, by the exponent of the step in frames."""
     cell_angstrom: FloatArray
-    """(3, 3), lattice vectors as rows, Å."""
+    """(3, 3), mean lattice vectors as rows, Å."""
+    volume_angstrom3: float
+    """Mean volume of the cell, Å³."""
+    axes: FloatArray
+    """(3, 3), orthonormal rows along which displacements are resolved."""
 
     @property
     def interval_ps(self) -> float:
         """Time between frames."""
         return float(self.time_ps[-1] - self.time_ps[0]) / (len(self.time_ps) - 1)
-
-    @property
-    def volume_angstrom3(self) -> float:
-        """Volume of the cell, Å³."""
-        return float(abs(np.linalg.det(self.cell_angstrom)))
 
 
 def collective_motion(
@@ -66,16 +68,17 @@ def collective_motion(
     *,
     first_frame: int = 0,
     end_frame: int | None = None,
-    axes: FloatArray | None = None,
+    along_normal: bool = False,
 ) -> CollectiveMotion:
     """Sum the displacements of each group in a window (end excluded), frame by frame.
 
-    They are resolved along `axes`, orthonormal rows, (3, 3); x, y and z by default.
+    They are resolved along x, y and z, or, if `along_normal`, along the axes of `groups.normal_axes`.
 
     Raises
     ------
     UnsupportedWindowError
-        Fewer than three frames, a cell that changes, or times that are not equally spaced.
+        Fewer than three frames, times that are not equally spaced, or a cell that drifts by more than
+        `LARGEST_CELL_DRIFT`.
     AnalysisError
         Positions are not finite, or appear to be wrapped.
     """
@@ -83,22 +86,23 @@ def collective_motion(
     end_frame = frames.n_frames if end_frame is None else end_frame
     chosen = range(first_frame, end_frame)
     time_ps = _equally_spaced_ps(frames, chosen)
-    cell = np.asarray(frames.cell(first_frame), dtype=float)
-    axes = np.eye(3) if axes is None else axes
+    mean = MeanCell.of(frames, chosen)
+    _require_no_drift(mean, time_ps)
+    axes = normal_axes(mean.angstrom) if along_normal else np.eye(3)
 
-    start = np.ascontiguousarray(frames.positions(first_frame))
+    start = np.ascontiguousarray(mean.positions(0, frames.positions(first_frame)))
     summed = GroupSums(groups, start, sampled_atoms(groups.labels, len(groups.counts)))
     group_of_sample = groups.labels[summed.sample]
     domain_of_sample = groups.domain[group_of_sample]
     barycentre = _barycentre_weights(groups)
-    shortest = float(face_distances(cell).min())
+    shortest = float(face_distances(mean.angstrom).min())
 
     ladder = SelfLadder(group_of_sample)
     displacement = np.empty((len(chosen), len(groups.counts), 3))
     turned = None if np.array_equal(axes, np.eye(3)) else axes.astype(start.dtype)
     for begin in range(0, len(chosen), FRAMES_PER_BATCH):
         batch = chosen[begin : begin + FRAMES_PER_BATCH]
-        for row, positions in _blocks_of_positions(frames, batch, cell):
+        for row, positions in _blocks_of_positions(frames, batch, mean, begin):
             summed.take(row, positions)
         rows = slice(begin, begin + len(batch))
         displacement[rows], moved = summed.finish(len(batch))
@@ -111,23 +115,24 @@ def collective_motion(
     if not np.isfinite(displacement).all():
         bad = chosen[int(np.flatnonzero(~np.isfinite(displacement).all(axis=(1, 2)))[0])]
         raise AnalysisError(f"frame {bad} has positions that are not finite. Hint: analyse the frames before it")
-    return CollectiveMotion(groups, time_ps, displacement @ axes.T, ladder.rungs(), cell)
+    return CollectiveMotion(
+        groups, time_ps, displacement @ axes.T, ladder.rungs(), mean.angstrom, mean.volume_angstrom3, axes
+    )
 
 
 def _blocks_of_positions(
-    frames: FrameSource, batch: range, cell: FloatArray
+    frames: FrameSource, batch: range, mean: MeanCell, begin: int
 ) -> Iterator[tuple[int, NDArray[np.floating]]]:
-    """Yield frames, (n_frames, n_atoms, 3), with their row in the batch: several where memory holds them all."""
-    for index in batch:
-        # a constant cell is usually the same array
-        if (current := frames.cell(index)) is not cell:
-            _require_same_cell(cell, current, index)
-    if isinstance(frames, ArrayFrames):
+    """Yield frames, (n_frames, n_atoms, 3), with their row in the batch: several where memory holds them all.
+
+    `begin` is the row of the batch in the window.
+    """
+    if isinstance(frames, ArrayFrames) and mean.cells_angstrom is None:
         for at in batch[::FRAMES_AT_ONCE]:
             yield at - batch.start, frames.all_positions[at : min(at + FRAMES_AT_ONCE, batch.stop)]
     else:
         for row, index in enumerate(batch):
-            yield row, frames.positions(index)[None]
+            yield row, mean.positions(begin + row, frames.positions(index))[None]
 
 
 class GroupSums:
@@ -234,9 +239,11 @@ def _wrapped_error(n_frames: int, frame: int) -> AnalysisError:
     )
 
 
-def _require_same_cell(first: FloatArray, cell: NDArray[np.floating], frame: int) -> None:
-    if np.abs(cell - first).max() > SAME_CELL * np.abs(first).max():
+def _require_no_drift(mean: MeanCell, time_ps: FloatArray) -> None:
+    drift, direction = mean.drift(time_ps)
+    if abs(drift) > LARGEST_CELL_DRIFT:
         raise UnsupportedWindowError(
-            f"the cell of frame {frame} is not that of the window's first frame; displacements in a changing cell are "
-            "not transport. Hint: run at constant cell (NVT), or choose a window in which it is constant"
+            f"the cell drifts by {100 * drift:+.1f} % {direction} from {time_ps[0]:g} to {time_ps[-1]:g} ps; transport "
+            f"needs a drift below {100 * LARGEST_CELL_DRIFT:g} %, because the volume must be stationary. Hint: choose "
+            "shorter windows, or leave out the time in which the cell relaxes"
         )

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.drift import WithoutDrift
 from interphase_flows.analysis.geometry.frames import FrameSource
+from interphase_flows.analysis.geometry.slices import periods_angstrom
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.interfaces.fluxes import BEGIN, END, towards_electrolyte
 from interphase_flows.analysis.interfaces.results import DrivenFlux
@@ -118,8 +119,11 @@ def driven_by_gradients(
     """Return the fluxes of -L grad(mu) through each boundary at its mean height, towards the electrolyte."""
     profile = composition_profile(WithoutDrift(frames), bin_width_angstrom=SLAB_ANGSTROM)
     edges = profile.bin_edges_angstrom
+    # slices are fractions of the cell, so heights are those in the first frame, and gradients those in the mean cell
+    stretch = periods_angstrom(frames)
+    stretch /= stretch[0]
     density = profile.mean_over(slice(None))[[profile.elements.index(each) for each in onsager.species]]
-    gradient = periodic_gradient_eV_per_angstrom(edges, density, temperature_K)
+    gradient = periodic_gradient_eV_per_angstrom(edges * stretch.mean(), density, temperature_K)
     fluxes = gradient_flux(gradient, onsager.onsager.value, onsager.drawn(N_SAMPLES))
     answer = {}
     for interface in interfaces:
@@ -129,7 +133,8 @@ def driven_by_gradients(
             (BEGIN, interface.electrode_side_angstrom),
             (END, interface.electrolyte_side_angstrom),
         ):
-            slab = int(np.searchsorted(edges, float(height.mean()) % edges[-1], side="right")) - 1
+            now = slice(interface.first_frame, interface.first_frame + len(height))
+            slab = int(np.searchsorted(edges, float((height / stretch[now]).mean()) % edges[-1], side="right")) - 1
             for row, species in enumerate(onsager.species):
                 flux = fluxes[row, slab]
                 ends = sorted((sign * float(flux.lower), sign * float(flux.upper)))

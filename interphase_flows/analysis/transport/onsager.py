@@ -17,7 +17,7 @@ from interphase_flows.analysis.transport.coarse_graining import MIN_SAMPLES, cho
 from interphase_flows.analysis.transport.collective import CollectiveMotion, collective_motion
 from interphase_flows.analysis.transport.covariance_estimator import StepStatistics, block_steps
 from interphase_flows.analysis.transport.cross_displacement import short_lag_rate
-from interphase_flows.analysis.transport.groups import by_species, normal_axes
+from interphase_flows.analysis.transport.groups import by_species
 from interphase_flows.analysis.transport.momentum_constraint import (
     difference,
     independent_atoms,
@@ -88,7 +88,8 @@ def onsager_matrix(
     Parameters
     ----------
     frames
-        The trajectory: positions unwrapped, cell constant, frames equally spaced.
+        The trajectory: positions unwrapped, frames equally spaced. In a changing cell, displacements are differences
+        of fractional coordinates times the mean cell of the window, and the volume is the mean.
     temperature_K
         Temperature of the dynamics.
     species
@@ -108,10 +109,10 @@ def onsager_matrix(
     Raises
     ------
     UnsupportedWindowError
-        The window is too short, or motion in it has not become diffusive.
+        The window is too short, its frames are not equally spaced, its cell drifts by more than
+        `collective.LARGEST_CELL_DRIFT`, or motion in it has not become diffusive.
     AnalysisError
-        The trajectory is empty, its cell changes, its frames are not equally spaced, or a species or frame
-        does not exist.
+        The trajectory is empty, or a species or frame does not exist.
     """
     request = OnsagerRequest(temperature_K, species, frame, at_rest, step_ps, confidence)
     if directions not in get_args(Directions):
@@ -121,7 +122,7 @@ def onsager_matrix(
         by_species(frames),
         first_frame=first_frame,
         end_frame=end_frame,
-        axes=normal_axes(frames.cell(first_frame)),
+        along_normal=True,
     )
     return window_result(motion, 0, motion.volume_angstrom3, directions, request)
 
@@ -211,7 +212,7 @@ def window_result(
         self_diffusion_angstrom2_per_ps=self_diffusion[rows],
         advection_angstrom_per_ps=_advection(statistics, counts[rows], request.confidence),
         frame_drift_angstrom_per_ps=_frame_drift(laboratory, moved, counts, motion),
-        axes=normal_axes(motion.cell_angstrom)[axes],
+        axes=motion.axes[axes],
         half_window_z=z,
         stationary=bool((np.abs(z) < STATIONARY_Z).all()),
         plateau=plateau,

@@ -19,11 +19,7 @@ from interphase_flows.analysis.geometry.frames import FrameSource, require_frame
 from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.transport.collective import CollectiveMotion, collective_motion
-from interphase_flows.analysis.transport.groups import (
-    by_species,
-    normal_axes,
-    slabs_along_normal,
-)
+from interphase_flows.analysis.transport.groups import by_species, slabs_along_normal
 from interphase_flows.analysis.transport.onsager import (
     Directions,
     OnsagerOptions,
@@ -110,7 +106,9 @@ class RegionTransport:
     start_ps: float
     end_ps: float
     lower_angstrom: float
-    """Height of its lower face above the lower ab face (or around the reference) when the window began."""
+    """Height of its lower face above the lower ab face (or around the reference) when the window began.
+
+    In a changing cell, heights are scaled to the mean cell of the window."""
     upper_angstrom: float
     n_atoms: int
     """When the window began."""
@@ -129,7 +127,8 @@ def onsager_regions(
     """Measure Onsager coefficients region by region in windows; a region without enough data is returned as unavailable.
 
     `cut` returns the regions of a frame, by its index; their names are the same in every frame. `windows` are those of
-    `window_bounds`. The reference frame is that of each region's own atoms. Otherwise as `onsager.onsager_matrix`.
+    `window_bounds`. The reference frame is that of each region's own atoms. The volume of a region is its fraction of the
+    cell when the window begins, times the mean volume of the cell. Otherwise as `onsager.onsager_matrix`.
     """
     found = []
     for first, end, start_ps, end_ps in windows:
@@ -137,28 +136,34 @@ def onsager_regions(
         n = len(begun.names)
         region = np.where(begun.region_of_atom == OUTSIDE, n, begun.region_of_atom)
         cell = np.asarray(frames.cell(first), dtype=float)
-        motion = collective_motion(
-            frames,
-            by_species(frames, region, n + 1),
-            first_frame=first,
-            end_frame=end,
-            axes=normal_axes(cell),
-        )
+        motion: CollectiveMotion | Unavailable
+        stretch = growth = 1.0
+        try:
+            motion = collective_motion(
+                frames, by_species(frames, region, n + 1), first_frame=first, end_frame=end, along_normal=True
+            )
+        except UnsupportedWindowError as error:
+            motion = Unavailable.from_error(error)
+        else:
+            stretch = float(face_distances(motion.cell_angstrom)[2] / face_distances(cell)[2])
+            growth = motion.volume_angstrom3 / float(abs(np.linalg.det(cell)))
         area = float(np.linalg.norm(np.cross(cell[0], cell[1])))
         for i, name in enumerate(begun.names):
             inside = region == i
             thickness = float(begun.thickness_angstrom[i])
+            volume = growth * area * thickness
+            lower, upper = (float(begun.lower_angstrom[i]), float(begun.lower_angstrom[i]) + thickness)
             found.append(
                 RegionTransport(
                     name=name,
                     start_ps=start_ps,
                     end_ps=end_ps,
-                    lower_angstrom=float(begun.lower_angstrom[i]),
-                    upper_angstrom=float(begun.lower_angstrom[i]) + thickness,
+                    lower_angstrom=stretch * lower,
+                    upper_angstrom=stretch * upper,
                     n_atoms=int(inside.sum()),
                     fraction_staying=float((ended.region_of_atom[inside] == i).mean()) if inside.any() else np.nan,
-                    in_plane=_of_region(motion, i, area * thickness, "in_plane", request),
-                    normal=_of_region(motion, i, area * thickness, "normal", request),
+                    in_plane=_of_region(motion, i, volume, "in_plane", request),
+                    normal=_of_region(motion, i, volume, "normal", request),
                 )
             )
     return found
@@ -197,12 +202,14 @@ def onsager_slabs(
 
 
 def _of_region(
-    motion: CollectiveMotion,
+    motion: CollectiveMotion | Unavailable,
     region: int,
     volume_angstrom3: float,
     directions: Directions,
     request: OnsagerRequest,
 ) -> OnsagerResult | Unavailable:
+    if isinstance(motion, Unavailable):
+        return motion
     present = {motion.groups.species[each] for each in motion.groups.of_domain(region)}
     needed = {*(request.species or ()), *request.at_rest}
     if not present:

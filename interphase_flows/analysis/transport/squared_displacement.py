@@ -1,7 +1,8 @@
 """Mean squared displacement of each species from the first frame.
 
 MSD_s(t) = 1/N_s sum over i in s of |r_i(t) - r_i(0) - R(t) + R(0)|², with R the centre of mass of all atoms, because the
-drift of the cell under a thermostat is not diffusion. The only time origin is the first frame: a reacting interface is
+drift of the cell under a thermostat is not diffusion. In a changing cell, r are the positions in the mean cell
+(`geometry.changing_cell`). The only time origin is the first frame: a reacting interface is
 not stationary, and an average over origins would mix its stages. Hence no diffusion coefficient is derived here.
 """
 
@@ -12,6 +13,7 @@ import numpy as np
 from ase.data import atomic_masses
 
 from interphase_flows.analysis.array_types import FloatArray
+from interphase_flows.analysis.geometry.changing_cell import MeanCell
 from interphase_flows.analysis.geometry.frames import FrameSource, chosen_frames, elements_of, mask_of
 from interphase_flows.exceptions import AnalysisError
 
@@ -48,11 +50,12 @@ def mean_squared_displacement(
         )
     weights = atomic_masses[frames.numbers]
     weights = weights / weights.sum()
-    start = np.asarray(frames.positions(chosen[0]), dtype=float)
+    mean = MeanCell.of(frames, chosen)
+    start = mean.positions(0, np.asarray(frames.positions(chosen[0]), dtype=float))
     msd = np.empty((len(chosen), len(species)))
     drift = np.empty((len(chosen), 3))
     for row, index in enumerate(chosen):
-        moved = np.asarray(frames.positions(index), dtype=float) - start
+        moved = mean.positions(row, np.asarray(frames.positions(index), dtype=float)) - start
         drift[row] = weights @ moved
         squared = ((moved - drift[row]) ** 2).sum(axis=1)
         msd[row] = [squared[mask].mean() for mask in masks]

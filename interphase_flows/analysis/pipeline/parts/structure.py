@@ -77,7 +77,7 @@ def _geometry(context: AnalysisContext, each: Interface, found: BoundarySeries) 
 class ProfilesPart(AnalysisPart):
     """Measure profiles along the normal."""
 
-    version = 1
+    version = 2
     result = ProfilesResult
 
     def analyse(self, context: AnalysisContext) -> ProfilesResult:
@@ -90,7 +90,7 @@ class ProfilesPart(AnalysisPart):
 class PhasesPart(AnalysisPart):
     """Identify anions and phases."""
 
-    version = 1
+    version = 2
     result = PhasesResult
     average_result = PhasesAverage
 

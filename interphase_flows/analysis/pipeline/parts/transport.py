@@ -26,7 +26,7 @@ from interphase_flows.analysis.transport.summary import TransportAverage, Transp
 class TransportPart(AnalysisPart):
     """Measure Onsager coefficients and conductivity."""
 
-    version = 1
+    version = 2
     result = TransportResult
     average_result = TransportAverage
 
@@ -44,7 +44,7 @@ class TransportPart(AnalysisPart):
 class TrappingPart(AnalysisPart):
     """Compare lifetimes of labels with diffusion without cross terms."""
 
-    version = 1
+    version = 2
     result = TrappingResult
 
     def analyse(self, context: AnalysisContext) -> TrappingResult:
@@ -56,7 +56,7 @@ class TrappingPart(AnalysisPart):
 class FluxesPart(AnalysisPart):
     """Count crossings of both boundaries of each interface."""
 
-    version = 1
+    version = 2
     result = FluxesResult
 
     def analyse(self, context: AnalysisContext) -> FluxesResult:
@@ -94,7 +94,7 @@ class DisplacementResult(Result):
 class DisplacementPart(AnalysisPart):
     """Measure mean squared displacements; the series go to the arrays."""
 
-    version = 1
+    version = 2
     result = DisplacementResult
     average_result = DisplacementResult
 
