@@ -90,13 +90,15 @@ def _profile(analysis: InterfaceAnalysisDoc | None) -> InterphaseProfile | None:
             return None
         edges, block_ps = (arrays[f"{runs[0]}/profiles.{name}"] for name in ("edges_angstrom", "block_ps"))
         last = block_ps[:, 1] > (1.0 - LAST_PART) * block_ps[-1, 1]
+        # slices are fractions of a cell that may change
+        period = np.mean([arrays[f"{run}/profiles.block_period_angstrom"][last] for run in runs])
         density = mean_over_replicas(
             [arrays[f"{run}/profiles.atoms_per_nm3"][last].mean(axis=0) * NM3_PER_ANGSTROM3 for run in runs]
         )
     known = bool(np.isfinite(density.standard_error).all())
     return InterphaseProfile(
         elements=tuple(analysis.trajectories[runs[0]].elements),
-        bin_edges_angstrom=edges,
+        bin_edges_angstrom=edges * (period / edges[-1]),
         density_per_angstrom3=density.value,
         density_error=density.standard_error if known else None,
         description=f"mean over {block_ps[last][0, 0]:.3g} to {block_ps[-1, 1]:.3g} ps",

@@ -162,7 +162,8 @@ def test_profiles_are_analysed_with_the_boundaries(analyse, tmp_path):
     profiles = {name for name in found["series"] if name.startswith("profiles.")}
     assert profiles == {
         *(f"profiles.{name}{end}" for name in measured for end in ("", "_lower", "_upper")),
-        "profiles.edges_angstrom", "profiles.block_ps", "profiles.coordination_atoms",
+        "profiles.edges_angstrom", "profiles.block_ps", "profiles.block_period_angstrom",
+        "profiles.coordination_atoms",
         "profiles.interphase_above_angstrom", "profiles.interphase_below_angstrom",
     }  # fmt: skip
     assert found["series"]["profiles.coordination"][0][0][0] is None  # no sulfur in the metal

@@ -28,6 +28,8 @@ LEAST_LABELLED = 4
 class PhaseMap:
     """Count labels of atoms by slab and by interphase, frame by frame.
 
+    A slab is a fixed fraction of the cell, whose height may change.
+
     Parameters
     ----------
     labels
@@ -41,9 +43,10 @@ class PhaseMap:
     def __init__(self, labels: Sequence[str], cell: np.ndarray, interfaces: Sequence[Interface]) -> None:
         self.labels = tuple(labels)
         self._interfaces = interfaces
-        period = float(face_distances(cell)[2])
-        self.n_slabs = int(np.clip(round(period / SLAB_ANGSTROM), 4, MOST_SLABS))
-        self._edges = np.linspace(0.0, period, self.n_slabs + 1)
+        self._first_period = float(face_distances(cell)[2])
+        self.n_slabs = int(np.clip(round(self._first_period / SLAB_ANGSTROM), 4, MOST_SLABS))
+        self._edges = np.linspace(0.0, self._first_period, self.n_slabs + 1)
+        self._periods: list[float] = []
         self._times: list[float] = []
         self._map: list[np.ndarray] = []
         self._inside: dict[str, list[np.ndarray]] = {each.name: [] for each in interfaces}
@@ -79,6 +82,7 @@ class PhaseMap:
         slab = wrapped_index(along - zero, self.n_slabs)
         counts = np.bincount(codes.astype(np.int64) * self.n_slabs + slab, minlength=n * self.n_slabs)
         self._times.append(time_ps)
+        self._periods.append(period_angstrom)
         self._map.append(counts.reshape(n, self.n_slabs))
         for each in self._interfaces:
             layer = layer_of(each, frame, period_angstrom, drift)
@@ -115,10 +119,15 @@ class PhaseMap:
         return np.array(self._times), dict(zip(self.labels, shares.T, strict=True))
 
     def arrays(self) -> Mapping[str, FloatArray]:
-        """Return the map in atoms, (n_labelled, n_labels, n_slabs), its edges, and the interphase boundaries, Å."""
+        """Return the map in atoms, (n_labelled, n_labels, n_slabs), its edges, and the interphase boundaries, Å.
+
+        Edges are those in the first frame. The boundaries are in Å of their frames, whose cells have the heights
+        ``map_period_angstrom``.
+        """
         found = {
             "phases.map_time_ps": np.array(self._times),
             "phases.map_edges_angstrom": self._edges,
+            "phases.map_period_angstrom": np.array(self._periods),
             "phases.map_atoms": np.array(self._map, dtype=float),
         }
         for name, ends in self._ends.items():

@@ -2,7 +2,8 @@
 
 Heights are those of the phase map: they move with the anions, whose centre stays in the centre of the profile. Every
 frame is counted; neighbours are counted in an evenly spaced subset. Boundaries are optional; where they are known, the
-position of each interphase on the height axis is returned as well.
+position of each interphase on the height axis is returned as well. In a changing cell a slice is a fixed fraction of the
+cell, and the mean height of the cell is returned for each block.
 """
 
 from collections.abc import Sequence
@@ -82,6 +83,7 @@ def analyse_profiles(
     first_slice = n_slices * np.searchsorted(numbers_of(elements), numbers)
     density = np.zeros((blocks.n_samples, len(elements), n_slices))  # per Å³, summed over the sample's frames
     volumes = np.zeros(blocks.n_samples)
+    periods = np.empty(frames.n_frames)
     n_shells = 0 if isinstance(shells, Unavailable) else len(shells)
     neighbours = np.zeros((2, len(chosen), n_shells, n_slices))
     ends = {each.name: np.full((frames.n_frames, 2), np.nan) for each in interfaces}
@@ -95,10 +97,11 @@ def analyse_profiles(
         counts = np.bincount(first_slice + slice_of, minlength=len(elements) * n_slices)
         density[sample] += counts.reshape(len(elements), n_slices) * (n_slices / volume)
         volumes[sample] += volume
+        periods[frame] = face_distances(cell)[2]
         if not isinstance(shells, Unavailable) and frame in row_of:
             neighbours[:, row_of[frame]] = count_shells(shells, numbers, positions, cell, slice_of, n_slices)
         for each in interfaces:
-            layer = layer_of(each, frame, float(face_distances(cell)[2]), common.of(along))
+            layer = layer_of(each, frame, float(periods[frame]), common.of(along))
             if layer is not None:
                 begin = (layer[0] - zero) % 1.0
                 ends[each.name][frame] = begin, begin + layer[1] - layer[0]
@@ -118,7 +121,13 @@ def analyse_profiles(
     }
     time_ps = (np.asarray(frames.time_fs, dtype=float) - float(frames.time_fs[0])) / 1000.0
     block_ps = np.stack([time_ps[blocks.frame_edges[:-1]], time_ps[blocks.frame_edges[1:] - 1]], axis=1)
-    arrays: dict[str, FloatArray] = {"profiles.edges_angstrom": edges, "profiles.block_ps": block_ps}
+    counted = np.diff(blocks.frame_edges)
+    stretch = np.add.reduceat(periods / period, blocks.frame_edges[:-1]) / counted
+    arrays: dict[str, FloatArray] = {
+        "profiles.edges_angstrom": edges,
+        "profiles.block_ps": block_ps,
+        "profiles.block_period_angstrom": period * stretch,
+    }
     coordination: CoordinationSummary | Unavailable
     if isinstance(shells, Unavailable):
         coordination = shells
@@ -137,7 +146,7 @@ def analyse_profiles(
             f"profiles.{name}_upper": found.upper,
         }
     for name, series in ends.items():
-        arrays[f"profiles.interphase_{name}_angstrom"] = period * _mean_ends(series, blocks)
+        arrays[f"profiles.interphase_{name}_angstrom"] = period * stretch[:, None] * _mean_ends(series, blocks)
     atom_masses = masses * np.bincount(first_slice // n_slices)
     result = ProfilesResult(
         elements=elements,
@@ -146,11 +155,11 @@ def analyse_profiles(
         n_slices=n_slices,
         blocks=tuple(
             ProfileBlock(from_ps=float(begin), to_ps=float(end), n_frames=int(n))
-            for (begin, end), n in zip(block_ps, np.diff(blocks.frame_edges), strict=True)
+            for (begin, end), n in zip(block_ps, counted, strict=True)
         ),
         reference=(
-            f"the centre of {', '.join(anions)} stays in the centre; a slice is a fixed fraction of the cell, whose "
-            "height is that of the first frame"
+            f"the centre of {', '.join(anions)} stays in the centre; a slice is a fixed fraction of the cell, and its "
+            "width in Å is that in the first frame"
         ),
         mass_density_g_per_cm3=float(atom_masses.sum() * n_frames.sum()) / float(volumes.sum()),
         coordination=coordination,

@@ -68,9 +68,13 @@ def composition_over_replicas(results: InterfaceResults) -> CompositionProfile |
     first, profiles = next(iter(found.items()))
     block_ps = results.arrays[f"{first}/profiles.block_ps"]
     alike = [run for run, each in found.items() if (each.blocks, each.n_slices) == (profiles.blocks, profiles.n_slices)]
+    edges = results.arrays[f"{first}/profiles.edges_angstrom"]
     return CompositionProfile(
         elements=profiles.elements,
-        edges_angstrom=results.arrays[f"{first}/profiles.edges_angstrom"],
+        edges_angstrom=edges,
+        block_period_angstrom=np.mean(
+            [results.arrays[f"{run}/profiles.block_period_angstrom"] for run in alike], axis=0
+        ),
         block_ps=block_ps,
         atoms_per_nm3=mean_over_replicas([results.arrays[f"{run}/profiles.atoms_per_nm3"] for run in alike]),
         n_replicas=len(alike),

@@ -30,11 +30,12 @@ def composition_start_end(profile: CompositionProfile | None) -> Figure | None:
         figure = Figure(figsize=(9.6, 3.3))
         panels = figure.subplots(1, len(blocks), sharey=True, squeeze=False)[0]
         for axes, block in zip(panels, blocks, strict=True):
+            edges = profile.edges_angstrom * (profile.block_period_angstrom[block] / profile.edges_angstrom[-1])
             for number, element in enumerate(profile.elements):
                 colour = element_colour(element, number)
                 axes.stairs(
                     mean[block, number],
-                    profile.edges_angstrom,
+                    edges,
                     baseline=None,
                     color=colour,
                     linestyle=DASHES[number % 4],
@@ -44,7 +45,7 @@ def composition_start_end(profile: CompositionProfile | None) -> Figure | None:
                     low, high = (mean + sign * error for sign in (-1, 1))
                     axes.stairs(
                         high[block, number],
-                        profile.edges_angstrom,
+                        edges,
                         baseline=low[block, number],
                         fill=True,
                         color=colour,
@@ -64,6 +65,7 @@ def composition_map(profile: CompositionProfile | None) -> Figure | None:
         return None
     arrays = {
         "profiles.edges_angstrom": profile.edges_angstrom,
+        "profiles.block_period_angstrom": profile.block_period_angstrom,
         "profiles.block_ps": profile.block_ps,
         "profiles.atoms_per_nm3": np.asarray(profile.atoms_per_nm3.value),
     }

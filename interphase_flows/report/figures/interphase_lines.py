@@ -1,4 +1,4 @@
-"""Lines of interphase boundaries in figures against height."""
+"""Interphase boundaries and slices in figures against height, in cells that may change."""
 
 from collections.abc import Mapping
 
@@ -17,3 +17,12 @@ def interphases_of(arrays: Mapping[str, NDArray[np.floating]], part: str) -> lis
 def dashes_of(side: str) -> str:
     """Return the line style of the boundaries of a side."""
     return "--" if side == "above" else ":"
+
+
+def heights_against_time(edges: NDArray[np.floating], periods: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the edges of slices at the edges of consecutive times, (n_edges, n_times + 1), for `pcolormesh`.
+
+    `edges` divide the cell of the first frame; `periods` are the heights of the cell at the times, (n_times,).
+    """
+    between = np.concatenate([periods[:1], 0.5 * (periods[1:] + periods[:-1]), periods[-1:]])
+    return np.asarray(edges[:, None] * (between / edges[-1]))

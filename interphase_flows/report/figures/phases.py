@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 from interphase_flows.analysis.phases.atom_labels import AMORPHOUS, CHAINS, ELECTROLYTE, METAL, UNKNOWN_LABEL
 from interphase_flows.analysis.phases.results import PercolationResult, PhasesResult
 from interphase_flows.analysis.results import Unavailable
-from interphase_flows.report.figures.interphase_lines import dashes_of, interphases_of
+from interphase_flows.report.figures.interphase_lines import (
+    dashes_of,
+    heights_against_time,
+    interphases_of,
+)
 from interphase_flows.report.figures.phase_kinetics import share_kinetics_figure
 from interphase_flows.report.figures.reaction_graph import reaction_graph_figure
 from interphase_flows.report.figures.style import (
@@ -107,7 +111,7 @@ def label_colours(names: Sequence[str]) -> dict[str, str]:
 
 def phase_profile_figure(names: Sequence[str], arrays: Arrays) -> Figure:
     """Draw stacked fractions of labels against height: first tenth and last third of the labelled frames."""
-    atoms, edges = arrays["phases.map_atoms"], arrays["phases.map_edges_angstrom"]
+    atoms, periods = arrays["phases.map_atoms"], arrays["phases.map_period_angstrom"]
     colours, n = label_colours(names), len(atoms)
     parts = (("start", slice(0, max(1, n // 10))), ("end", slice(-max(1, n // 3), None)))
     shown = _shown(names, atoms)
@@ -115,6 +119,8 @@ def phase_profile_figure(names: Sequence[str], arrays: Arrays) -> Figure:
         figure = Figure(figsize=(9.6, 3.6))
         both = figure.subplots(1, 2, sharey=True)
         for axes, (when, rows) in zip(both, parts, strict=True):
+            first = arrays["phases.map_edges_angstrom"]
+            edges = first * (periods[rows].mean() / first[-1])
             counts = atoms[rows].sum(axis=0)
             total = counts.sum(axis=0)
             share = np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
@@ -144,15 +150,17 @@ def phase_map_figure(names: Sequence[str], arrays: Arrays) -> Figure:
     image = 1.0 - share[..., None] * (1.0 - palette[first])
     middle = 0.5 * (times[1:] + times[:-1])
     time_edges = np.concatenate([times[:1], middle, times[-1:]]) if len(times) > 1 else np.array([0.0, 1.0])
+    periods = arrays["phases.map_period_angstrom"]
+    heights = heights_against_time(edges, periods)
     with figure_style():
         figure = Figure(figsize=(9.6, 3.8))
         axes = figure.subplots()
-        axes.pcolormesh(time_edges, edges, image.transpose(1, 0, 2), rasterized=True)
+        axes.pcolormesh(np.broadcast_to(time_edges, heights.shape), heights, image.transpose(1, 0, 2), rasterized=True)
         axes.grid(visible=False)
         for name, ends in interphases_of(arrays, "phases"):
             for column in ends.T:
                 axes.plot(times, column, color=BLACK, linewidth=1.2, linestyle=dashes_of(name))
-        axes.set(xlabel="time (ps)", ylabel="height (Å)", ylim=(edges[0], edges[-1]))
+        axes.set(xlabel="time (ps)", ylabel="height (Å)", ylim=(0, periods.max()))
         most = [name for i, name in enumerate(names) if ((first == i) & (total > 0)).any()]
         _legend(figure, most, colours)
     return figure

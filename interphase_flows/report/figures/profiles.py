@@ -15,7 +15,11 @@ from numpy.typing import NDArray
 
 from interphase_flows.analysis.profiles.results import ProfilesResult
 from interphase_flows.analysis.results import Unavailable
-from interphase_flows.report.figures.interphase_lines import dashes_of, interphases_of
+from interphase_flows.report.figures.interphase_lines import (
+    dashes_of,
+    heights_against_time,
+    interphases_of,
+)
 from interphase_flows.report.figures.style import BLACK, BLUE, DASHES, VERMILION, element_colour, figure_style
 
 Arrays = Mapping[str, NDArray[np.floating]]
@@ -48,8 +52,7 @@ def profile_figures(profiles: ProfilesResult, arrays: Arrays) -> dict[str, tuple
 
 def composition_figure(elements: Sequence[str], arrays: Arrays) -> Figure:
     """Draw stacked mole fractions against height: first and last block."""
-    edges, fraction = arrays["profiles.edges_angstrom"], arrays["profiles.mole_fraction"]
-    ends = _ends(arrays)
+    fraction, ends = arrays["profiles.mole_fraction"], _ends(arrays)
     styles: dict[str, dict[str, Any]] = {
         symbol: {
             "facecolor": element_colour(symbol, number),
@@ -63,6 +66,7 @@ def composition_figure(elements: Sequence[str], arrays: Arrays) -> Figure:
         figure = Figure(figsize=(9.6, 3.6))
         panels = figure.subplots(1, len(ends), sharey=True, squeeze=False)[0]
         for axes, (block, when) in zip(panels, ends, strict=True):
+            edges = _edges(arrays, block)
             below = np.zeros(len(edges) - 1)
             for number, symbol in enumerate(elements):
                 above = below + np.nan_to_num(fraction[block, number])
@@ -82,11 +86,13 @@ def density_map_figure(elements: Sequence[str], arrays: Arrays) -> Figure:
     edges, density = arrays["profiles.edges_angstrom"], arrays["profiles.atoms_per_nm3"]
     block_ps = arrays["profiles.block_ps"]
     times = np.append(block_ps[:, 0], block_ps[-1, 1])
+    heights = heights_against_time(edges, arrays["profiles.block_period_angstrom"])
+    times = np.broadcast_to(times, heights.shape)
     with figure_style():
         figure = Figure(figsize=(9.6, 3.6))
         panels = figure.subplots(1, len(elements), sharey=True, squeeze=False)[0]
         for number, (axes, symbol) in enumerate(zip(panels, elements, strict=True)):
-            image = axes.pcolormesh(times, edges, density[:, number].T, cmap="viridis", vmin=0.0, rasterized=True)
+            image = axes.pcolormesh(times, heights, density[:, number].T, cmap="viridis", vmin=0.0, rasterized=True)
             axes.grid(visible=False)
             axes.set(title=symbol, xlabel="time (ps)")
             figure.colorbar(image, ax=axes, label="atoms/nm³")
@@ -96,7 +102,7 @@ def density_map_figure(elements: Sequence[str], arrays: Arrays) -> Figure:
 
 def density_figure(arrays: Arrays) -> Figure:
     """Draw mass density against height, a line with its 95 % band for each block of time."""
-    edges, density = arrays["profiles.edges_angstrom"], arrays["profiles.g_per_cm3"]
+    density = arrays["profiles.g_per_cm3"]
     n_blocks = len(density)
     with figure_style():
         figure = Figure(figsize=(9.6, 3.8))
@@ -105,14 +111,14 @@ def density_figure(arrays: Arrays) -> Figure:
         colours = mpl.colormaps["viridis"](np.linspace(0.0, 0.85, n_blocks))
         for block in range(n_blocks):
             _banded(
-                axes, edges, arrays, "g_per_cm3", (block,), color=colours[block],
+                axes, _edges(arrays, block), arrays, "g_per_cm3", (block,), color=colours[block],
                 linestyle=DASHES[block % len(DASHES)], label=_time(arrays, block),
             )  # fmt: skip
         _boundaries(axes, arrays, n_blocks - 1)
         axes.set(
             xlabel="height (Å)",
             ylabel="mass density (g/cm³)",
-            xlim=(edges[0], edges[-1]),
+            xlim=(0, arrays["profiles.block_period_angstrom"].max()),
             ylim=(0, _top(density)),
         )
         handles, _ = axes.get_legend_handles_labels()
@@ -122,23 +128,30 @@ def density_figure(arrays: Arrays) -> Figure:
 
 def coordination_figure(names: Sequence[str], arrays: Arrays) -> Figure:
     """Draw mean numbers of neighbours against height with 95 % bands: first and last block, a panel for each shell."""
-    edges, ends = arrays["profiles.edges_angstrom"], _ends(arrays)
+    ends = _ends(arrays)
     with figure_style():
         figure = Figure(figsize=(9.6, 0.6 + 1.9 * len(names)))
         panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
         for shell, (axes, name) in enumerate(zip(panels, names, strict=True)):
             for (block, when), (colour, dashes) in zip(ends, (START, END)[-len(ends) :], strict=True):
                 _banded(
-                    axes, edges, arrays, "coordination", (block, shell), color=colour, linestyle=dashes,
+                    axes, _edges(arrays, block), arrays, "coordination", (block, shell), color=colour, linestyle=dashes,
                     label=when,
                 )  # fmt: skip
             _boundaries(axes, arrays, len(arrays["profiles.block_ps"]) - 1)
             shown = arrays["profiles.coordination"][[block for block, _ in ends], shell]
-            axes.set(title=name, ylabel="neighbours", xlim=(edges[0], edges[-1]), ylim=(0, _top(shown)))
+            longest = max(_edges(arrays, block)[-1] for block, _ in ends)
+            axes.set(title=name, ylabel="neighbours", xlim=(0, longest), ylim=(0, _top(shown)))
         panels[-1].set_xlabel("height (Å)")
         handles, _ = panels[0].get_legend_handles_labels()
         figure.legend(handles=[*handles, *_boundary_handles(arrays)], loc="outside right upper")
     return figure
+
+
+def _edges(arrays: Arrays, block: int) -> NDArray[np.floating]:
+    """Return the edges of the slices in the mean cell of a block, (n_slices + 1,), Å."""
+    edges = arrays["profiles.edges_angstrom"]
+    return edges * (arrays["profiles.block_period_angstrom"][block] / edges[-1])
 
 
 def _ends(arrays: Arrays) -> list[tuple[int, str]]:
@@ -169,7 +182,7 @@ def _top(values: NDArray[np.floating]) -> float:
 
 
 def _boundaries(axes: Axes, arrays: Arrays, block: int) -> None:
-    height = arrays["profiles.edges_angstrom"][-1]
+    height = arrays["profiles.block_period_angstrom"][block]
     for side, ends in interphases_of(arrays, "profiles"):
         for place in ends[block][np.isfinite(ends[block])] % height:
             axes.axvline(place, color=BLACK, linewidth=1.2, linestyle=dashes_of(side))

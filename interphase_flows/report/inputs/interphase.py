@@ -97,7 +97,9 @@ class CompositionProfile:
 
     elements: Sequence[str]
     edges_angstrom: FloatArray
-    """(n_slices + 1,), heights of the edges of the slices."""
+    """(n_slices + 1,), heights of the edges of the slices in the first frame."""
+    block_period_angstrom: FloatArray
+    """(n_blocks,), mean height of the cell, of which slices are fixed fractions."""
     block_ps: FloatArray
     """(n_blocks, 2), begin and end of each block."""
     atoms_per_nm3: Estimate

@@ -138,6 +138,7 @@ def interphase(workspace, n_replicas: int = 1) -> InterfaceAnalysisDoc:
     arrays = {
         "edges_angstrom": np.linspace(0.0, 24.0, 25),
         "block_ps": np.array([[0.0, 1.0], [1.0, 2.0], [2.0, 3.0], [3.0, 4.0]]),
+        "block_period_angstrom": np.full(4, 24.0),
         "atoms_per_nm3": np.repeat(density[None], 4, axis=0),
     }
     buffer = io.BytesIO()
