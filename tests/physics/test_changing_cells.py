@@ -13,6 +13,8 @@ from interphase_flows.analysis.interfaces.boundaries import TwoSides
 from interphase_flows.analysis.interfaces.detection import find_interfaces, interfaces_of
 from interphase_flows.analysis.interfaces.fluxes import crossings_of
 from interphase_flows.analysis.interfaces.plane_flux import crossings
+from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings
 from interphase_flows.analysis.profiles.composition import composition_profile
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.transport import ionic_conduction, onsager_matrix
@@ -20,6 +22,9 @@ from interphase_flows.analysis.transport.collective import collective_motion
 from interphase_flows.analysis.transport.groups import by_species
 from interphase_flows.analysis.transport.regions import onsager_slabs, onsager_windows
 from interphase_flows.analysis.transport.squared_displacement import mean_squared_displacement
+from interphase_flows.md.run_trajectory import RunFrames
+from interphase_flows.report.figures.interface_analysis import interface_figures
+from trajectory_files import campaign_run
 
 SIDES = TwoSides(frozenset({"Li"}), {"Li": 7, "P": 3, "S": 11})
 CHARGES = {"Li": 1, "P": 5, "S": -2}
@@ -185,3 +190,52 @@ def test_drift_before_the_interface_is_followed_scales_with_the_cell(shrinking, 
     counted = crossings_of(frames, replace(above, **late))
     expected = crossings_of(constant, above)
     assert np.abs(counted.net_atoms - expected.net_atoms[10:]).sum() <= 4
+
+
+PARTS = ("boundaries", "fluxes", "profiles", "transport", "displacement")
+
+
+@pytest.fixture(scope="module")
+def analysed(shrinking):
+    """The shrinking cell, of which only windows after the first frames support transport, analysed in memory."""
+    settings = InterfaceAnalysisSettings({"Li": 1}, {"Li": 7, "P": 3, "S": 11}, 600.0, PARTS)
+    return settings, analyse_interface(shrinking[1], settings)
+
+
+def test_interface_analysis_of_a_file_equals_that_in_memory(shrinking, analysed, tmp_path):
+    """Two segments of a run: the stored displacements are in single precision."""
+    settings, in_memory = analysed
+    _, frames, _ = shrinking
+    halves = [
+        ArrayFrames(frames.numbers, frames.time_fs[rows], frames.all_positions[rows], frames.cells[rows])
+        for rows in (slice(0, 13), slice(13, 30))
+    ]
+    paths = [campaign_run(tmp_path / f"{i}.zarr.zip", half).path for i, half in enumerate(halves)]
+    with RunFrames(paths) as run:
+        streamed = analyse_interface(run, settings)
+    assert streamed.arrays.keys() == in_memory.arrays.keys()
+    for name, expected in in_memory.arrays.items():
+        np.testing.assert_allclose(streamed.arrays[name], expected, rtol=1e-3, atol=0.1, err_msg=name)
+    np.testing.assert_array_equal(streamed.arrays["cell.height_angstrom"], in_memory.arrays["cell.height_angstrom"])
+
+
+def test_heights_of_profiles_are_those_of_the_cell_in_each_block(shrinking, analysed):
+    """The thickness in a profile is that of the boundaries at the same time; a figure draws the cell."""
+    _, _, stretch = shrinking
+    _, found = analysed
+    arrays = found.arrays
+    np.testing.assert_allclose(arrays["cell.height_angstrom"], 90.0 * stretch)
+    np.testing.assert_allclose(arrays["cell.volume_angstrom3"], 18.0 * 18.0 * 90.0 * stretch)
+    n_blocks = len(arrays["profiles.block_ps"])
+    mean = stretch.reshape(n_blocks, -1).mean(axis=1)
+    np.testing.assert_allclose(arrays["profiles.block_period_angstrom"], 90.0 * mean)
+    lower, upper = arrays["profiles.interphase_above_angstrom"].T
+    thickness = arrays["above.thickness_angstrom"].reshape(n_blocks, -1).mean(axis=1)
+    np.testing.assert_allclose(upper - lower, thickness, atol=0.3)
+    assert "cell" in interface_figures(found.parts, arrays)
+
+
+def test_transport_of_a_relaxing_cell_is_unavailable_with_its_drift(analysed):
+    entire_cell = analysed[1].parts["transport"]
+    assert isinstance(entire_cell, Unavailable)
+    assert "the cell drifts by -10.5 % along z from 0 to 29 ps" in entire_cell.reason

@@ -141,6 +141,26 @@ def test_temperature_of_a_run_shorter_than_equilibration_is_not_measured(full_in
     assert "nan" not in re.findall(r"\w+", text)
 
 
+def test_runs_at_constant_pressure_state_their_normal_stress(full_inputs, page):
+    assert "Normal stress" not in page
+    first = (
+        full_inputs.production[0]
+        .segments[0]
+        .model_copy(
+            update={
+                "n_temperatures": 5,
+                "pressure_target_GPa": 0.5,
+                "normal_stress_mean_GPa": -0.4,
+                "normal_stress_std_GPa": 0.3,
+            }
+        )
+    )
+    second = first.model_copy(update={"normal_stress_mean_GPa": -0.6})
+    text = text_of_inputs(replace(full_inputs, production=[ProductionRun([first, second])]))
+    assert "-0.50 ± 0.32 (target -0.50)" in text
+    assert "Height and volume of the cell against time" in text
+
+
 def test_numbers_link_to_their_source(page):
     assert 'href="#source-5"' in page
     assert 'id="source-5"' in page

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from interphase_flows.analysis.array_types import FloatArray
+from interphase_flows.analysis.geometry.changing_cell import MeanCell
 from interphase_flows.analysis.geometry.frames import FrameSource, elements_of, require_frames
 from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
 from interphase_flows.analysis.io.open import open_trajectory
@@ -39,6 +41,7 @@ def analyse_interface(
     settings.check(frames)
     context = AnalysisContext(ProgressFrames(frames), settings, references)
     time_ps = np.asarray(context.frames.time_fs, dtype=float) / 1000.0
+    context.arrays |= _changing_cell(context.frames, time_ps)
     for name in settings.parts_to_run():
         context.frames.stage = f"{stage} {name}"
         analyse = partial(analysis_part(name).analyse, context)
@@ -55,3 +58,16 @@ def analyse_interface(
         context.arrays,
         context.histories,
     )
+
+
+def _changing_cell(frames: FrameSource, time_ps: FloatArray) -> dict[str, FloatArray]:
+    """Return height and volume of the cell against time, (n_frames,) each; empty for a constant cell."""
+    cells = MeanCell.of(frames, range(frames.n_frames)).cells_angstrom
+    if cells is None:
+        return {}
+    volumes = np.abs(np.linalg.det(cells))
+    return {
+        "cell.time_ps": time_ps - time_ps[0],
+        "cell.height_angstrom": volumes / np.linalg.norm(np.cross(cells[:, 0], cells[:, 1]), axis=1),
+        "cell.volume_angstrom3": volumes,
+    }

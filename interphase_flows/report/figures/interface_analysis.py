@@ -26,6 +26,8 @@ Arrays = Mapping[str, NDArray[np.floating]]
 def interface_figures(parts: Mapping[str, Result | Unavailable], arrays: Arrays) -> dict[str, tuple[Figure, str]]:
     """Draw the available parts of an analysis: figure and alternative text, by name."""
     drawn: dict[str, tuple[Figure, str]] = {}
+    if "cell.time_ps" in arrays:
+        drawn["cell"] = _cell(arrays), "Height and volume of the cell against time"
     boundaries, growth, judged = (parts.get(name) for name in ("boundaries", "growth", "verdict"))
     laws = growth.sides if isinstance(growth, GrowthResult) else {}
     verdicts = judged.sides if isinstance(judged, VerdictResult) else {}
@@ -45,6 +47,20 @@ def interface_figures(parts: Mapping[str, Result | Unavailable], arrays: Arrays)
     if isinstance(trapping, TrappingResult):
         drawn |= survival_figures(trapping)
     return drawn
+
+
+def _cell(arrays: Arrays) -> Figure:
+    with figure_style():
+        figure = Figure(figsize=(9.6, 2.8))
+        for axes, name, label in zip(
+            figure.subplots(1, 2),
+            ("cell.height_angstrom", "cell.volume_angstrom3"),
+            ("height of the cell (Å)", "volume of the cell (Å³)"),
+            strict=True,
+        ):
+            axes.plot(arrays["cell.time_ps"], arrays[name], color=CYCLE[0], linewidth=1.0)
+            axes.set(xlabel="time (ps)", ylabel=label)
+    return figure
 
 
 def verdict_figures(verdict: Verdict | Unavailable | None, side: str) -> dict[str, tuple[Figure, str]]:

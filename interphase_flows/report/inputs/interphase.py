@@ -59,10 +59,24 @@ class ProductionRun:
     @cached_property
     def temperature_K(self) -> tuple[float, float]:
         """Mean and standard deviation (fluctuation) of the temperature after equilibration; NaN if not measured."""
+        return self._pooled("temperature_mean_K", "temperature_std_K")
+
+    @cached_property
+    def normal_stress_GPa(self) -> tuple[float, float]:
+        """Mean and fluctuation of the normal stress after equilibration; NaN at constant volume."""
+        return self._pooled("normal_stress_mean_GPa", "normal_stress_std_GPa")
+
+    @property
+    def pressure_target_GPa(self) -> float | None:
+        """External pressure; None at constant volume."""
+        return self.segments[0].pressure_target_GPa
+
+    def _pooled(self, mean_name: str, std_name: str) -> tuple[float, float]:
+        """Return mean and standard deviation over the evaluations of all segments."""
         parts = [
-            (s.n_temperatures, s.temperature_mean_K, s.temperature_std_K)
+            (s.n_temperatures, mean, std)
             for s in self.segments
-            if s.temperature_mean_K is not None and s.temperature_std_K is not None
+            if (mean := getattr(s, mean_name)) is not None and (std := getattr(s, std_name)) is not None
         ]
         if not parts:
             return float("nan"), float("nan")
