@@ -22,8 +22,8 @@ from interphase_flows.storage.workspace import current_workspace
 
 KIND = "compiled_potentials"
 ARTIFACTS = "compiled_graphs"
-PERMANENT = ("compilation_failed", "disagrees_with_eager", "other_architecture")
-"""Reasons for which a compilation is not repeated; the others depend on the state of the machine."""
+PERMANENT = ("disagrees_with_eager", "other_architecture")
+"""Reasons for which a compilation is not repeated; the others depend on the machine: a full disk, a broken compiler."""
 LABEL = "compile potentials"
 
 

@@ -2,7 +2,8 @@
 
 import functools
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from nequip.data import AtomicDataDict
 from nequip.integrations.ase import NequIPCalculator
 from nequip.model.inference_models import load_aotinductor_model
 from nequip.scripts._compile_utils import ASE_TARGET
+from nequip.utils.global_dtype import _GLOBAL_DTYPE
 
 from interphase_flows.exceptions import CompilationError
 from interphase_flows.potentials.compiled.architecture import STATISTICS, loaded_tensors
@@ -119,9 +121,25 @@ class CompiledNequIPCalculator(NequIPCalculator):
             return []
         return list(all_changes)
 
+    def atoms_to_data(self, atoms: Atoms) -> AtomicDataDict.Type:
+        """Return the inputs of the graph, which interprets any tensor as double precision."""
+        with _double_precision():
+            return super().atoms_to_data(atoms)
+
     def call_model(self, data: AtomicDataDict.Type) -> AtomicDataDict.Type:
         """Evaluate the graph with the parameters of this potential."""
         if min(len(data[AtomicDataDict.POSITIONS_KEY]), data[AtomicDataDict.EDGE_INDEX_KEY].shape[1]) < MIN_SIZE:
             return self._eager_model(dict(data))
         self._graph.load(self.constants)
         return self.model(data)
+
+
+@contextmanager
+def _double_precision() -> Iterator[None]:
+    """Set the default type of torch, in which NequIP makes tensors; another package may have changed it."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(_GLOBAL_DTYPE)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

@@ -6,7 +6,11 @@ recognised.
 """
 
 import json
+import os
+import signal
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +24,7 @@ from interphase_flows.potentials.compiled.check_frames import check_frames
 from interphase_flows.potentials.spec import NequIPSpec
 
 TAG_SEED = 1
+POLL_INTERVAL_S = 1.0
 
 
 def tag(tensors: Mapping[str, torch.Tensor]) -> None:
@@ -105,10 +110,18 @@ def compile_to(spec: NequIPSpec, elements: list[str], device: str, graph: Path) 
     return names_of_constants(constants, tensors)
 
 
+def _end_with_parent(parent_pid: int) -> None:
+    """Kill this process and the compilers that it has started when its parent has died."""
+    while os.getppid() == parent_pid:
+        time.sleep(POLL_INTERVAL_S)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
 def main() -> None:
     """Compile as requested on standard input."""
     warnings.filterwarnings("ignore")
     request = json.load(sys.stdin)
+    threading.Thread(target=_end_with_parent, args=(request["parent_pid"],), daemon=True).start()
     torch.set_num_threads(request["n_threads"])
     names = compile_to(NequIPSpec(**request["spec"]), request["elements"], request["device"], Path(request["graph"]))
     Path(request["constants"]).write_text(json.dumps(names))

@@ -85,6 +85,7 @@ def compile_graph(
         "elements": sorted(elements),
         "device": device,
         "n_threads": n_threads,
+        "parent_pid": os.getpid(),
         "graph": str(graph),
         "constants": str(constants),
     }

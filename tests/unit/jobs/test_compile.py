@@ -1,7 +1,10 @@
 """Potentials that are not compiled, and the reasons that are recorded."""
 
+import subprocess
+import sys
 import time
 
+import psutil
 import pytest
 
 from interphase_flows.exceptions import CompilationError, WalltimeReachedError
@@ -54,15 +57,46 @@ def test_setting_switches_compilation_off(workspace):
     assert (document.artifact, document.reason) == (None, "switched_off")
 
 
-def test_failed_compilation_is_stored_with_its_output(compiling, monkeypatch, compiler_path):
-    """It would fail again, so potentials stay eager in this campaign."""
+def test_failed_compilation_is_a_failure_and_is_repeated(compiling, monkeypatch, compiler_path):
+    """Its cause may be a full disk or a broken compiler, which the user repairs before a resume."""
     monkeypatch.setattr(compiler, "_PROCESS", "no_such_module")
     document = make()
     assert (document.artifact, document.reason) == (None, "compilation_failed")
     assert "No module named no_such_module" in document.explanation
-    assert compiling.ledger.get("compiled_potentials", document.key)["reason"] == "compilation_failed"
-    monkeypatch.setattr(compile_job, "stored_graph", None)
+    assert compiling.ledger.count("compiled_potentials") == 0
+    failure = compiling.ledger.failure("compiled_potentials", document.key)
+    assert "no_such_module" in failure["details"]["explanation"]
+
+
+def test_disagreement_with_the_eager_model_is_stored(compiling, monkeypatch):
+    """It would disagree again, so potentials stay eager in this campaign."""
+
+    def disagree(*arguments):
+        raise CompilationError("compiled and eager predictions differ", "disagrees_with_eager")
+
+    monkeypatch.setattr(compiler, "compile_graph", disagree)
+    document = make()
+    assert (document.artifact, document.reason) == (None, "disagrees_with_eager")
+    assert compiling.ledger.get("compiled_potentials", document.key)["reason"] == "disagrees_with_eager"
+    monkeypatch.setattr(compiler, "compile_graph", None)
     assert make() == document
+
+
+def test_compilation_ends_with_a_killed_parent(tmp_path, compiler_path):
+    """Neither it nor the compilers that it starts outlive the process that waits for them."""
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom interphase_flows.potentials.spec import NequIPSpec\n"
+        "from interphase_flows.potentials.compiled.compiler import compile_graph\n"
+        "compile_graph(NequIPSpec(), ['Li', 'S'], 'cpu', 1, Path(sys.argv[1]))"
+    )
+    parent = subprocess.Popen([sys.executable, "-W", "ignore", "-c", script, str(tmp_path)])
+    while not (children := psutil.Process(parent.pid).children()):
+        time.sleep(0.1)
+    parent.kill()
+    parent.wait()
+    psutil.wait_procs(children)
+    (log,) = tmp_path.glob("compile-*/log")
+    assert log.read_text() == ""  # its own end, without a working compiler, is an error
 
 
 def test_compilation_that_takes_too_long_is_killed(tmp_path, compiler_path):
