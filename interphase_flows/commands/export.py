@@ -9,6 +9,7 @@ from ase.io import write
 from interphase_flows.exceptions import InputError
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.results import CampaignResults
+from interphase_flows.runtime.atomic_files import atomic_path
 from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger_backend import JsonDocument
 
@@ -46,9 +47,16 @@ def export_trajectories(results: CampaignResults, target: Path) -> list[Path]:
     for run_id, paths in sorted(runs.items()):
         path = target / f"{run_id}.extxyz"
         with RunFrames(paths) as frames:
-            write(path, [frames.atoms(index) for index in range(frames.n_frames)], format="extxyz")
+            write_extxyz(frames, path)
         written.append(path)
     return written
+
+
+def write_extxyz(frames: RunFrames, path: Path) -> None:
+    """Write a run as extended XYZ, one frame at a time, each with its cell."""
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for index in range(frames.n_frames):
+            write(file, frames.atoms(index), format="extxyz")
 
 
 def _copy(source: Path, target: Path) -> Path:

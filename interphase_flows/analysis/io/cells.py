@@ -25,6 +25,8 @@ class CellTracker:
         self._repairs = repairs
         self._last: FloatArray | None = None
         self._changes: list[tuple[int, FloatArray]] = []
+        self.change = False
+        """Whether the cells of any two frames differ."""
 
     def add(self, frame: int, cell: NDArray[np.floating]) -> None:
         """Compare the cell of the next frame, rows are vectors in Å, with that of the last one.
@@ -39,6 +41,7 @@ class CellTracker:
         except (AnalysisError, np.linalg.LinAlgError) as error:
             raise AnalysisError(f"{self._path}: frame {frame}: no cell: {error}") from error
         if self._last is not None:
+            self.change = True
             self._compare(frame, new, self._last)
         self._last = new
 

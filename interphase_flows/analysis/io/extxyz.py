@@ -2,6 +2,10 @@
 
 Requires ``Lattice`` and a column ``pos``, or ``unwrapped_position`` (GPUMD), which is preferred. The time is ``time_fs``
 of each frame, as `interphase export` writes it. If there is a column ``id``, atoms are sorted by it.
+
+In a changing cell, a sum of displacements of wrapped atoms, such as ``unwrapped_position``, is not a position plus
+lattice vectors of the frame. If there is also ``pos``, it is unwrapped by the nearest lattice vector, so that fractional
+coordinates are continuous.
 https://github.com/libAtoms/extxyz
 """
 
@@ -13,6 +17,7 @@ from ase.io.extxyz import key_val_str_to_dict
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
+from interphase_flows.analysis.geometry.neighbours import fractional
 from interphase_flows.analysis.io.reader import Reader
 from interphase_flows.analysis.io.species import check_same_atoms, numbers_of_symbols
 from interphase_flows.analysis.io.text import (
@@ -67,8 +72,15 @@ class Extxyz(Reader):
             frame=frame,
             hint="write atoms in one order, or with a column id",
         )
-        first = self._columns[UNWRAPPED if UNWRAPPED in self._columns else "pos"]
-        return self._table(frame, [first, first + 1, first + 2])[order]
+        names = [name for name in ("pos", UNWRAPPED) if name in self._columns]
+        if len(names) == 2 and not self.cells.change:
+            names = [UNWRAPPED]
+        columns = [self._columns[name] + axis for name in names for axis in range(3)]
+        found = self._table(frame, columns)[order]
+        if len(names) == 1:
+            return found
+        cell, position, unwrapped = self.cell(frame), found[:, :3], found[:, 3:]
+        return position + np.rint(fractional(unwrapped - position, cell)) @ cell
 
     def cell(self, frame: int) -> FloatArray:
         """Return lattice vectors in Å as rows, (3, 3)."""

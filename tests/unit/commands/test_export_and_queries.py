@@ -3,13 +3,19 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import loop_documents as documents
-from interphase_flows.commands.export import export_result
+from breathing_cells import breathing_strain, in_changing_cell
+from interphase_flows.analysis.io.open import open_trajectory
+from interphase_flows.commands.export import export_result, write_extxyz
 from interphase_flows.commands.queries import DocumentQuery, count_documents, query_campaign
 from interphase_flows.exceptions import InputError
+from interphase_flows.md.run_trajectory import RunFrames
+from trajectory_files import campaign_run, planted
 
 
 @pytest.fixture
@@ -29,6 +35,26 @@ def test_dataset_is_copied_to_the_target_and_its_new_folder(settings, with_data,
 def test_folder_as_target_of_a_dataset_is_rejected(settings, with_data, tmp_path):
     with pytest.raises(InputError, match="give the name of a file"):
         export_result(settings, "unit", "dataset", tmp_path)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_exported_run_has_the_cell_and_positions_of_every_frame(seed, tmp_path):
+    """Two segments of a run whose triclinic cell shrinks and breathes along z."""
+    rng = np.random.default_rng(seed)
+    strain = breathing_strain(rng, 20, "normal") - 0.1 * np.arange(20)[:, None] / 20 * np.array([0, 0, 1])
+    truth = in_changing_cell(planted(n_frames=20, seed=seed), strain)
+    halves = [
+        replace(truth, time_fs=truth.time_fs[rows], all_positions=truth.all_positions[rows], cells=truth.cells[rows])
+        for rows in (slice(0, 7), slice(7, 20))
+    ]
+    paths = [campaign_run(tmp_path / f"{i}.zarr.zip", half).path for i, half in enumerate(halves)]
+    with RunFrames(paths) as run:
+        write_extxyz(run, tmp_path / "new" / "run.extxyz")
+    with open_trajectory(tmp_path / "new" / "run.extxyz") as found:
+        np.testing.assert_allclose(found.time_fs, truth.time_fs)
+        for frame in range(20):
+            np.testing.assert_allclose(found.cell(frame), truth.cell(frame), rtol=1e-12)
+            np.testing.assert_allclose(found.positions(frame), truth.positions(frame), atol=1e-5)
 
 
 def test_unknown_or_missing_export_is_an_error(settings, started, tmp_path):

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from ase.io import write
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.io.open import open_trajectory
 from interphase_flows.analysis.profiles.composition import composition_profile
 from interphase_flows.analysis.transport.squared_displacement import mean_squared_displacement
-from trajectory_files import CELL, INTERVAL_FS, STEP_FS, WRITERS, lammps, planted, wrapped, xdatcar
+from trajectory_files import CELL, INTERVAL_FS, STEP_FS, WRITERS, atoms_of, lammps, planted, wrapped, xdatcar
 
 TOLERANCE_ANGSTROM = 1e-6
 
@@ -33,6 +34,26 @@ def test_every_format_gives_the_original_trajectory(name, breathing, tmp_path):
             rtol=1e-6,
             atol=1e-6,
         )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sums_of_wrapped_displacements_are_unwrapped_by_lattice_vectors(seed, tmp_path):
+    """The unwrapped column sums the displacements of wrapped atoms, which the barostat scales in the cell alone."""
+    truth = planted(n_frames=40, breathing=True, seed=seed)
+    inside = wrapped(truth)
+    inverse = np.linalg.inv(truth.cells)
+    crossed = np.diff(np.floor(truth.all_positions @ inverse), axis=0)
+    steps = np.diff(inside.all_positions, axis=0) + crossed @ truth.cells[1:]
+    summed = inside.all_positions[0] + np.concatenate([np.zeros((1, truth.n_atoms, 3)), np.cumsum(steps, axis=0)])
+    assert np.abs(summed - truth.all_positions).max() > 0.1
+    frames = atoms_of(inside)
+    for atoms, unwrapped in zip(frames, summed, strict=True):
+        atoms.set_array("unwrapped_position", unwrapped)
+    write(tmp_path / "t.extxyz", frames, format="extxyz")
+    with open_trajectory(tmp_path / "t.extxyz") as found:
+        assert "unwrapped_position" in found.unwrapping
+        for frame in range(truth.n_frames):
+            np.testing.assert_allclose(found.positions(frame), truth.positions(frame), atol=TOLERANCE_ANGSTROM)
 
 
 def test_atoms_of_the_original_trajectory_leave_the_cell():
