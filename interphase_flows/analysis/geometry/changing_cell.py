@@ -32,11 +32,15 @@ class MeanCell:
     @classmethod
     def of(cls, frames: FrameSource, chosen: Sequence[int]) -> "MeanCell":
         """Return the mean cell of the chosen frames."""
-        first = np.asarray(frames.cell(chosen[0]), dtype=float)
-        cells = np.empty((len(chosen), 3, 3))
+        raw = frames.cell(chosen[0])
+        first: FloatArray = np.asarray(raw, dtype=float)
+        cells: FloatArray | None = None
         for row, index in enumerate(chosen):
-            cells[row] = frames.cell(index)
-        if np.abs(cells - first).max() <= SAME_CELL * np.abs(first).max():
+            # a constant cell is usually the same array
+            if (current := frames.cell(index)) is not raw:
+                cells = np.tile(first, (len(chosen), 1, 1)) if cells is None else cells
+                cells[row] = current
+        if cells is None or np.abs(cells - first).max() <= SAME_CELL * np.abs(first).max():
             return cls(first, float(abs(np.linalg.det(first))), None)
         return cls(cells.mean(axis=0), float(np.abs(np.linalg.det(cells)).mean()), cells)
 
@@ -45,9 +49,6 @@ class MeanCell:
         if self.cells_angstrom is None:
             return positions
         change = np.linalg.inv(self.cells_angstrom[row]) @ self.angstrom - np.eye(3)
-        stretch = np.diag(change)
-        if np.array_equal(np.diag(stretch), change):
-            return positions + positions * stretch.astype(positions.dtype)
         return positions + positions @ change.astype(positions.dtype)
 
     def drift(self, time_ps: FloatArray) -> tuple[float, str]:
