@@ -56,6 +56,8 @@ Axes = Literal["normal", "orthogonal", "isotropic"]
 LARGEST_STRAIN = 0.05
 """Limit of the drift of ε_a in one time step, reached only far from equilibrium."""
 _LARGEST_TILT = 1e-9
+MAX_EMPTY_ANGSTROM = 10.0
+"""Thickest layer without atoms. A wider one is a vacuum, whose thickness the pressure does not determine."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def internal_pressure_eV_per_angstrom3(atoms: Atoms) -> np.ndarray:
 
 
 def check_cell(atoms: Atoms, axes: Axes) -> None:
-    """Raise DynamicsError unless the cell is periodic along the axes that change, and ``normal`` to z if required."""
+    """Raise DynamicsError unless the cell is periodic along the axes that change, without vacuum, and fits ``normal``."""
     is_changing = np.array([axes != "normal", axes != "normal", True])
     if not atoms.pbc[is_changing].all() or abs(atoms.cell.volume) == 0.0:
         raise DynamicsError(
@@ -173,3 +175,17 @@ def check_cell(atoms: Atoms, axes: Axes) -> None:
             "constant pressure along axes 'normal' needs lattice vectors a and b in the xy plane, because only the "
             "z component of c changes. Hint: rotate the structure (atoms.rotate with rotate_cell=True), or use other axes"
         )
+    empty_angstrom = _empty_layers_angstrom(atoms)[is_changing].max()
+    if empty_angstrom > MAX_EMPTY_ANGSTROM:
+        raise DynamicsError(
+            f"constant pressure along axes {axes!r} needs a cell without vacuum, the start has a layer of "
+            f"{empty_angstrom:.1f} Å without atoms. Hint: use ensemble nvt, or remove the vacuum"
+        )
+
+
+def _empty_layers_angstrom(atoms: Atoms) -> np.ndarray:
+    """Return the thickest layer without atoms parallel to each pair of lattice vectors, (3,), in Å."""
+    inverse = np.linalg.inv(atoms.cell.array)
+    fractions = np.sort(atoms.positions @ inverse % 1.0, axis=0)
+    gaps = np.diff(fractions, axis=0, append=fractions[:1] + 1.0)
+    return np.asarray(gaps.max(axis=0) / np.linalg.norm(inverse, axis=0))

@@ -18,7 +18,7 @@ from ase import Atoms
 from ase.constraints import FixCom
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import thermalize_momenta
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from interphase_flows.exceptions import DynamicsError
 from interphase_flows.md.cell_rescaling import (
@@ -29,6 +29,10 @@ from interphase_flows.md.cell_rescaling import (
     internal_pressure_eV_per_angstrom3,
 )
 from interphase_flows.units import FS, GPA_PER_EV_PER_ANGSTROM3, KB_EV_PER_K
+
+MIN_BAROSTAT_STEPS = 10
+"""Shortest relaxation time of the cell in time steps. A shorter one is unstable if the material is stiffer than
+estimated, and biases the variance of the volume by over 5 %."""
 
 
 class LangevinDynamics(BaseModel):
@@ -88,6 +92,15 @@ class LangevinNPT(LangevinDynamics):
     """Relaxation time of the volume of a material with modulus ``bulk_modulus_GPa``."""
     bulk_modulus_GPa: float = Field(default=20.0, gt=0)
     """Estimate; lithium has 12 GPa, Li7P3S11 about 20 GPa, Li2S 40 GPa."""
+
+    @model_validator(mode="after")
+    def _relaxation_is_slow(self) -> "LangevinNPT":
+        if self.barostat_time_fs < MIN_BAROSTAT_STEPS * self.timestep_fs:
+            raise ValueError(
+                f"barostat_time_fs={self.barostat_time_fs:g}: must be at least {MIN_BAROSTAT_STEPS} time steps of "
+                f"{self.timestep_fs:g} fs"
+            )
+        return self
 
     def integrator(self, atoms: Atoms, generator: np.random.Generator) -> Langevin:
         """Return the integrator of ``atoms``; each ``step(forces)`` advances positions, momenta and cell, in place.

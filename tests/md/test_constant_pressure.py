@@ -196,6 +196,27 @@ def test_cell_that_cannot_change_along_the_axes_is_an_error(go, tmp_path, argon)
         go(tmp_path / "slab", start=argon, dynamics=npt())
 
 
+@pytest.mark.parametrize("axes", ["normal", "orthogonal", "isotropic"])
+def test_vacuum_is_an_error(go, tmp_path, argon, axes):
+    """The pressure does not determine its thickness. Vacuum in the plane has no effect on the axis z."""
+    argon.positions += 50.0  # unwrapped
+    lengths = argon.cell.lengths()
+    argon.set_cell([*lengths[:2], lengths[2] + 15.0])
+    with pytest.raises(DynamicsError, match=r"layer of 17.* Å without atoms\. Hint: use ensemble nvt"):
+        go(tmp_path / "slab", start=argon, dynamics=npt(axes))
+    argon.set_cell([lengths[0] + 15.0, *lengths[1:]])
+    if axes == "normal":
+        assert go(tmp_path / "wire", n_steps=2, start=argon, dynamics=npt()).stop_reason == "finished"
+    else:
+        with pytest.raises(DynamicsError, match="without vacuum"):
+            go(tmp_path / "wire", start=argon, dynamics=npt(axes))
+
+
+def test_barostat_faster_than_the_time_step_resolves_is_an_error():
+    with pytest.raises(ValueError, match="barostat_time_fs=19: must be at least 10 time steps of 2 fs"):
+        npt(barostat_time_fs=19.0)
+
+
 @given(
     seed=st.integers(0, 2**32 - 1),
     scale=st.lists(st.floats(0.7, 1.4), min_size=3, max_size=3),
