@@ -46,6 +46,8 @@ learning:
   select_force_error_eV_per_angstrom: 0.1
   stop_force_error_eV_per_angstrom: 20
 production:
+  dynamics: {ensemble: nvt}
+  relaxation: {max_steps: 3}
   n_replicas: 2
   n_segments: 2
   steps_per_segment: 10

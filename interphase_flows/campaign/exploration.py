@@ -17,18 +17,24 @@ from interphase_flows.campaign.values import (
 from interphase_flows.content_keys import IS_CONTENT_KEY
 from interphase_flows.md.schedule import Stage
 
+RAMP_KEYS = ("ramp_to_temperature_K", "ramp_time_fs")
 BAROSTAT_KEYS = ("pressure_GPa", "axes", "barostat_time_fs", "bulk_modulus_GPa")
 MIN_BAROSTAT_STEPS = 50
 """Shortest relaxation time of the cell in time steps; a shorter one biases the variance of the volume by over 1 %."""
 
 
 class DynamicsSpec(Spec):
-    """Langevin dynamics at constant volume (``nvt``) or constant pressure (``npt``, stochastic cell rescaling)."""
+    """Langevin dynamics at constant volume (``nvt``) or constant pressure (``npt``, stochastic cell rescaling).
+
+    With ``ramp_to_temperature_K`` the thermostat follows a linear ramp in the first ``ramp_time_fs`` of a run.
+    """
 
     ensemble: Literal["nvt", "npt"] = "nvt"
     temperature_K: Temperature = 300.0
     timestep_fs: TimestepFs = 2.0
     friction_per_ps: Positive = 10.0
+    ramp_to_temperature_K: Temperature | None = None
+    ramp_time_fs: Positive = 10_000.0
     pressure_GPa: Annotated[float, Field(ge=-10.0, le=100.0)] = 0.0
     axes: Literal["normal", "orthogonal", "isotropic"] = "normal"
     barostat_time_fs: Positive = 1000.0
@@ -48,12 +54,21 @@ class DynamicsSpec(Spec):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_barostat(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
-        """Leave what has no effect at constant volume out of content keys."""
+    def _without_unused_keys(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Leave the barostat at constant volume, and the ramp of a constant temperature, out of content keys."""
         fields: dict[str, Any] = dump(self)
-        if self.ensemble == "nvt" and (info.context or {}).get(IS_CONTENT_KEY):
-            fields = {key: value for key, value in fields.items() if key not in ("ensemble", *BAROSTAT_KEYS)}
-        return fields
+        if not (info.context or {}).get(IS_CONTENT_KEY):
+            return fields
+        unused = ("ensemble", *BAROSTAT_KEYS) if self.ensemble == "nvt" else ()
+        if self.ramp_to_temperature_K is None:
+            unused = (*unused, *RAMP_KEYS)
+        return {key: value for key, value in fields.items() if key not in unused}
+
+
+class ConstantPressureSpec(DynamicsSpec):
+    """Langevin dynamics, by default at constant pressure along z (``npt``)."""
+
+    ensemble: Literal["nvt", "npt"] = "npt"
 
 
 class MeltQuenchSpec(Spec):
@@ -93,11 +108,12 @@ class MeltQuenchSpec(Spec):
 class ExplorationSpec(Spec):
     """Molecular dynamics that samples configurations of high committee uncertainty.
 
-    Frames of audit walkers are used for testing only. Melt-quench walkers have their own temperatures and friction,
-    and share all other keys.
+    Walkers take the ``temperatures_K`` in turn; without them all have that of ``dynamics``. Frames of audit walkers are
+    used for testing only. Melt-quench walkers have their own temperatures and friction, and share all other keys.
     """
 
     dynamics: DynamicsSpec = DynamicsSpec(temperature_K=500.0)
+    temperatures_K: list[Temperature] = []
     n_interface_walkers: Count = 2
     n_amorphous_walkers: CountOrNone = 1
     n_melt_quench_walkers: CountOrNone = 0

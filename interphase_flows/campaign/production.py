@@ -4,9 +4,10 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from interphase_flows.campaign.exploration import DynamicsSpec
+from interphase_flows.campaign.exploration import ConstantPressureSpec
 from interphase_flows.campaign.structures import FacePair
-from interphase_flows.campaign.values import Count, CountOrNone, Spec, check_evaluation_interval
+from interphase_flows.campaign.values import Count, CountOrNone, Spec, Temperature, check_evaluation_interval
+from interphase_flows.md.start_relaxation import StartRelaxation
 
 
 class ProductionInterfaceSpec(Spec):
@@ -34,10 +35,15 @@ class ProductionInterfaceSpec(Spec):
 class ProductionSpec(Spec):
     """Production replicas with the released committee, each a chain of restartable segments.
 
-    They run in the cell of ``interface``, or without one in the first of the small cells that are labelled.
+    They run in the cell of ``interface``, or without one in the first of the small cells that are labelled. At constant
+    normal pressure the cell follows the volume of the reaction; at constant volume it would form voids. Before its first
+    step, a run relaxes the gap between the phases (``relaxation``; null for none). Replicas of an interface take the
+    ``temperatures_K`` in turn; without them all have that of ``dynamics``.
     """
 
-    dynamics: DynamicsSpec = DynamicsSpec()
+    dynamics: ConstantPressureSpec = ConstantPressureSpec()
+    temperatures_K: list[Temperature] = []
+    relaxation: StartRelaxation | None = StartRelaxation()
     n_replicas: Count = 3
     n_segments: Count = 2
     steps_per_segment: Count = 500

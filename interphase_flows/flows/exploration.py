@@ -9,8 +9,9 @@ from jobflow import Flow, Maker, OnMissing
 
 from interphase_flows.campaign.exploration import ExplorationSpec, MeltQuenchSpec
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.jobs.segments import SegmentMaker, advance_walkers
+from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.structures.amorphous import PackingMaker
+from interphase_flows.jobs.walkers import advance_walkers
 from interphase_flows.md.schedule import next_leg, total_steps
 from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.segment import MeltQuenchWalker, SegmentDoc, Walker
@@ -153,7 +154,11 @@ class ExplorationMaker(Maker):
         return replace(
             maker,
             dynamics=maker.dynamics.model_copy(
-                update={"temperature_K": leg.temperature_K, "friction_per_ps": spec.friction_per_ps}
+                update={
+                    "temperature_K": leg.temperature_K,
+                    "friction_per_ps": spec.friction_per_ps,
+                    "ramp_to_temperature_K": None,
+                }
             ),
             n_steps=leg.n_steps,
             runaway_temperature_factor=maker.runaway_temperature_factor * leg.hottest_K / leg.temperature_K,

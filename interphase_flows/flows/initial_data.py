@@ -52,6 +52,8 @@ class InitialDataMaker(Maker):
         Collect the initial structures of walkers; join the labelled structures; label them.
     n_interface_walkers, n_audit_walkers, n_amorphous_walkers
         Walkers that explore and audit from interfaces, and that explore from amorphous cells.
+    temperatures_K
+        Temperatures that walkers of each of these kinds take in turn; without them, that of their segments.
     seed, validation_fraction, test_fraction
         Of the split of the dataset: no walker starts from an amorphous cell that is held out.
     """
@@ -71,6 +73,7 @@ class InitialDataMaker(Maker):
     n_interface_walkers: int = 2
     n_audit_walkers: int = 1
     n_amorphous_walkers: int = 1
+    temperatures_K: Sequence[float] = field(default_factory=list)
     seed: int = 1
     validation_fraction: float = 0.15
     test_fraction: float = 0.15
@@ -98,6 +101,7 @@ class InitialDataMaker(Maker):
             n_interface_walkers=campaign.exploration.n_interface_walkers,
             n_audit_walkers=campaign.exploration.n_audit_walkers,
             n_amorphous_walkers=campaign.exploration.n_amorphous_walkers,
+            temperatures_K=campaign.exploration.temperatures_K,
             seed=campaign.seed,
             validation_fraction=campaign.learning.validation_fraction,
             test_fraction=campaign.learning.test_fraction,
@@ -211,14 +215,24 @@ class InitialDataMaker(Maker):
                 role="explore" if index < self.n_interface_walkers else "audit",
                 seed=seed + index,
                 index=self._n_snapshots + index,
+                temperature_K=self._temperature_K(index),
             )
             for index in range(n_walkers)
         ]
         first_cell = self._n_snapshots + n_walkers
         return walkers + [
-            Walker(run_id=f"amorphous-{index}", role="explore", seed=seed + 100 + index, index=first_cell + cell)
+            Walker(
+                run_id=f"amorphous-{index}",
+                role="explore",
+                seed=seed + 100 + index,
+                index=first_cell + cell,
+                temperature_K=self._temperature_K(index),
+            )
             for index, cell in enumerate(self._training_cells()[: self.n_amorphous_walkers])
         ]
+
+    def _temperature_K(self, number: int) -> float | None:
+        return self.temperatures_K[number % len(self.temperatures_K)] if self.temperatures_K else None
 
     def _amorphous_cells(self) -> list[tuple[float, int]]:
         """Return the mole fraction of electrode and the seed of every amorphous cell."""

@@ -29,19 +29,24 @@ def _segment_maker(spec: ProductionSpec) -> SegmentMaker:
         uncertainty_interval_steps=spec.uncertainty_interval_steps,
         checkpoint_interval_steps=spec.checkpoint_interval_steps,
         stops_when_uncertain=False,
+        relaxation=spec.relaxation,
         equilibration_fs=spec.equilibration_fs,
     )
 
 
 @dataclass
 class ProductionMaker(Maker):
-    """Run replicas with different velocity seeds, each as a chain of restartable segments."""
+    """Run replicas with different velocity seeds, each as a chain of restartable segments.
+
+    Replicas of an interface take the ``temperatures_K`` in turn; without them all have that of ``segment_maker``.
+    """
 
     name: str = "production"
     segment_maker: SegmentMaker = field(default_factory=lambda: _segment_maker(ProductionSpec()))
     n_replicas: int = 3
     n_segments: int = 2
     n_interfaces: int = 1
+    temperatures_K: Sequence[float] = field(default_factory=list)
     seed: int = 1
 
     @classmethod
@@ -53,6 +58,7 @@ class ProductionMaker(Maker):
             n_replicas=spec.n_replicas,
             n_segments=spec.n_segments,
             n_interfaces=1 if spec.interface is None else spec.interface.n_cells,
+            temperatures_K=spec.temperatures_K,
             seed=campaign.seed,
         )
 
@@ -80,6 +86,7 @@ class ProductionMaker(Maker):
                 role="production",
                 seed=self.seed + REPLICA_SEED + number,
                 index=interface,
+                temperature_K=self.temperatures_K[replica % len(self.temperatures_K)] if self.temperatures_K else None,
             )
             for number, (interface, replica) in enumerate(pairs)
         ]

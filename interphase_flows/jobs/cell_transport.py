@@ -18,10 +18,9 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError, InputError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.inputs import JobMaker
-from interphase_flows.jobs.segments import BROKEN
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.schemas.model import CommitteeDoc
-from interphase_flows.schemas.segment import SegmentDoc
+from interphase_flows.schemas.segment import BROKEN, SegmentDoc
 from interphase_flows.schemas.transport import CellTransportDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula

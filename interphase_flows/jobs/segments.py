@@ -1,12 +1,11 @@
 """The job that advances a molecular-dynamics run by one segment."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from ase import Atoms
 
 from interphase_flows.campaign.exploration import BAROSTAT_KEYS, DynamicsSpec
@@ -15,16 +14,19 @@ from interphase_flows.exceptions import DynamicsError, InputError, WalltimeReach
 from interphase_flows.jobs.caching import cached_exclusive
 from interphase_flows.jobs.inputs import JobMaker, as_atoms, open_job
 from interphase_flows.jobs.potentials import Potential, load_potential, potential_key
+from interphase_flows.jobs.segment_observables import observables
 from interphase_flows.jobs.structures.structure_sets import load_set
+from interphase_flows.jobs.walkers import at_end_of
 from interphase_flows.md.candidates import pack_candidates
 from interphase_flows.md.checkpoint import read_checkpoint
 from interphase_flows.md.dynamics import LangevinDynamics, LangevinNPT, LangevinNVT
 from interphase_flows.md.segment import recorded_evaluation, run_segment
+from interphase_flows.md.start_relaxation import StartRelaxation
 from interphase_flows.md.uncertainty_monitor import UncertaintyMonitor
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.model import CommitteeDoc
-from interphase_flows.schemas.segment import Role, SegmentDoc, Walker
+from interphase_flows.schemas.segment import BROKEN, Role, SegmentDoc, Walker
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.structure_keys import structure_key
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 KIND = "segments"
-BROKEN = ("close_contact", "runaway_temperature", "not_finite", "failed")
 ENDS_WITH_A_BREAK = ("production", "transport")
 """Roles of runs that do not continue after a broken segment."""
 
@@ -53,6 +54,8 @@ class SegmentMaker(JobMaker):
         Whether the ``stop`` level of the committee ends the segment; production only records the uncertainty.
     runaway_temperature_factor, min_distance_fraction
         Limits beyond which a run is broken.
+    relaxation
+        Limits of the relaxation of a new run before its first step; None for none.
     equilibration_fs
         Time excluded from the mean temperature.
     is_new_run
@@ -74,6 +77,7 @@ class SegmentMaker(JobMaker):
     stops_when_uncertain: bool = True
     runaway_temperature_factor: float = 3.0
     min_distance_fraction: float = 0.5
+    relaxation: StartRelaxation | None = None
     equilibration_fs: float = 0.0
     is_new_run: bool = False
     role: Role = "explore"
@@ -117,9 +121,14 @@ class SegmentMaker(JobMaker):
                 "failed_kind=structure_sets, or failed_kind=segments, shows the reason"
             )
         if previous is not None:
-            walker = _at_end_of(walker, previous)
+            walker = at_end_of(walker, previous)
             if self.is_new_run:
                 walker = walker.model_copy(update={"last_step": 0})
+        dynamics = self.dynamics
+        if walker.temperature_K is not None:
+            dynamics = dynamics.model_copy(update={"temperature_K": walker.temperature_K})
+        is_start = self.is_new_run or (previous is None and walker.continue_from is None)
+        relaxation = self.relaxation if is_start else None
         monitor = self._monitor(potential)
         key = content_key(
             KIND,
@@ -127,7 +136,7 @@ class SegmentMaker(JobMaker):
             run_id=walker.run_id,
             seed=walker.seed,
             committee=potential_key(potential),
-            dynamics=self.dynamics,
+            dynamics=dynamics,
             n_steps=self.n_steps,
             frame_interval_steps=self.frame_interval_steps,
             # a broken run returns to its last checkpoint, so the interval changes the result
@@ -136,6 +145,7 @@ class SegmentMaker(JobMaker):
             monitor=monitor,
             broken=previous.key if previous is not None and previous.stop_reason in BROKEN else None,
             is_new_run=self.is_new_run,
+            **({} if relaxation is None else {"relaxation": relaxation}),
         )
         return cached_exclusive(
             KIND,
@@ -143,7 +153,7 @@ class SegmentMaker(JobMaker):
             SegmentDoc,
             deadline(current_workspace().settings),
             f"a segment of {walker.role} {walker.run_id}",
-            lambda folder: self._advance(key, start, potential, walker, monitor, folder),
+            lambda folder: self._advance(key, start, potential, walker, dynamics, monitor, relaxation, folder),
         )
 
     def _walker(self, previous: SegmentDoc | None) -> Walker:
@@ -171,7 +181,9 @@ class SegmentMaker(JobMaker):
         start: "Atoms | Structure | StructureSetDoc | SegmentDoc",
         potential: Potential,
         walker: Walker,
+        spec: DynamicsSpec,
         monitor: UncertaintyMonitor,
+        relaxation: StartRelaxation | None,
         folder: Path,
     ) -> SegmentDoc:
         workspace = current_workspace()
@@ -186,9 +198,9 @@ class SegmentMaker(JobMaker):
             first_step=walker.last_step,
             last_step=walker.last_step,
             n_atoms=_key_and_size(start, walker)[1],
-            timestep_fs=self.dynamics.timestep_fs,
-            temperature_target_K=self.dynamics.temperature_K,
-            pressure_target_GPa=self.dynamics.pressure_GPa if self.dynamics.ensemble == "npt" else None,
+            timestep_fs=spec.timestep_fs,
+            temperature_target_K=spec.temperature_K,
+            pressure_target_GPa=spec.pressure_GPa if spec.ensemble == "npt" else None,
             continue_from=walker.continue_from,
             continue_state=walker.continue_state,
         )
@@ -208,13 +220,14 @@ class SegmentMaker(JobMaker):
         else:
             raise InputError(f"{walker.run_id}: segment {previous.key} has no checkpoint to continue from")
         label = f"{walker.role} {walker.run_id}"
+        dynamics = _langevin(spec)
         end = deadline(workspace.settings)
         try:
             committee = load_potential(potential, atoms, recorded_evaluation(folder))
             result = run_segment(
                 atoms if self.is_new_run else state,
                 committee,
-                _langevin(self.dynamics),
+                dynamics,
                 self.n_steps,
                 walker.seed,
                 folder,
@@ -222,6 +235,7 @@ class SegmentMaker(JobMaker):
                 self.frame_interval_steps,
                 self.checkpoint_interval_steps,
                 on_progress=lambda step, n_steps, info: emit(label, step, n_steps, _progress(info)),
+                relaxation=relaxation,
                 stop_requested=lambda: end.is_over,
                 evaluation=committee.evaluation,
             )
@@ -233,8 +247,6 @@ class SegmentMaker(JobMaker):
             raise WalltimeReachedError(
                 f"{label} stopped at step {result.stop_step} (walltime). Hint: resume to continue"
             )
-        is_equilibrated = result.evaluation_step * self.dynamics.timestep_fs >= self.equilibration_fs
-        is_known = ~np.isnan(result.uncertainty_eV_per_angstrom)  # one potential alone has no uncertainty
         last = read_checkpoint(result.last_good_checkpoint)  # after a break, the last one before it
         return document.model_copy(
             update={
@@ -242,10 +254,8 @@ class SegmentMaker(JobMaker):
                 "explanation": f"at step {result.stop_step}: {result.detail}" if result.detail else "",
                 "first_step": result.first_step,
                 "last_step": last.step,
-                "n_temperatures": int(is_equilibrated.sum()),
-                **_moments("temperature", "K", result.evaluation_temperature_K, is_equilibrated),
-                **_moments("volume", "angstrom3", result.volume_angstrom3, is_equilibrated),
-                **_moments("normal_stress", "GPa", result.normal_stress_GPa, is_equilibrated),
+                "temperature_target_K": dynamics.bath_K(last.time_fs),
+                **observables(result, self.equilibration_fs / spec.timestep_fs),
                 "continue_from": workspace.artifacts.put_file(result.last_good_checkpoint, "checkpoints", ".npz"),
                 "continue_state": last.state_sha256(),
                 "trajectory": workspace.artifacts.put_file(result.trajectory, "trajectories", ".zarr.zip"),
@@ -253,8 +263,7 @@ class SegmentMaker(JobMaker):
                 if result.candidates
                 else None,
                 "n_candidates": len(result.candidates),
-                "uncertainty_steps": [int(step) for step in result.evaluation_step[is_known]],
-                "uncertainty_eV_per_angstrom": [float(u) for u in result.uncertainty_eV_per_angstrom[is_known]],
+                "start_relaxation": result.start_relaxation,
                 "wall_time_s": result.wall_time_s,
                 "evaluation": result.evaluation,
                 "notes": result.notes,
@@ -264,17 +273,10 @@ class SegmentMaker(JobMaker):
 
 def _langevin(spec: DynamicsSpec) -> LangevinDynamics:
     """Return the dynamics of a block of a campaign file."""
-    settings = spec.model_dump(exclude={"ensemble"})
+    settings = spec.model_dump(exclude={"ensemble"}, exclude_none=True)
     if spec.ensemble == "npt":
         return LangevinNPT(**settings)
     return LangevinNVT(**{key: value for key, value in settings.items() if key not in BAROSTAT_KEYS})
-
-
-def _moments(quantity: str, unit: str, series: np.ndarray, is_equilibrated: np.ndarray) -> dict[str, float | None]:
-    """Return mean and standard deviation as fields of a document; None without equilibrated values."""
-    values = series[is_equilibrated] if len(series) else series  # at constant volume the cell is not recorded
-    mean, std = (float(values.mean()), float(values.std())) if len(values) else (None, None)
-    return {f"{quantity}_mean_{unit}": mean, f"{quantity}_std_{unit}": std}
 
 
 def _key_and_size(start: "Atoms | Structure | StructureSetDoc | SegmentDoc", walker: Walker) -> tuple[str, int]:
@@ -298,24 +300,3 @@ def _progress(info: Mapping[str, float]) -> str:
     uncertainty = info["uncertainty_eV_per_angstrom"]
     known = "" if math.isnan(uncertainty) else f", uncertainty {uncertainty:.2f} eV/Å"
     return f"{info['temperature_K']:.0f} K{known}"
-
-
-def advance_walkers(walkers: Sequence[Walker], segments: Sequence[SegmentDoc | None]) -> list[Walker]:
-    """Return walkers at the end of their segments; a broken run continues from its last good checkpoint.
-
-    A walker that broke before its first checkpoint restarts with another seed.
-    """
-    by_run = {segment.run_id: segment for segment in segments if segment is not None}
-    # the failed job of a missing segment is recorded; the next committee repeats it
-    return [_after(walker, by_run[walker.run_id]) if walker.run_id in by_run else walker for walker in walkers]
-
-
-def _after(walker: Walker, segment: SegmentDoc) -> Walker:
-    if segment.stop_reason in BROKEN and segment.continue_state == walker.continue_state:
-        return walker.model_copy(update={"seed": walker.seed + 1, "n_restarts": walker.n_restarts + 1})
-    return _at_end_of(walker, segment)
-
-
-def _at_end_of(walker: Walker, segment: SegmentDoc) -> Walker:
-    names = ("continue_from", "continue_state", "last_step")
-    return walker.model_copy(update={name: getattr(segment, name) for name in names})

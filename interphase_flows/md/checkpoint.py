@@ -59,6 +59,7 @@ class SegmentMetadata(TypedDict, total=False):
     ended: EndRecord | None
     wall_time_s: float
     evaluation: str
+    start_relaxation: dict[str, float]
 
 
 @dataclass

@@ -4,7 +4,8 @@
 
     m dv = F dt - m γ v dt + sqrt(2 m γ kB T) dW
 
-with γ ``friction_per_ps``, T ``temperature_K`` and dt ``timestep_fs``.
+with γ ``friction_per_ps``, T ``temperature_K`` and dt ``timestep_fs``. With ``ramp_to_temperature_K``, T is a linear
+function of the time of the run, so that a ramp needs no separate state.
 
 Integrator: E. Vanden-Eijnden and G. Ciccotti, Chem. Phys. Lett. 429, 310 (2006), eq. 23, as in ASE. Its state
 between two steps is positions, momenta and the random generator, so these three restart it exactly. At constant
@@ -12,6 +13,7 @@ pressure the cell is the fourth; ``cell_rescaling.py`` has the barostat.
 """
 
 from abc import abstractmethod
+from dataclasses import replace
 
 import numpy as np
 from ase import Atoms
@@ -33,6 +35,7 @@ from interphase_flows.units import FS, GPA_PER_EV_PER_ANGSTROM3, KB_EV_PER_K
 MIN_BAROSTAT_STEPS = 10
 """Shortest relaxation time of the cell in time steps. A shorter one is unstable if the material is stiffer than
 estimated, and biases the variance of the volume by over 5 %."""
+_RAMP = ("ramp_to_temperature_K", "ramp_time_fs")
 
 
 class LangevinDynamics(BaseModel):
@@ -45,6 +48,26 @@ class LangevinDynamics(BaseModel):
     """1 to 2 for lithium compounds without hydrogen."""
     friction_per_ps: float = Field(default=10.0, gt=0)
     """γ; 10/ps thermalises within 0.1 ps and hardly affects diffusion in solids."""
+    ramp_to_temperature_K: float | None = Field(default=None, gt=0)
+    """Temperature at the end of a linear ramp from ``temperature_K`` in the first ``ramp_time_fs`` of the run."""
+    ramp_time_fs: float = Field(default=10_000.0, gt=0)
+
+    def bath_K(self, time_fs: float) -> float:
+        """Return the temperature of the thermostat at a time since the start of the run."""
+        if self.ramp_to_temperature_K is None:
+            return self.temperature_K
+        fraction = min(time_fs / self.ramp_time_fs, 1.0)
+        return self.temperature_K + fraction * (self.ramp_to_temperature_K - self.temperature_K)
+
+    def set_bath(self, integrator: Langevin, time_fs: float) -> None:
+        """Set the temperature of the integrator for the next step, at a time since the start of the run."""
+        if self.ramp_to_temperature_K is not None:
+            integrator.set_temperature(temperature_K=self.bath_K(time_fs))
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Settings that have an effect, which identify a segment."""
+        return self.model_dump(exclude=set() if self.ramp_to_temperature_K is not None else set(_RAMP))
 
     def draw_momenta(self, atoms: Atoms, generator: np.random.Generator) -> None:
         """Draw momenta from the Maxwell-Boltzmann distribution, in place, with the centre of mass at rest."""
@@ -116,6 +139,12 @@ class LangevinNPT(LangevinDynamics):
             thermal_energy_eV=KB_EV_PER_K * self.temperature_K,
         )
         return CellRescalingLangevin(atoms, barostat=barostat, **self._thermostat(generator))
+
+    def set_bath(self, integrator: Langevin, time_fs: float) -> None:
+        """Set the temperature of thermostat and barostat for the next step."""
+        super().set_bath(integrator, time_fs)
+        if self.ramp_to_temperature_K is not None and isinstance(integrator, CellRescalingLangevin):
+            integrator.barostat = replace(integrator.barostat, thermal_energy_eV=KB_EV_PER_K * self.bath_K(time_fs))
 
     def cell_observables(self, atoms: Atoms) -> dict[str, float]:
         """Return volume and normal stress; the stress has its kinetic part, tension is positive, as in ASE."""

@@ -38,13 +38,15 @@ def advance(state: SegmentState, plan: SegmentPlan) -> EndRecord:
     integrator = plan.dynamics.integrator(atoms, state.generator)
     forces = atoms.get_forces(md=True)
     while state.step < plan.last_step:
+        bath_K = plan.dynamics.bath_K(state.time_fs)
+        plan.dynamics.set_bath(integrator, state.time_fs)
         forces = integrator.step(forces)
         state.step += 1
         temperature_K = kinetic_temperature_K(atoms.arrays["momenta"], masses)
         # checked in every step, because positions that are not finite can hang a neighbour search
         if not (np.isfinite(temperature_K) and np.isfinite(forces).all()):
             return state.end("not_finite", "forces or momenta of the first member are not finite")
-        limit_K = monitor.temperature_limit_K(plan.dynamics.temperature_K, state.time_fs)
+        limit_K = monitor.temperature_limit_K(bath_K, state.time_fs)
         if temperature_K > limit_K:
             return state.end("runaway_temperature", f"{temperature_K:.0f} K, limit {limit_K:.0f} K")
         observation = None

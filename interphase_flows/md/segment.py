@@ -31,9 +31,11 @@ from interphase_flows.md.integration_loop import (
     evaluate_start,
 )
 from interphase_flows.md.segment_state import SegmentState, segment_identity
+from interphase_flows.md.start_relaxation import StartRelaxation, relax_start
 from interphase_flows.md.trajectory_writer import pack
 from interphase_flows.md.uncertainty_monitor import Committee, StopReason, UncertaintyMonitor
 from interphase_flows.runtime.file_locks import exclusive_folder
+from interphase_flows.schemas.segment import StartRelaxationDoc
 
 __all__ = ["BROKEN", "Progress", "SegmentResult", "recorded_evaluation", "run_segment"]
 
@@ -68,6 +70,7 @@ class SegmentResult:
     """Volumes of the cell at the evaluations, as the normal stress; empty at constant volume."""
     normal_stress_GPa: np.ndarray
     """Stress along z with its kinetic part, tension positive."""
+    start_relaxation: StartRelaxationDoc | None
     wall_time_s: float
     """Without work lost to kills."""
     evaluation: str
@@ -88,6 +91,7 @@ def run_segment(
     checkpoint_interval_steps: int = 1000,
     on_progress: Progress | None = None,
     *,
+    relaxation: StartRelaxation | None = None,
     stop_requested: Callable[[], bool] | None = None,
     keep_force_std: bool = False,
     evaluation: str = EAGER,
@@ -110,6 +114,8 @@ def run_segment(
     on_progress
         Called after each evaluation with steps done, ``n_steps``, and a dictionary of ``step``, ``time_fs``,
         ``temperature_K`` and ``uncertainty_eV_per_angstrom``.
+    relaxation
+        Limits of the relaxation of a structure before the first step; the start of a continued run is never relaxed.
     stop_requested
         Called after each evaluation; if it returns True, the segment writes a checkpoint and ends ("walltime").
     keep_force_std
@@ -130,7 +136,9 @@ def run_segment(
         raise DynamicsError("n_steps, frame_interval_steps and checkpoint_interval_steps must be at least 1")
     if seed is None and not isinstance(start, Checkpoint):
         raise DynamicsError("a new run needs a seed for its momenta")
-    settings = (dynamics.model_dump(), monitor.model_dump(), n_steps, frame_interval_steps, keep_force_std)
+    settings = [dynamics.settings, monitor.model_dump(), n_steps, frame_interval_steps, keep_force_std]
+    if relaxation is not None and isinstance(start, Atoms):
+        settings.append(relaxation.model_dump())
     identity = segment_identity(start, seed if isinstance(start, Atoms) else None, *settings)
     with exclusive_folder(folder, "segment.lock", wait=False):
         state, notes = _resume(folder, identity, monitor, evaluation)
@@ -140,6 +148,8 @@ def run_segment(
         if state is None:
             state = SegmentState.begin(start, dynamics, monitor, seed, folder, identity, keep_force_std, evaluation)
         state.atoms.calc = committee.dynamics_calculator
+        if fresh and relaxation is not None and isinstance(start, Atoms):
+            state.metadata["start_relaxation"] = relax_start(state.atoms, relaxation).model_dump()
         plan = SegmentPlan(
             committee,
             dynamics,
@@ -209,6 +219,7 @@ def _result(path: Path, notes: list[str], interruption: EndRecord | None = None)
         trajectory = packed
     candidates = {int(step): value for step, value in checkpoint.metadata["candidates"].items()}
     first_step = int(checkpoint.metadata["first_step"])
+    relaxed = checkpoint.metadata.get("start_relaxation")
     return SegmentResult(
         stop_reason=ending["stop_reason"],
         detail=ending["detail"],
@@ -225,6 +236,7 @@ def _result(path: Path, notes: list[str], interruption: EndRecord | None = None)
         evaluation_temperature_K=checkpoint.records["temperature_K"],
         volume_angstrom3=checkpoint.records.get("volume_angstrom3", np.empty(0)),
         normal_stress_GPa=checkpoint.records.get("normal_stress_GPa", np.empty(0)),
+        start_relaxation=None if relaxed is None else StartRelaxationDoc(**relaxed),
         wall_time_s=float(checkpoint.metadata["wall_time_s"]),
         evaluation=checkpoint.metadata.get("evaluation", EAGER),
         notes=notes,

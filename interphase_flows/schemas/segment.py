@@ -16,6 +16,20 @@ StopReason = Literal[
 ]
 
 
+BROKEN: tuple[StopReason, ...] = ("close_contact", "runaway_temperature", "not_finite", "failed")
+"""Stop reasons of broken runs."""
+
+
+class StartRelaxationDoc(BaseModel):
+    """Relaxation of the start of a run before its first step."""
+
+    n_steps: int
+    max_force_before_eV_per_angstrom: float
+    max_force_eV_per_angstrom: float
+    max_displacement_angstrom: float
+    energy_change_eV_per_atom: float
+
+
 class SegmentDoc(Document):
     """One restartable piece of molecular dynamics."""
 
@@ -30,6 +44,7 @@ class SegmentDoc(Document):
     n_atoms: int
     timestep_fs: float
     temperature_target_K: float
+    """Temperature of the thermostat at the end of the segment."""
     temperature_mean_K: float | None = None
     temperature_std_K: float | None = None
     n_temperatures: int = 0
@@ -47,6 +62,8 @@ class SegmentDoc(Document):
     n_candidates: int = 0
     uncertainty_steps: list[int] = Field(default_factory=list)
     uncertainty_eV_per_angstrom: list[float] = Field(default_factory=list)
+    start_relaxation: StartRelaxationDoc | None = None
+    """Of the first segment of a run, if it was requested."""
     wall_time_s: float = 0.0
     evaluation: str = "eager"
     """How forces were computed: ``eager``, or ``compiled`` with the hash of the graph."""
@@ -58,12 +75,17 @@ class SegmentDoc(Document):
 
 
 class Walker(BaseModel):
-    """A run that continues over iterations; ``index`` is its initial structure in the set of initial structures."""
+    """A run that continues over iterations.
+
+    ``index`` is its initial structure in the set of initial structures, ``temperature_K`` that of its thermostat; None
+    for the temperature of the dynamics of its segments.
+    """
 
     run_id: str
     role: Role
     seed: int
     index: int
+    temperature_K: float | None = None
     n_restarts: int = 0
     continue_from: ArtifactRef | None = None
     continue_state: str | None = None

@@ -7,9 +7,10 @@ import pytest
 
 from interphase_flows.exceptions import DynamicsError
 from interphase_flows.md.checkpoint import read_checkpoint
-from interphase_flows.md.dynamics import LangevinNVT
+from interphase_flows.md.dynamics import LangevinNPT, LangevinNVT
 from interphase_flows.md.schedule import Leg, Stage, next_leg, total_steps, undisturbed_legs
 from interphase_flows.md.uncertainty_monitor import UncertaintyMonitor
+from interphase_flows.units import KB_EV_PER_K
 
 MELT_AND_QUENCH = [Stage(1500.0, 50), Stage(300.0, 30)]
 
@@ -107,3 +108,43 @@ def test_grace_factor_never_lowers_the_limit():
     assert monitor.temperature_limit_K(300.0, 100.0) == monitor.temperature_limit_K(300.0, 300.0) == 4500.0
     usual = UncertaintyMonitor()
     np.testing.assert_allclose([usual.temperature_limit_K(300.0, t) for t in (100.0, 300.0)], [3000.0, 900.0])
+
+
+RAMP = {"temperature_K": 20.0, "ramp_to_temperature_K": 60.0, "ramp_time_fs": 80.0, "timestep_fs": 2.0}
+
+
+def test_bath_follows_a_linear_ramp_and_stays_at_its_end():
+    ramp = LangevinNVT(**RAMP)
+    assert [ramp.bath_K(time_fs) for time_fs in (0.0, 40.0, 80.0, 500.0)] == [20.0, 40.0, 60.0, 60.0]
+    assert LangevinNVT(temperature_K=20.0).bath_K(500.0) == 20.0
+
+
+def test_integrator_has_the_temperature_of_the_ramp(argon):
+    ramp = LangevinNPT(**RAMP)
+    argon.set_array("momenta", np.zeros((len(argon), 3)))
+    integrator = ramp.integrator(argon, np.random.default_rng(1))
+    ramp.set_bath(integrator, 40.0)
+    assert integrator.temp == pytest.approx(40.0 * KB_EV_PER_K, rel=1e-5)
+    assert integrator.barostat.thermal_energy_eV == pytest.approx(40.0 * KB_EV_PER_K)
+
+
+@pytest.mark.parametrize("ensemble", [LangevinNVT, LangevinNPT])
+def test_ramp_in_two_segments_equals_that_in_one(go, tmp_path, ensemble):
+    """60 steps equal 25 + 35 to the last bit; the ramp ends at step 40."""
+    options = {"dynamics": ensemble(**RAMP, friction_per_ps=50.0)}
+    uninterrupted = go(tmp_path / "uninterrupted", **options)
+    first = go(tmp_path / "first", n_steps=25, **options)
+    middle = read_checkpoint(first.last_good_checkpoint)
+    second = go(tmp_path / "second", n_steps=35, start=middle, seed=None, **options)
+    states = {read_checkpoint(each.last_good_checkpoint).state_sha256() for each in (uninterrupted, second)}
+    assert len(states) == 1
+    constant = ensemble(temperature_K=20.0, timestep_fs=2.0, friction_per_ps=50.0)
+    other = go(tmp_path / "constant", dynamics=constant)
+    assert read_checkpoint(other.last_good_checkpoint).state_sha256() not in states
+
+
+def test_ramp_heats_the_atoms(go, tmp_path):
+    ramp = LangevinNVT(temperature_K=5.0, ramp_to_temperature_K=80.0, ramp_time_fs=400.0, friction_per_ps=50.0)
+    temperatures_K = go(tmp_path, n_steps=800, dynamics=ramp).evaluation_temperature_K
+    assert temperatures_K[:10].mean() < 30.0
+    assert temperatures_K[80:].mean() == pytest.approx(80.0, rel=0.15)

@@ -43,13 +43,25 @@ def test_segment_with_too_many_uncertainty_evaluations_is_rejected():
 
 
 def test_barostat_keys_need_the_ensemble_npt():
-    message = validation_error(production={"dynamics": {"pressure_GPa": 1.0, "axes": "isotropic"}})
+    message = validation_error(exploration={"dynamics": {"pressure_GPa": 1.0, "axes": "isotropic"}})
     assert "pressure_GPa, axes: without effect at ensemble nvt" in message
     message = validation_error(exploration={"dynamics": {"ensemble": "npt", "barostat_time_fs": 50}})
     assert "must be at least 50 time steps" in message
     assert "ensemble" in validation_error(production={"dynamics": {"ensemble": "nph"}})
-    campaign = Campaign(name="unit", production={"dynamics": {"ensemble": "npt", "pressure_GPa": 1}})
-    assert campaign.production.dynamics.axes == "normal"
+    assert "pressure_GPa" in validation_error(production={"dynamics": {"ensemble": "nvt", "pressure_GPa": 1}})
+    campaign = Campaign(name="unit", exploration={"dynamics": {"ensemble": "npt", "pressure_GPa": 1}})
+    assert campaign.exploration.dynamics.axes == "normal"
+    assert Campaign.model_validate(campaign.model_dump(mode="json")) == campaign
+
+
+def test_production_has_constant_normal_pressure_and_a_relaxed_start_by_default():
+    for production in ({}, {"dynamics": {"temperature_K": 400}}):
+        campaign = Campaign(name="unit", production=production)
+        dynamics = campaign.production.dynamics
+        assert (dynamics.ensemble, dynamics.axes, dynamics.pressure_GPa) == ("npt", "normal", 0.0)
+        assert campaign.production.relaxation is not None
+    campaign = Campaign(name="unit", production={"dynamics": {"ensemble": "nvt"}, "relaxation": None})
+    assert (campaign.production.dynamics.ensemble, campaign.production.relaxation) == ("nvt", None)
     assert Campaign.model_validate(campaign.model_dump(mode="json")) == campaign
 
 

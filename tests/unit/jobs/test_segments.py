@@ -3,8 +3,9 @@
 import pytest
 
 import loop_documents as documents
-from interphase_flows.jobs.segments import BROKEN, SegmentMaker, advance_walkers
-from interphase_flows.schemas.segment import Walker
+from interphase_flows.jobs.segments import SegmentMaker
+from interphase_flows.jobs.walkers import advance_walkers
+from interphase_flows.schemas.segment import BROKEN, Walker
 
 WALKER = Walker(run_id="interface-0", role="explore", seed=7, index=0)
 

@@ -1,0 +1,31 @@
+"""Observables of a segment, as fields of its document."""
+
+from typing import Any
+
+import numpy as np
+
+from interphase_flows.md.segment import SegmentResult
+
+
+def observables(result: SegmentResult, n_equilibration_steps: float) -> dict[str, Any]:
+    """Return uncertainties, and mean and standard deviation of temperature, volume and normal stress.
+
+    Moments are over the evaluations of the committee from ``n_equilibration_steps`` of the run; None without any.
+    """
+    is_equilibrated = result.evaluation_step >= n_equilibration_steps
+    is_known = ~np.isnan(result.uncertainty_eV_per_angstrom)  # one potential alone has no uncertainty
+    return {
+        "n_temperatures": int(is_equilibrated.sum()),
+        **_moments("temperature", "K", result.evaluation_temperature_K, is_equilibrated),
+        **_moments("volume", "angstrom3", result.volume_angstrom3, is_equilibrated),
+        **_moments("normal_stress", "GPa", result.normal_stress_GPa, is_equilibrated),
+        "uncertainty_steps": [int(step) for step in result.evaluation_step[is_known]],
+        "uncertainty_eV_per_angstrom": [float(u) for u in result.uncertainty_eV_per_angstrom[is_known]],
+    }
+
+
+def _moments(quantity: str, unit: str, series: np.ndarray, is_equilibrated: np.ndarray) -> dict[str, float | None]:
+    """Return mean and standard deviation; None without equilibrated values."""
+    values = series[is_equilibrated] if len(series) else series  # at constant volume the cell is not recorded
+    mean, std = (float(values.mean()), float(values.std())) if len(values) else (None, None)
+    return {f"{quantity}_mean_{unit}": mean, f"{quantity}_std_{unit}": std}
