@@ -41,7 +41,7 @@ class TrainingSpec(_Spec):
     ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
     energy_weight: Annotated[float, Field(ge=0.0)] = 2.0
     forces_weight: Annotated[float, Field(gt=0.0)] = 1.0
-    stress_weight: Annotated[float, Field(ge=0.0)] = 10.0
+    stress_weight: Annotated[float, Field(ge=0.0)] = 300.0
 
 
 class CommitteeSpec(_Spec):
