@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
 
 from breathing_cells import AXES, breathing_strain, in_changing_cell
 from brownian import Brownian
@@ -13,6 +15,7 @@ from interphase_flows.analysis.interfaces.boundaries import TwoSides
 from interphase_flows.analysis.interfaces.detection import find_interfaces, interfaces_of
 from interphase_flows.analysis.interfaces.fluxes import crossings_of
 from interphase_flows.analysis.interfaces.plane_flux import crossings
+from interphase_flows.analysis.io.open import open_trajectory
 from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings
 from interphase_flows.analysis.profiles.composition import composition_profile
@@ -22,7 +25,10 @@ from interphase_flows.analysis.transport.collective import collective_motion
 from interphase_flows.analysis.transport.groups import by_species
 from interphase_flows.analysis.transport.regions import onsager_slabs, onsager_windows
 from interphase_flows.analysis.transport.squared_displacement import mean_squared_displacement
+from interphase_flows.md.dynamics import LangevinNPT
 from interphase_flows.md.run_trajectory import RunFrames
+from interphase_flows.md.segment import run_segment
+from interphase_flows.md.uncertainty_monitor import CalculatorCommittee
 from interphase_flows.report.figures.interface_analysis import interface_figures
 from trajectory_files import campaign_run
 
@@ -190,6 +196,22 @@ def test_drift_before_the_interface_is_followed_scales_with_the_cell(shrinking, 
     counted = crossings_of(frames, replace(above, **late))
     expected = crossings_of(constant, above)
     assert np.abs(counted.net_atoms - expected.net_atoms[10:]).sum() <= 4
+
+
+@pytest.mark.parametrize("axes", AXES)
+def test_centre_of_mass_of_a_run_at_constant_pressure_is_at_rest(axes, tmp_path):
+    """In fractional coordinates, far from the origin; atoms vibrate, while the cell shrinks by several per cent."""
+    copper = bulk("Cu", cubic=True, a=3.75) * (2, 2, 2)
+    copper.positions += 20.0
+    dynamics = LangevinNPT(
+        temperature_K=200, timestep_fs=2, axes=axes, pressure_GPa=0, barostat_time_fs=100, bulk_modulus_GPa=140
+    )
+    result = run_segment(copper, CalculatorCommittee([EMT()]), dynamics, 150, 7, tmp_path, frame_interval_steps=5)
+    with open_trajectory(result.trajectory) as frames:
+        assert frames.cell(frames.n_frames - 1)[2, 2] < 0.97 * frames.cell(0)[2, 2]
+        moved = mean_squared_displacement(frames)
+        assert np.abs(moved.drift_angstrom).max() < 1e-6
+        assert moved.msd_angstrom2.max() < 0.1  # shrinking moves an atom at 27 Å by 1 Å
 
 
 PARTS = ("boundaries", "fluxes", "profiles", "transport", "displacement")

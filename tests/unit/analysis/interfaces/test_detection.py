@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from breathing_cells import in_changing_cell
 from growing_interphase import growing
 from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.interfaces.boundaries import TwoSides
@@ -48,6 +49,21 @@ def test_reservoir_is_unknown_if_the_other_boundary_is_lost_for_long(found):
         e for e in interfaces_of(frames, SIDES, without_below(series, slice(10, None)))[0] if e.name == "above"
     )
     assert np.isnan(above.reservoirs["electrolyte"]).sum() == 10
+
+
+def test_reservoir_before_a_vacuum_scales_with_the_cell():
+    """Electrolyte from 30 to 60 Å below a vacuum, in a cell whose height shrinks by 10 %."""
+    frames = growing(0.0, n_frames=8, planes_per_angstrom=2)
+    inside = (frames.all_positions[0, :, 2] > 0.5) & (frames.all_positions[0, :, 2] < 60.0)
+    slab = ArrayFrames(frames.numbers[inside], frames.time_fs, frames.all_positions[:, inside], frames.cells)
+    strain = np.outer(np.linspace(0.0, -0.1, 8), [0, 0, 1])
+    shrinking = in_changing_cell(slab, strain)
+    left = [
+        interfaces_of(each, SIDES, find_interfaces(each, SIDES)[0])[0][0].reservoirs["electrolyte"]
+        for each in (slab, shrinking)
+    ]
+    assert left[0].mean() == pytest.approx(30.0, abs=1.5)
+    np.testing.assert_allclose(left[1], left[0] * (1.0 + strain[:, 2]), atol=0.2)
 
 
 class Unreadable(ArrayFrames):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from breathing_cells import breathing_strain, in_changing_cell
 from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.interfaces.fluxes import BEGIN, END
@@ -69,3 +70,19 @@ def test_common_drift_does_not_smear_the_profile(onsager, plain):
     found = answered(waves(drift=0.1), onsager)
     for key, flux in found.items():
         assert flux.value == pytest.approx(plain[key].value, rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_fluxes_in_a_changing_cell_are_those_in_its_mean_cell(onsager, plain, seed):
+    """The cell breathes and shrinks by 8 % about its mean height; boundaries are given in Å of each frame."""
+    strain = breathing_strain(np.random.default_rng(seed), N_FRAMES, "normal")
+    strain[:, 2] -= 0.08 * np.linspace(-0.5, 0.5, N_FRAMES)
+    stretch = 1.0 + strain[:, 2]
+    above = Interface(
+        "above", 0, np.ones(N_FRAMES, dtype=bool), np.arange(float(N_FRAMES)), 15.0 * stretch, 15.0 * stretch,
+        30.0 * stretch, {},
+    )  # fmt: skip
+    rows = driven_by_gradients(in_changing_cell(waves(), strain), onsager, [above], TEMPERATURE_K)["above"]
+    for row in rows:
+        expected = plain[row.species, row.boundary].value
+        assert row.driven_atoms_per_nm2_ps.value == pytest.approx(expected, rel=0.02)
