@@ -31,6 +31,7 @@ LONGEST_FIRST = (
     "cluster/test_replaced_step.py",
     "flows/test_open_campaign.py",
     "flows/test_open_loop.py",
+    "flows/test_refinement.py",
     "flows/test_replaced_step.py",
 )
 """Files that take more than half a minute; started late, they would leave the other cores idle."""

@@ -32,6 +32,26 @@ class ProductionInterfaceSpec(Spec):
         return max(1, len(self.facets)) * len(self.terminations) * self.n_shifts
 
 
+class CutoutSpec(Spec):
+    """Small cells cut out of production in the cells of ``interface``, which are labelled instead of entire frames.
+
+    The central atom keeps its surroundings within ``core_angstrom``; the shell beyond, where the faces of the cut meet,
+    is relaxed for at most ``relaxation_steps``.
+    """
+
+    edge_angstrom: Annotated[float, Field(ge=8.0, le=50.0)] = 12.0
+    core_angstrom: Annotated[float, Field(ge=2.0, le=25.0)] = 4.0
+    relaxation_steps: CountOrNone = 20
+
+    @model_validator(mode="after")
+    def _core_fits(self) -> "CutoutSpec":
+        if 2 * self.core_angstrom > self.edge_angstrom:
+            raise ValueError(
+                f"core_angstrom ({self.core_angstrom:g}) must be at most half of edge_angstrom ({self.edge_angstrom:g})"
+            )
+        return self
+
+
 class ProductionSpec(Spec):
     """Production replicas with the released committee, each a chain of restartable segments.
 
@@ -39,6 +59,8 @@ class ProductionSpec(Spec):
     normal pressure the cell follows the volume of the reaction; at constant volume it would form voids. Before its first
     step, a run relaxes the gap between the phases (``relaxation``; null for none). Replicas of an interface take the
     ``temperatures_K`` in turn; without them all have that of ``dynamics``.
+    In each of ``refine_iterations``, one segment of every replica runs, and the committee is trained further on labels
+    of cells cut out around its uncertain atoms; production then begins anew.
     """
 
     dynamics: ConstantPressureSpec = ConstantPressureSpec()
@@ -53,6 +75,8 @@ class ProductionSpec(Spec):
     equilibration_fs: Annotated[float, Field(ge=0.0)] = 200.0
     audit_labels_per_replica: Count = 4
     interface: ProductionInterfaceSpec | None = None
+    cutouts: CutoutSpec = CutoutSpec()
+    refine_iterations: CountOrNone = 0
 
     @model_validator(mode="after")
     def _every_frame_is_evaluated(self) -> "ProductionSpec":

@@ -16,7 +16,7 @@ from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace, campaign_names, open_workspace
 
 # names of the structure sets that are labelled
-INITIAL, SELECTION, PRODUCTION = "initial structures", "selection", "production audit"
+INITIAL, SELECTION, CUTOUTS, PRODUCTION = "initial structures", "selection", "cutouts", "production audit"
 PHASES = THERMODYNAMICS
 
 
@@ -65,7 +65,7 @@ def remaining_labels(workspace: Workspace, campaign: Campaign) -> RemainingLabel
     own = {"campaign": workspace.campaign}
     sets = ledger.find(
         "structure_sets",
-        own | {"name": {"$in": [INITIAL, SELECTION, PRODUCTION]}},
+        own | {"name": {"$in": [INITIAL, SELECTION, CUTOUTS, PRODUCTION]}},
         ["key", "name", "entries"],
     )
     labels = ledger.find("labels", own, ["structure_key", "origin", "status"])
@@ -102,6 +102,7 @@ def _further(
     return {
         INITIAL: plan.initial[:n_initial],
         SELECTION: [plan.interface] * max(0, n_loop),
+        CUTOUTS: plan.refinement[n_sets[CUTOUTS] * learning.labels_per_iteration :],
         PRODUCTION: [] if n_sets[PRODUCTION] else plan.production,
         PHASES: plan.phases[n_phases:],
     }

@@ -68,6 +68,25 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
         expected = costs.estimate(sizes)
         return PlannedStage(stage, amount, expected.cost_s, expected.factor)
 
+    def refinements(sizes: Sequence[LabelSize]) -> list[PlannedStage]:
+        n = production.refine_iterations
+        if not n:
+            return []
+        steps = production.n_replicas * production.steps_per_segment
+        dynamics = md_cost(n * steps, production.uncertainty_interval_steps, sum(production_atoms))
+        atoms = atoms_initial + atoms_loop + sum(size.n_atoms for size in sizes)
+        training = members * atoms * n * spec.warm_start_epochs * TRAINING_S_PER_ATOM_EPOCH
+        expected = costs.estimate(sizes)
+        return [
+            PlannedStage(
+                "refinement",
+                f"{n} x {production.n_replicas} replicas x {production.steps_per_segment} steps, up to {len(sizes)} "
+                "labels of cells cut out of production, training",
+                dynamics + training + expected.cost_s,
+                expected.factor,
+            )
+        ]
+
     # a step of the initial dynamics costs as much as a label by the method that drives it
     is_own = s.dynamics_method == "reference"
     driver, driver_costs = (campaign.reference, costs) if is_own else (method_spec("chgnet"), LabelCostModel("chgnet"))
@@ -95,6 +114,7 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
             + md_cost(steps_melting, exploration.uncertainty_interval_steps, exploration.melt_quench.n_atoms),
         ),
         labelling("labels of the loop", f"up to {len(labels.loop)}", labels.loop),
+        *refinements(labels.refinement),
         PlannedStage(
             "production",
             f"{production.n_replicas} replicas x {steps_per_replica} steps "

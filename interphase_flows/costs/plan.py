@@ -9,7 +9,7 @@ from ase.formula import Formula
 
 from interphase_flows.campaign.production_cells import production_cell_specs
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.costs.model import LabelSize, label_size, typical_size
+from interphase_flows.costs.model import VOLUME_PER_ATOM_ANGSTROM3, LabelSize, label_size, typical_size
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
 from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.crystals.perturb import repeated
@@ -25,12 +25,13 @@ STEPS_PER_RELAXATION = 40
 class LabelPlan:
     """Sizes of the labels of each stage, with the loop at its largest number of labels.
 
-    ``interface`` is the typical size in the loop and in production, ``mixture`` the formula of an equal number of
-    atoms of electrode and electrolyte.
+    ``interface`` is the typical size in the loop, ``mixture`` the formula of an equal number of atoms of electrode and
+    electrolyte.
     """
 
     initial: Sequence[LabelSize]
     loop: Sequence[LabelSize]
+    refinement: Sequence[LabelSize]
     production: Sequence[LabelSize]
     phases: Sequence[LabelSize]
     interface: LabelSize
@@ -59,6 +60,13 @@ def production_cell_atoms(campaign: Campaign) -> list[int]:
     return [plan_production_cell(cell, *ends).n_atoms for cell in cells]
 
 
+def labelled_atoms_of_production(campaign: Campaign, n_atoms: int) -> int:
+    """Return the number of atoms of a label of production: an entire frame, or a cell cut out of a large one."""
+    if campaign.production.interface is None:
+        return n_atoms
+    return min(n_atoms, round(campaign.production.cutouts.edge_angstrom**3 / VOLUME_PER_ATOM_ANGSTROM3))
+
+
 def plan_labels(campaign: Campaign) -> LabelPlan:
     """Return the labels that a campaign will compute."""
     spec, learning, production = campaign.reference, campaign.learning, campaign.production
@@ -72,12 +80,15 @@ def plan_labels(campaign: Campaign) -> LabelPlan:
     per_iteration = learning.labels_per_iteration + learning.audit_labels_per_iteration
     n_loop = min(learning.max_iterations * per_iteration, max(0, learning.max_labels - len(initial)))
     n_steps = STEPS_PER_RELAXATION if campaign.thermodynamics.relax_with == "reference" else 1
+    sizes = [labelled_atoms_of_production(campaign, n_atoms) for n_atoms in production_cell_atoms(campaign)]
     return LabelPlan(
         initial=initial,
         loop=[interface] * n_loop,
+        refinement=[typical_size(spec, mixture, min(sizes))]
+        * (production.refine_iterations * learning.labels_per_iteration),
         production=[
             typical_size(spec, mixture, n_atoms)
-            for n_atoms in production_cell_atoms(campaign)
+            for n_atoms in sizes
             for _ in range(production.n_replicas * production.audit_labels_per_replica)
         ],
         phases=[label_size(spec, cell) for cell in cells.values() for _ in range(n_steps)],

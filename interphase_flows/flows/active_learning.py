@@ -148,6 +148,19 @@ class ActiveLearningMaker(Maker):
             explored=explored,
         )
 
+    def training(self, dataset: DatasetDoc, previous: CommitteeDoc | None, index: int) -> tuple[list[Job], Job]:
+        """Return the jobs that train the members of a committee, continued from a previous one, and its job."""
+        member_jobs = []
+        for member in range(self.n_members):
+            parent = next((m for m in previous.models if m.member == member), None) if previous else None
+            training = self.train_maker.make(dataset, member, 1000 * self.seed + member, parent)
+            training.name = f"train committee member {member} ({index})"
+            member_jobs.append(training)
+        committee = self.committee_maker.make(dataset, [t.output for t in member_jobs])
+        committee.config.on_missing_references = OnMissing.NONE
+        committee.name = f"committee {index}"
+        return member_jobs, committee
+
     def _import_maker(self) -> ImportDatasetMaker:
         learning = self.dataset_maker.learning
         return ImportDatasetMaker(
@@ -173,16 +186,9 @@ class ActiveLearningMaker(Maker):
         explored: Sequence[str],
     ) -> Flow:
         """Return a flow of ``jobs``, the training of a committee, and the decision what follows."""
-        member_jobs = []
-        for member in range(self.n_members):
-            parent = next((m for m in previous.models if m.member == member), None) if previous else None
-            training = self.train_maker.make(dataset, member, 1000 * self.seed + member, parent)
-            training.name = f"train committee member {member} ({index})"
-            member_jobs.append(training)
-        committee = self.committee_maker.make(dataset, [t.output for t in member_jobs])
-        committee.config.on_missing_references = OnMissing.NONE
+        member_jobs, committee = self.training(dataset, previous, index)
         iteration = self.iteration_maker.make(index, dataset, committee.output, previous, explorations, batch, history)
-        committee.name, iteration.name = f"committee {index}", f"iteration {index}"
+        iteration.name = f"iteration {index}"
         following = continue_or_end(
             self,
             iteration.output,

@@ -11,6 +11,7 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.flows.active_learning import ActiveLearningMaker
 from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.flows.production import ProductionMaker
+from interphase_flows.flows.refinement import RefinementMaker
 from interphase_flows.flows.transport_grid import TransportGridMaker
 from interphase_flows.jobs.campaign_result import conclude
 from interphase_flows.jobs.committee import LearningCurveMaker
@@ -53,6 +54,8 @@ class CampaignMaker(Maker):
         Learning curve of the loop; runs of known phases; analysis of production, with these references.
     production_cells_maker
         Builds the cells of production; with None, it runs in those of the loop.
+    refinement_maker, n_refinements
+        Trains the committee on cells cut out of production, so many times before the final production.
     transport_grid_maker
         Transport in amorphous cells; None leaves it out.
     draw_maker, audit_maker
@@ -68,6 +71,8 @@ class CampaignMaker(Maker):
     initial_data_maker: InitialDataMaker = field(default_factory=InitialDataMaker)
     active_learning_maker: ActiveLearningMaker = field(default_factory=ActiveLearningMaker)
     production_cells_maker: ProductionCellsMaker | None = None
+    refinement_maker: RefinementMaker = field(default_factory=RefinementMaker)
+    n_refinements: int = 0
     production_maker: ProductionMaker = field(default_factory=ProductionMaker)
     relax_maker: RelaxMaker = field(default_factory=RelaxMaker)
     reaction_maker: ReactionMaker = field(default_factory=ReactionMaker)
@@ -88,6 +93,8 @@ class CampaignMaker(Maker):
             "temperature_K": campaign.production.dynamics.temperature_K,
             "structure_files": files,
         }
+        # the cells of the loop are small enough to label entire frames
+        cutouts = campaign.production.cutouts if campaign.production.interface else None
         return cls(
             name=campaign.name,
             electrode=campaign.electrode,
@@ -98,6 +105,8 @@ class CampaignMaker(Maker):
             initial_data_maker=InitialDataMaker.from_campaign(campaign),
             active_learning_maker=ActiveLearningMaker.from_campaign(campaign),
             production_cells_maker=_production_cells_maker(campaign),
+            refinement_maker=RefinementMaker.from_campaign(campaign),
+            n_refinements=campaign.production.refine_iterations,
             production_maker=ProductionMaker.from_campaign(campaign),
             relax_maker=RelaxMaker(reference=campaign.reference, spec=spec, gates=gates, structure_files=files),
             reaction_maker=ReactionMaker(energy_error_meV_per_atom=spec.energy_error_meV_per_atom),
@@ -106,7 +115,10 @@ class CampaignMaker(Maker):
                 **sides, parts=campaign.analysis.parts, anions=stated_chemistry(campaign)
             ),
             transport_grid_maker=TransportGridMaker.from_campaign(campaign) if campaign.transport_grid else None,
-            draw_maker=DrawProductionMaker(n_per_replica=campaign.production.audit_labels_per_replica, gates=gates),
+            draw_maker=DrawProductionMaker(
+                n_per_replica=campaign.production.audit_labels_per_replica, gates=gates, cutouts=cutouts
+            ),
+            audit_maker=ProductionAuditMaker(core_angstrom=cutouts.core_angstrom if cutouts else None),
         )
 
     def make(self) -> Flow:
@@ -120,13 +132,17 @@ class CampaignMaker(Maker):
         if self.production_cells_maker is not None:
             cells = [self.production_cells_maker.make(self.electrode, self.electrolyte)]
             starts = cells[0].output
+        refinements = []
+        for number in range(self.n_refinements):
+            refinements.append(self.refinement_maker.make(starts, learned, number))
+            learned = refinements[-1].output
         production = self.production_maker.make(starts, learned["committee"])
         relaxations = self._relaxations()
         reaction = self.reaction_maker.make(self.electrode, self.electrolyte, [r.output for r in relaxations])
         curve = self.learning_curve_maker.make(learned["dataset"], learned["iterations"])
         references = self.references_maker.make(self.phases, learned["committee"], self.seed + REFERENCES_SEED)
         interface = self.analysis_maker.make(production.output, references.output)
-        drawn = self.draw_maker.make(production.output, self.seed + AUDIT_SEED)
+        drawn = self.draw_maker.make(production.output, self.seed + AUDIT_SEED, learned["committee"])
         audit_labels = self.active_learning_maker.label_set_maker.make(drawn.output)
         audit = self.audit_maker.make(learned["committee"], audit_labels.output)
         audit_labels.name = "production labels"
@@ -148,7 +164,7 @@ class CampaignMaker(Maker):
             tolerant.config.on_missing_references = OnMissing.NONE
         analysing = [curve, references, interface, *grids, drawn, audit_labels, audit]
         return Flow(
-            [initial, *cells, *relaxations, reaction, learning, production, *analysing, conclusion],
+            [initial, *cells, *relaxations, reaction, learning, *refinements, production, *analysing, conclusion],
             output=conclusion.output,
             name=self.name,
         )

@@ -11,7 +11,7 @@ from interphase_flows.datasets.frames import read_extxyz
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.potentials import load_committee
-from interphase_flows.jobs.stopping_criteria import Evidence, decide
+from interphase_flows.jobs.stopping_criteria import Evidence, LoopDecision, decide
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
@@ -69,11 +69,10 @@ class IterationMaker(JobMaker):
 
         def compute() -> IterationDoc:
             fresh = self._fresh_audit(dataset, explorer, batch) if explorer else None
-            audited = [s for s in finished if s.role == "audit"]
+            audited = [s for s in finished if s.role in ("audit", "production")]
             fraction = fraction_above(audited, explorer.select_force_std_eV_per_angstrom) if explorer else None
             n_total = sum(dataset.n_frames.values())
-            verdict = decide(
-                self.learning,
+            verdict = self.decide(
                 Evidence(
                     iteration=index,
                     n_labels=n_total,
@@ -84,6 +83,7 @@ class IterationMaker(JobMaker):
                     all_walkers_finished=len(finished) == len(segments)
                     and all(s.stop_reason == "finished" for s in audited),
                 ),
+                history,
             )
             return IterationDoc(
                 key=key,
@@ -113,11 +113,15 @@ class IterationMaker(JobMaker):
         emit(
             "iteration",
             index,
-            self.learning.max_iterations,
+            max(index, self.learning.max_iterations),
             f"{document.n_labels_total} labels, held-out forces {error.forces_mae_meV_per_angstrom:.0f} meV/Å, "
             f"energy {error.energy_mae_meV_per_atom:.0f} meV/atom: {document.decision}",
         )
         return document
+
+    def decide(self, evidence: Evidence, history: Sequence[IterationDoc]) -> LoopDecision:
+        """Decide whether another iteration follows those before."""
+        return decide(self.learning, evidence)
 
     def _fresh_audit(self, dataset: DatasetDoc, explorer: CommitteeDoc, batch: LabelBatch) -> ErrorSummary | None:
         """Return the error of the explorer on the new labels of the audit sample, which never train."""

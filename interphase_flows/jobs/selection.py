@@ -43,18 +43,14 @@ class SelectMaker(JobMaker):
     def make(self, segments: Sequence[SegmentDoc | None], dataset: DatasetDoc, seed: int = 0) -> StructureSetDoc:
         """Return the selected structures; their origins name the role and the run."""
         finished = [s for s in segments if s is not None]
-        strategy, own = self.learning.selection_strategy, type(self).select
         key = content_key(
             KIND,
             generator="selection",
             segments=[s.key for s in finished],
             dataset=dataset.key,
-            n=self.learning.labels_per_iteration,
             n_audit=self.learning.audit_labels_per_iteration,
-            gates=self.gates,
             seed=seed,
-            **({} if strategy == DEFAULT_STRATEGY else {"strategy": strategy}),
-            **({} if own is SelectMaker.select else {"select": f"{own.__module__}.{own.__qualname__}"}),
+            **self.settings(),
         )
 
         def compute() -> StructureSetDoc:
@@ -65,6 +61,16 @@ class SelectMaker(JobMaker):
             return store_set(key, "selection", frames, [f.info["origin"] for f in frames], notes=notes)
 
         return cached(KIND, key, StructureSetDoc, compute)
+
+    def settings(self) -> dict[str, object]:
+        """Return the settings of `select` that enter content keys."""
+        strategy, own = self.learning.selection_strategy, type(self).select
+        return {
+            "n": self.learning.labels_per_iteration,
+            "gates": self.gates,
+            **({} if strategy == DEFAULT_STRATEGY else {"strategy": strategy}),
+            **({} if own is SelectMaker.select else {"select": f"{own.__module__}.{own.__qualname__}"}),
+        }
 
     def select(self, pool: CandidatePool, n: int, seed: int) -> Selection:
         """Select at most ``n`` candidates of a pool that is not empty, by default by ``learning.selection_strategy``."""

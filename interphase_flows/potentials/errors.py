@@ -1,7 +1,7 @@
 """Errors of a committee on labelled frames, and calibration of its uncertainty."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +40,10 @@ class FrameErrors:
     def largest_force_error(self) -> float:
         """Largest norm of a force error in eV/Å."""
         return float(np.linalg.norm(self.forces_error, axis=1).max())
+
+    def of_atoms(self, chosen: NDArray[np.bool_]) -> "FrameErrors":
+        """Return the errors with the forces of some atoms only; ``chosen`` has shape (n_atoms,)."""
+        return replace(self, reference_forces=self.reference_forces[chosen], forces_error=self.forces_error[chosen])
 
 
 def frame_errors(committee: "NequIPCommittee", frames: Sequence[Atoms]) -> list[FrameErrors]:

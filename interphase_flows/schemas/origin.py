@@ -10,11 +10,17 @@ INTERFACE: Final = "interface"
 EXPLORATION: Final = "explore"
 AUDIT: Final = "audit"
 PRODUCTION: Final = "production"
+CUTOUT: Final = "cutout"
 THERMODYNAMICS: Final = "thermodynamics"
 DIMER: Final = "dimer"
 ATOM: Final = "atom"
 
-_FIXED_SPLITS: dict[str, Literal["train", "test"]] = {CRYSTAL: "train", EXPLORATION: "train", AUDIT: "test"}
+_FIXED_SPLITS: dict[str, Literal["train", "test"]] = {
+    CRYSTAL: "train",
+    EXPLORATION: "train",
+    CUTOUT: "train",
+    AUDIT: "test",
+}
 
 
 class Origin(str):
@@ -64,7 +70,7 @@ class Origin(str):
     def fixed_split(self) -> Literal["train", "test"] | None:
         """Split of all origins of this family; None where they are drawn.
 
-        Crystals and explored frames train, audit frames test.
+        Crystals, explored frames and cells cut out of production train, audit frames test.
         """
         return _FIXED_SPLITS.get(self.family)
 

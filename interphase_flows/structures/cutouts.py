@@ -17,7 +17,7 @@ from interphase_flows.exceptions import StructureError
 from interphase_flows.structures.anions import anion_bonds_angstrom, anion_labels, is_centre
 from interphase_flows.structures.checks import distance_table_angstrom, pair_distances_angstrom
 
-WHOLE_PERIOD_FACTOR = 1.25
+KEPT_PERIOD_FACTOR = 1.25
 """A direction is not cut where the period is at most this factor times the edge."""
 MARGIN_ANGSTROM = 6.0
 """Width beyond the cut within which anions are searched; PS4 and P2S7 have diameters of 4 to 6 Å."""
@@ -33,7 +33,7 @@ def cut_out(atoms: Atoms, centre: int, edge_angstrom: float, core_angstrom: floa
     """Return a periodic cell around an atom, which is its first atom and in its middle.
 
     Lattice vectors keep their directions. A direction whose period is at most 1.25 times the edge keeps its period.
-    Anions of up to 12 atoms are whole. Where they protrude through the faces of the cut into the core, they are left
+    Anions of up to 12 atoms are intact. Where they protrude through the faces of the cut into the core, they are left
     out; of two atoms or anions that overlap, the one farther from the centre is. An anion that would meet itself in the
     core is cut, which an edge of the core's diameter plus that of an anion avoids.
 
@@ -64,12 +64,12 @@ def cut_out(atoms: Atoms, centre: int, edge_angstrom: float, core_angstrom: floa
             "choose an edge of at least twice the radius of the core"
         )
     heights = 1.0 / np.linalg.norm(atoms.cell.reciprocal(), axis=1)
-    window = np.where(heights <= WHOLE_PERIOD_FACTOR * edge_angstrom, 1.0, edge_angstrom / heights)
+    window = np.where(heights <= KEPT_PERIOD_FACTOR * edge_angstrom, 1.0, edge_angstrom / heights)
     offsets = _offsets(atoms, atoms.get_scaled_positions(wrap=False)[centre])
     near = (np.abs(offsets) <= window / 2 + MARGIN_ANGSTROM / heights).all(axis=1)
     near[centre] = True
     indices = np.flatnonzero(near)
-    groups, offsets = _whole_groups(atoms[indices], offsets[indices])
+    groups, offsets = _intact_groups(atoms[indices], offsets[indices])
     anchors = np.array([offsets[group[0]] for group in groups])
     inside = ((window == 1.0) | ((anchors >= -window / 2) & (anchors < window / 2))).all(axis=1)
     row = int(np.searchsorted(indices, centre))
@@ -127,7 +127,7 @@ def _offsets(atoms: Atoms, fraction: NDArray[np.float64]) -> NDArray[np.float64]
     return np.asarray(offsets - np.floor(offsets + 0.5))
 
 
-def _whole_groups(atoms: Atoms, offsets: NDArray[np.float64]) -> tuple[list[NDArray[np.intp]], NDArray[np.float64]]:
+def _intact_groups(atoms: Atoms, offsets: NDArray[np.float64]) -> tuple[list[NDArray[np.intp]], NDArray[np.float64]]:
     """Return groups of atoms that are kept or left out together, and offsets in which no group is split.
 
     The first atom of a group is its anchor: in an anion, the first atom of a centre.

@@ -1,4 +1,4 @@
-"""A whole campaign in jobflow's local runner: no ledger, no cache, files below the folders of its jobs."""
+"""A complete campaign in jobflow's local runner: no ledger, no cache, files below the folders of its jobs."""
 
 import json
 from contextlib import closing

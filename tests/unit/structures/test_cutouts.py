@@ -1,4 +1,4 @@
-"""Cells cut out of large structures: surroundings of the centre, whole anions, no overlaps."""
+"""Cells cut out of large structures: surroundings of the centre, intact anions, no overlaps."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_core_is_that_of_the_parent_and_nothing_overlaps(centre, edge):
     assert distances.min() >= closest - SAME_ANGSTROM
 
 
-def test_anions_are_whole():
+def test_anions_are_intact():
     """All anions of the crystal are PS4 and P2S7; those of the cell are the same, and none is a fragment."""
     for centre in range(0, len(ELECTROLYTE), 37):
         cell = cut_out(ELECTROLYTE, centre, 15.0, CORE)
@@ -66,8 +66,8 @@ def test_short_periods_are_kept():
     assert cell.cell.lengths()[:2] == pytest.approx(atoms.cell.lengths()[:2])
     assert cell.cell.lengths()[2] < 0.6 * atoms.cell.lengths()[2]
     assert cell.cell.angles() == pytest.approx(atoms.cell.angles())
-    whole = cut_out(electrolyte((1, 1, 1)), 5, 12.0, CORE)
-    assert sorted(whole.symbols) == sorted(load_phase("Li7P3S11").symbols)
+    complete = cut_out(electrolyte((1, 1, 1)), 5, 12.0, CORE)
+    assert sorted(complete.symbols) == sorted(load_phase("Li7P3S11").symbols)
 
 
 def test_shell_relaxes_and_core_stays():
