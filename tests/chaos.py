@@ -30,7 +30,7 @@ from slurm_site import Site, keys_of, keys_of_one_machine
 from tiny_campaign import TINY, command
 
 DISK_SIZE = "4g"
-CAMPAIGN_ENDS_WITHIN_S = 1500.0
+CAMPAIGN_ENDS_WITHIN_S = 2400.0
 SETTINGS = """
 root: {root}
 artifacts_url: {root}/shared
@@ -46,16 +46,16 @@ cluster:
       memory_gb: 3
       before: ["{python} {hog} {root} &"]
       max_in_queue: 2
-      jobs_per_allocation: 3
-      wait_for_work_s: 20
+      jobs_per_allocation: 6
+      wait_for_work_s: 40
     learn:
       kinds: [train, md]
       walltime: "00:10:00"
       memory_gb: 3
       before: ["{python} {hog} {root} &"]
       max_in_queue: 2
-      jobs_per_allocation: 3
-      wait_for_work_s: 20
+      jobs_per_allocation: 6
+      wait_for_work_s: 40
 """
 
 

@@ -11,7 +11,7 @@ from mongo_server import MISSING, is_installed
 from slurm_cluster import why_not
 from slurm_site import keys_under
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 SEED = 5
 
