@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -113,6 +114,18 @@ def test_job_with_the_longest_chain_behind_it_runs_first(tmp_path):
         executor.n_workers = 2  # the order for several workers, on one
         FlowRunner(workspace, store, executor).run(Flow([*short, first, second, note("long 2", second.output)]))
         assert ran(workspace.root)[:3] == ["long 0", "long 1", "short 0"]
+
+
+def test_workspace_that_a_worker_cannot_open_is_the_error_of_its_job(tmp_path):
+    """It is not counted as the death of a process, for which the message would blame the memory."""
+    with Workspace(Settings(root=tmp_path), "unit") as workspace, WorkerPool(workspace, 1) as workers:
+        usable = workers._workers[0].setup
+        workers._workers[0].setup = replace(usable, campaign="no/campaign")
+        with workspace.open_job_store() as store:
+            FlowRunner(workspace, store, workers).run(Flow([note("first")]))
+        (failure,) = workspace.ledger.find("failures")
+        assert failure["reason"] == "InputError"
+        assert "no/campaign" in failure["details"]["explanation"]
 
 
 def test_job_of_a_dead_worker_runs_again(pool, run):
@@ -314,8 +327,5 @@ def test_no_worker_survives_its_parent(parent, tmp_path):
     pids = [int(each.name.partition("-")[2]) for each in folder.glob("working-*")]
     parent.kill()
     parent.wait()
-    ended = time.monotonic() + 10
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
-        assert time.monotonic() < ended, "a worker is still running"
-        time.sleep(0.05)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))  # or the timeout of the test ends it
     assert list(folder.glob("checkpoint-*")) == []

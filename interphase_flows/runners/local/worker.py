@@ -1,5 +1,6 @@
 """Main function of a worker process, which runs jobs until it is stopped."""
 
+import functools
 import multiprocessing
 import os
 import signal
@@ -53,12 +54,12 @@ class WorkerSetup:
     """Start of the parent process, from which the walltime counts."""
 
 
-_workspace: Workspace | None = None
+_setup: WorkerSetup | None = None
 
 
 def start_worker(setup: WorkerSetup, events: Connection) -> None:
-    """Prepare this process: signals, walltime, log, progress and the workspace, which its jobs share."""
-    global _workspace
+    """Prepare this process: signals, walltime and progress. An error here would look like the death of the process."""
+    global _setup
     # Ctrl-C reaches all processes of the terminal; the parent decides and sends SIGTERM
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
@@ -70,8 +71,7 @@ def start_worker(setup: WorkerSetup, events: Connection) -> None:
     set_local_workers(setup.n_workers)
     warnings.simplefilter("ignore", DeprecationWarning)
     warnings.simplefilter("ignore", FutureWarning)
-    _workspace = open_workspace(setup.settings, setup.campaign)
-    log_jobs(_workspace.root / JOB_LOG)
+    _setup = setup
     add_listener(_EventSender(events, setup.number))
     events.send(os.getpid())
 
@@ -84,10 +84,22 @@ def import_packages() -> None:
 
 
 def run_in_worker(job: str) -> str:
-    """Run a job in the workspace of this process; see `run_encoded_job`."""
-    assert _workspace is not None
-    with use_workspace(_workspace):
-        return run_encoded_job(job, _workspace)
+    """Run a job in the workspace of this process; see `run_encoded_job`.
+
+    A workspace that cannot be opened, for example because its database does not respond, is an error of the job.
+    """
+    workspace = _opened_workspace()
+    with use_workspace(workspace):
+        return run_encoded_job(job, workspace)
+
+
+@functools.cache
+def _opened_workspace() -> Workspace:
+    """Open the workspace that all jobs of this process share, and the log."""
+    assert _setup is not None
+    workspace = open_workspace(_setup.settings, _setup.campaign)
+    log_jobs(workspace.root / JOB_LOG)
+    return workspace
 
 
 def _stop(number: int, _: FrameType | None) -> None:
