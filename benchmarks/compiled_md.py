@@ -26,9 +26,10 @@ from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import run_segment
 from interphase_flows.md.uncertainty_monitor import UncertaintyMonitor
 from interphase_flows.potentials.committee import NequIPCommittee
-from interphase_flows.potentials.compiled.architecture import architecture_key, graph_key, loaded_tensors, new_model
+from interphase_flows.potentials.compiled.architecture import loaded_tensors
 from interphase_flows.potentials.compiled.calculator import CompiledNequIPCalculator, load_graph
 from interphase_flows.potentials.compiled.compiler import GRAPH_SUFFIX, GraphFile, compile_graph
+from interphase_flows.potentials.compiled.graph_keys import architecture_key, graph_key
 from interphase_flows.potentials.compiled.verification import random_calculator, verify_graph
 from interphase_flows.potentials.spec import NequIPSpec
 from interphase_flows.potentials.training import quiet_training
@@ -76,7 +77,7 @@ def quiet_model(seed: int) -> NequIPCalculator:
 
 def graph_in(folder: Path) -> GraphFile:
     """Return the graph of the model, compiled on the first call for this type of machine."""
-    key = graph_key(architecture_key(new_model(SPEC, ELEMENTS, 0)), "cpu", 1)
+    key = graph_key(architecture_key(SPEC, ELEMENTS), "cpu", 1)
     stored = folder / f"{key}{GRAPH_SUFFIX}"
     constants = stored.with_suffix(".json")
     if not constants.is_file():

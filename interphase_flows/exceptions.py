@@ -117,12 +117,18 @@ class CompilationError(InterphaseError):
         The explanation.
     reason
         An identifier for queries: ``no_compiler``, ``timeout``, ``killed``, ``compilation_failed``,
-        ``cannot_load``, ``other_architecture`` or ``disagrees_with_eager``.
+        ``cannot_load``, ``other_architecture``, ``disagrees_with_eager``, ``switched_off``, ``other_machine``,
+        ``damaged_graph`` or ``began_eagerly``.
     """
 
     def __init__(self, message: str, reason: str = "compilation_failed") -> None:
         super().__init__(message)
         self.reason = reason
+
+    @property
+    def note(self) -> str:
+        """Note for the document of what is computed eagerly instead."""
+        return f"potentials are evaluated eagerly: {self}"
 
 
 class DynamicsError(InterphaseError):

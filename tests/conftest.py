@@ -20,6 +20,7 @@ LONGEST_FIRST = (
     "physics/test_md_restart.py",
     "flows/test_finished_campaign.py",
     "physics/test_compiled_potentials.py",
+    "physics/test_compiled_restart.py",
     "flows/test_transport_grid.py",
     "flows/test_worker_pool.py",
     "cluster/test_slurm_recovery.py",
@@ -85,3 +86,12 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def compiled_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a root whose campaigns have the compiled graph of the tiny architecture; tests must not write to it."""
+    from compiled_graph import compiled_once  # takes seconds to import
+
+    base = tmp_path_factory.getbasetemp()
+    return compiled_once(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)

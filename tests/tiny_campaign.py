@@ -28,6 +28,7 @@ structures:
     snapshots: {temperatures_K: [300, 400, 500], n_steps: 4, snapshot_interval_steps: 2}
 committee:
   n_members: 2
+  compiled: off
   model: {n_features: 4, n_layers: 1, cutoff_angstrom: 4.0}
   training: {max_epochs: 4, warm_start_epochs: 3}
 exploration:

@@ -158,6 +158,7 @@ def status_parts(status: "CampaignStatus") -> "Iterator[str | Table]":
         f"{status.labels_rejected} labels rejected"
         f"{f' ({reasons}; interphase query labels --rejected)' if reasons else ''}, {status.failures} failures recorded"
     )
+    yield from (f"note: {note}" for note in status.notes)
     if status.remaining_labels:
         yield _remaining_labels_line(status.remaining_labels)
     if status.pace:

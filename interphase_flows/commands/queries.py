@@ -43,6 +43,7 @@ DEFAULT_FIELDS = {
         "select_force_std_eV_per_angstrom",
         "stop_force_std_eV_per_angstrom",
     ],
+    "compiled_potentials": ["key", "machine", "device", "n_threads", "wall_time_s", "reason"],
     "segments": ["key", "run_id", "role", "first_step", "last_step", "stop_reason", "temperature_mean_K"],
     "iterations": ["index", "n_labels_total", "fraction_above_select", "decision", "reason"],
     "relaxed_phases": ["key", "phase", "energy_eV", "volume_angstrom3", "cell", "energy_method"],

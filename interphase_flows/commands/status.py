@@ -1,7 +1,7 @@
 """Status of a campaign, read from its ledger without importing torch or jobflow."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from interphase_flows.campaign.schema import Campaign
@@ -65,6 +65,8 @@ class CampaignStatus:
     iterations: list[IterationStatus]
     report: str | None
     cluster: "ClusterStatus | None" = None
+    notes: list[str] = field(default_factory=list)
+    """Notes of the newest committee, such as why its potentials are not compiled."""
 
     @property
     def has_ended(self) -> bool:
@@ -138,6 +140,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             iterations=_iterations(workspace, state.get("result")),
             report=str(report) if report.exists() else None,
             cluster=cluster,
+            notes=_notes_of_committee(workspace),
         )
 
 
@@ -163,6 +166,12 @@ def missing_structures(workspace: Workspace) -> list[str]:
     )
     notes = [note for latest in sets for note in latest["notes"]]
     return [note.removeprefix("missing: ") for note in notes if note.startswith("missing: ")]
+
+
+def _notes_of_committee(workspace: Workspace) -> list[str]:
+    own = {"campaign": workspace.campaign}
+    newest = workspace.ledger.find("committees", own, ["notes"], sort={"created_at": -1}, limit=1)
+    return [note for committee in newest for note in committee["notes"]]
 
 
 def _iterations(workspace: Workspace, result: JsonDocument | None) -> list[IterationStatus]:

@@ -1,7 +1,7 @@
 """Active learning: explore, select, label, train, decide; each iteration creates the next one or ends the loop."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from jobflow import Flow, Job, Maker, OnMissing, OutputReference, Response, job
@@ -9,6 +9,7 @@ from jobflow import Flow, Job, Maker, OnMissing, OutputReference, Response, job
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.flows.exploration import ExplorationMaker
 from interphase_flows.jobs.committee import CommitteeMaker
+from interphase_flows.jobs.compile import CompileMaker
 from interphase_flows.jobs.datasets import DatasetMaker
 from interphase_flows.jobs.import_dataset import ImportDatasetMaker, LabelledFrames
 from interphase_flows.jobs.iterations import IterationMaker
@@ -17,6 +18,7 @@ from interphase_flows.jobs.selection import SelectMaker
 from interphase_flows.jobs.structures.initial_structures import start_walkers
 from interphase_flows.jobs.structures.structure_sets import Structures
 from interphase_flows.jobs.train import TrainMaker
+from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import ITERATION, IterationDoc
 from interphase_flows.schemas.label import LabelBatch
@@ -35,6 +37,9 @@ class ActiveLearningMaker(Maker):
     ----------
     exploration_maker, select_maker, label_set_maker, dataset_maker, train_maker, committee_maker, iteration_maker
         The steps of an iteration; `IterationMaker` decides whether another one follows.
+    compile_maker
+        Compiles the architecture of ``train_maker`` once, beside the steps of iteration 0 before its committee; all
+        committees of the loop use the graph. With None, potentials are evaluated eagerly.
     n_members
         Number of trained potentials; ``train_maker`` makes one job of each.
     seed
@@ -49,6 +54,7 @@ class ActiveLearningMaker(Maker):
     train_maker: TrainMaker = field(default_factory=TrainMaker)
     committee_maker: CommitteeMaker = field(default_factory=CommitteeMaker)
     iteration_maker: IterationMaker = field(default_factory=IterationMaker)
+    compile_maker: CompileMaker | None = field(default_factory=CompileMaker)
     n_members: int = 3
     seed: int = 1
 
@@ -66,6 +72,9 @@ class ActiveLearningMaker(Maker):
             train_maker=TrainMaker(spec=campaign.committee),
             committee_maker=CommitteeMaker(learning=learning),
             iteration_maker=IterationMaker(learning=learning),
+            compile_maker=CompileMaker(structure_files=campaign.structure_files)
+            if campaign.committee.compiled == "auto"
+            else None,
             n_members=campaign.committee.n_members,
             seed=campaign.seed,
         )
@@ -75,6 +84,7 @@ class ActiveLearningMaker(Maker):
         data: LabelBatch | DatasetDoc | LabelledFrames,
         starts: Structures,
         walkers: Sequence[Walker] | None = None,
+        elements: Sequence[str] | None = None,
     ) -> Flow:
         """Return the flow of iteration 0 from initial labels.
 
@@ -89,6 +99,8 @@ class ActiveLearningMaker(Maker):
             Initial structures of the walkers.
         walkers
             Runs that explore, and audit runs whose frames only test; by default those of `start_walkers`.
+        elements
+            Elements of the potentials, or phases with these elements, so that compilation need not wait for ``data``.
         """
         if isinstance(data, LabelBatch | DatasetDoc | OutputReference):
             dataset = self.dataset_maker.make(data, None, self.seed)
@@ -102,6 +114,12 @@ class ActiveLearningMaker(Maker):
             placed = start_walkers(starts, walkers, self.seed)
             starts, walkers = placed.output["starts"], placed.output["walkers"]
             jobs.append(placed)
+        compiled = None
+        if self.compile_maker is not None:
+            compile_maker = replace(self.compile_maker, spec=self.train_maker.spec.model)
+            compilation = compile_maker.make(dataset.output if elements is None else elements)
+            compiled = compilation.output
+            jobs.insert(0, compilation)
         return self._train_and_decide(
             jobs,
             index=0,
@@ -113,6 +131,7 @@ class ActiveLearningMaker(Maker):
             starts=starts,
             history=[],
             explored=[],
+            compiled=compiled,
         )
 
     def next_iteration(
@@ -123,6 +142,7 @@ class ActiveLearningMaker(Maker):
         starts: StructureSetDoc,
         history: Sequence[IterationDoc],
         explored: Sequence[str],
+        compiled: CompiledPotentialDoc | None = None,
     ) -> Flow:
         """Return the flow of an iteration: explore with a committee, label uncertain frames, train the next committee."""
         index = len(history)
@@ -146,9 +166,16 @@ class ActiveLearningMaker(Maker):
             starts=starts,
             history=history,
             explored=explored,
+            compiled=compiled,
         )
 
-    def training(self, dataset: DatasetDoc, previous: CommitteeDoc | None, index: int) -> tuple[list[Job], Job]:
+    def training(
+        self,
+        dataset: DatasetDoc,
+        previous: CommitteeDoc | None,
+        index: int,
+        compiled: CompiledPotentialDoc | None,
+    ) -> tuple[list[Job], Job]:
         """Return the jobs that train the members of a committee, continued from a previous one, and its job."""
         member_jobs = []
         for member in range(self.n_members):
@@ -156,7 +183,7 @@ class ActiveLearningMaker(Maker):
             training = self.train_maker.make(dataset, member, 1000 * self.seed + member, parent)
             training.name = f"train committee member {member} ({index})"
             member_jobs.append(training)
-        committee = self.committee_maker.make(dataset, [t.output for t in member_jobs])
+        committee = self.committee_maker.make(dataset, [t.output for t in member_jobs], compiled)
         committee.config.on_missing_references = OnMissing.NONE
         committee.name = f"committee {index}"
         return member_jobs, committee
@@ -184,9 +211,10 @@ class ActiveLearningMaker(Maker):
         starts: StructureSetDoc,
         history: Sequence[IterationDoc],
         explored: Sequence[str],
+        compiled: CompiledPotentialDoc | None,
     ) -> Flow:
         """Return a flow of ``jobs``, the training of a committee, and the decision what follows."""
-        member_jobs, committee = self.training(dataset, previous, index)
+        member_jobs, committee = self.training(dataset, previous, index, compiled)
         iteration = self.iteration_maker.make(index, dataset, committee.output, previous, explorations, batch, history)
         iteration.name = f"iteration {index}"
         following = continue_or_end(
@@ -199,6 +227,7 @@ class ActiveLearningMaker(Maker):
             history,
             explorations,
             explored,
+            compiled,
         )
         for last in (iteration, following):
             last.config.on_missing_references = OnMissing.NONE
@@ -224,6 +253,7 @@ def continue_or_end(
     history: Sequence[IterationDoc],
     explorations: Sequence[SegmentDoc | None],
     explored: Sequence[str],
+    compiled: CompiledPotentialDoc | None = None,
 ) -> Response:
     """Replace this job by the next iteration, or return the result of the loop.
 
@@ -235,5 +265,6 @@ def continue_or_end(
     if iteration.decision == "continue":
         # iteration 0 has no exploration
         advanced = maker.exploration_maker.after(walkers, explorations) if explorations else walkers
-        return Response(replace=maker.next_iteration(dataset, committee, advanced, starts, history, explored))
+        following = maker.next_iteration(dataset, committee, advanced, starts, history, explored, compiled)
+        return Response(replace=following)
     return Response(output={"committee": committee, "dataset": dataset, "iterations": history, "exploration": explored})

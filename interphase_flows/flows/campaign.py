@@ -126,7 +126,9 @@ class CampaignMaker(Maker):
         melt_quench_walkers = self.active_learning_maker.exploration_maker.melt_quench_walkers()
         initial = self.initial_data_maker.make(self.electrode, self.electrolyte, self.phases, melt_quench_walkers)
         starts = initial.output["starts"]
-        learning = self.active_learning_maker.make(initial.output["batch"], starts, initial.output["walkers"])
+        learning = self.active_learning_maker.make(
+            initial.output["batch"], starts, initial.output["walkers"], self.phases
+        )
         learned = learning.output
         cells = []
         if self.production_cells_maker is not None:

@@ -113,7 +113,7 @@ def train_further(
     learner, index = maker.learner, len(iterations)
     extended = learner.dataset_maker.make(batch, dataset, learner.seed)
     extended.name = f"dataset {index}"
-    member_jobs, trained = learner.training(extended.output, committee, index)
+    member_jobs, trained = learner.training(extended.output, committee, index, committee.compiled)
     iteration = maker.iteration_maker.make(
         index, extended.output, trained.output, committee, production, batch, iterations
     )

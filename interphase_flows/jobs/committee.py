@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ase import Atoms
 from jobflow import job
 
 from interphase_flows.campaign.schema import LearningSpec
@@ -10,9 +11,11 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.exceptions import AnalysisError, TrainingError
 from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.compile import PERMANENT, without_graph
 from interphase_flows.jobs.import_dataset import LabelledFrames, as_dataset
 from interphase_flows.jobs.inputs import JobMaker, open_job
 from interphase_flows.jobs.potentials import load_committee
+from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.model import CommitteeDoc, ModelDoc
@@ -29,10 +32,17 @@ class CommitteeMaker(JobMaker):
     learning: LearningSpec = field(default_factory=LearningSpec)
 
     @open_job(output_schema=CommitteeDoc)
-    def make(self, dataset: DatasetDoc | LabelledFrames, models: Sequence[ModelDoc | None]) -> CommitteeDoc:
+    def make(
+        self,
+        dataset: DatasetDoc | LabelledFrames,
+        models: Sequence[ModelDoc | None],
+        compiled: CompiledPotentialDoc | None = None,
+    ) -> CommitteeDoc:
         """Return errors by split and by origin, the calibration, the thresholds and the data of a parity plot.
 
-        ``dataset`` is that of the models, also as the path of labelled frames, or a list of them.
+        ``dataset`` is that of the models, also as the path of labelled frames, or a list of them. ``compiled`` is the
+        graph of their architecture; the committee keeps it if it agrees with the eager potentials on frames of the
+        dataset, else the reason. Where it was compiled for another type of machine, they are not compared here.
 
         Raises
         ------
@@ -53,14 +63,22 @@ class CommitteeMaker(JobMaker):
             select=self.learning.select_force_error_eV_per_angstrom,
             stop=self.learning.stop_force_error_eV_per_angstrom,
         )
-        return cached("committees", key, CommitteeDoc, lambda: self._evaluate(key, dataset, trained))
+        return cached("committees", key, CommitteeDoc, lambda: self._evaluate(key, dataset, trained, compiled))
 
-    def _evaluate(self, key: str, dataset: DatasetDoc, models: Sequence[ModelDoc]) -> CommitteeDoc:
+    def _evaluate(
+        self,
+        key: str,
+        dataset: DatasetDoc,
+        models: Sequence[ModelDoc],
+        compiled: CompiledPotentialDoc | None,
+    ) -> CommitteeDoc:
         from interphase_flows.potentials.errors import calibrate, frame_errors, parity_arrays, summarise
 
         artifacts = current_workspace().artifacts
         frames = read_extxyz(artifacts.get(dataset.artifact))
-        committee = load_committee(models)
+        committee = load_committee(models, _one_of_each_kind(frames), compiled=compiled)
+        if compiled is not None and committee.fallback is not None and committee.fallback.reason in PERMANENT:
+            compiled = without_graph(compiled, committee.fallback.reason, str(committee.fallback))
         validation = frame_errors(committee, frames_of_split(frames, "validation"))
         test = frame_errors(committee, frames_of_split(frames, "test"))
         interface = [e for e in test if e.origin.is_interface]
@@ -84,7 +102,14 @@ class CommitteeMaker(JobMaker):
             / calibration.error_per_std,
             stop_force_std_eV_per_angstrom=self.learning.stop_force_error_eV_per_angstrom / calibration.error_per_std,
             parity=artifacts.put_arrays(parity_arrays(validation, test), "parity"),
+            compiled=compiled,
+            notes=list(dict.fromkeys([*(compiled.notes if compiled else []), *committee.notes])),
         )
+
+
+def _one_of_each_kind(frames: Sequence[Atoms]) -> list[Atoms]:
+    """Return the first frame of each kind of structure."""
+    return list({Origin(frame.info["origin"]).family: frame for frame in reversed(frames)}.values())
 
 
 @dataclass

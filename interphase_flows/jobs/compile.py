@@ -1,16 +1,23 @@
 """The job that compiles potentials, and the compiled graphs that are stored."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 from ase import Atoms
+from ase.data import atomic_numbers
 
-from interphase_flows.exceptions import CompilationError
+from interphase_flows.exceptions import CompilationError, CorruptArtifactError
 from interphase_flows.jobs.caching import cached_exclusive, stored_document
 from interphase_flows.jobs.inputs import JobMaker, open_job
+from interphase_flows.potentials.compiled import compiler
+from interphase_flows.potentials.compiled.graph_keys import (
+    architecture_key,
+    graph_key,
+    machine_type,
+    package_versions,
+)
 from interphase_flows.potentials.spec import NequIPSpec
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import Deadline, deadline
@@ -19,12 +26,14 @@ from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.settings import MongodbSettings
 from interphase_flows.storage.shared_graphs import SharedGraphs
 from interphase_flows.storage.workspace import current_workspace
+from interphase_flows.structures.crystals.library import load_crystal
 
 KIND = "compiled_potentials"
 ARTIFACTS = "compiled_graphs"
 PERMANENT = ("disagrees_with_eager", "other_architecture")
 """Reasons for which a compilation is not repeated; the others depend on the machine: a full disk, a broken compiler."""
 LABEL = "compile potentials"
+SWITCHED_OFF = "compile_potentials: never, in the settings"
 
 
 @dataclass
@@ -38,10 +47,13 @@ class CompileMaker(JobMaker):
     ----------
     spec
         Architecture of the committee.
+    structure_files
+        Structure files of phases by name.
     """
 
     name: str = LABEL
     spec: NequIPSpec = field(default_factory=NequIPSpec)
+    structure_files: dict[str, str] = field(default_factory=dict)
 
     @open_job(output_schema=CompiledPotentialDoc)
     def make(self, elements: Sequence[str] | DatasetDoc, frames: Sequence[Atoms] | None = None) -> CompiledPotentialDoc:
@@ -50,23 +62,14 @@ class CompileMaker(JobMaker):
         Parameters
         ----------
         elements
-            Elements of the potentials, or their dataset.
+            Elements of the potentials, phases with these elements by name, or the dataset.
         frames
             Frames on which compiled and eager predictions of a model with random parameters are compared, besides
             disordered crystals.
         """
-        # importing takes seconds
-        from interphase_flows.potentials.compiled.architecture import (
-            architecture_key,
-            graph_key,
-            machine_type,
-            new_model,
-        )
-        from interphase_flows.potentials.compiled.compiler import cpp_compiler
-
         settings = current_workspace().settings
-        types = sorted(set(elements.baseline.elements if isinstance(elements, DatasetDoc) else elements))
-        architecture = architecture_key(new_model(self.spec, types, seed=0))
+        types = self._elements(elements)
+        architecture = architecture_key(self.spec, types)
         document = CompiledPotentialDoc(
             key=graph_key(architecture, settings.device, settings.n_threads),
             architecture=architecture,
@@ -74,16 +77,16 @@ class CompileMaker(JobMaker):
             device=settings.device,
             machine=machine_type(settings.device),
             n_threads=settings.n_threads,
-            versions={name: version(name) for name in ("nequip", "torch")},
+            versions=package_versions(),
             wall_time_s=0.0,
         )
         if settings.compile_potentials == "never":
-            return _without_graph(document, "switched_off", "compile_potentials: never, in the settings")
+            return without_graph(document, "switched_off", SWITCHED_OFF)
         if stored := stored_document(KIND, document.key, CompiledPotentialDoc):
             return stored
         shared = _shared()
-        if cpp_compiler() is None and (shared is None or shared.get(document.key) is None):
-            return _without_graph(document, "no_compiler", "no C++ compiler. Hint: install g++")
+        if compiler.cpp_compiler() is None and (shared is None or shared.get(document.key) is None):
+            return without_graph(document, "no_compiler", "no C++ compiler. Hint: install g++")
         end = deadline(settings)
         try:
             return cached_exclusive(
@@ -95,22 +98,28 @@ class CompileMaker(JobMaker):
                 lambda folder: self._compile(document, folder, end, frames or ()),
             )
         except CompilationError as error:
-            return _without_graph(document, error.reason, str(error))
+            return without_graph(document, error.reason, str(error))
+
+    def _elements(self, given: Sequence[str] | DatasetDoc) -> list[str]:
+        if isinstance(given, DatasetDoc):
+            return sorted(given.baseline.elements)
+        crystals = [load_crystal(name, self.structure_files) for name in given if name not in atomic_numbers]
+        return sorted({*(name for name in given if name in atomic_numbers), *(s for c in crystals for s in c.symbols)})
 
     def _compile(
         self, document: CompiledPotentialDoc, folder: Path, end: Deadline, frames: Sequence[Atoms]
     ) -> CompiledPotentialDoc:
-        from interphase_flows.potentials.compiled.compiler import GRAPH_SUFFIX, compile_graph
+        # importing takes seconds
         from interphase_flows.potentials.compiled.verification import verify_graph
 
         artifacts, shared = current_workspace().artifacts, _shared()
         if shared is not None and (found := shared.get(document.key)):
             other, path = found
-            return other.model_copy(update={"artifact": artifacts.put_file(path, ARTIFACTS, GRAPH_SUFFIX)})
+            return other.model_copy(update={"artifact": artifacts.put_file(path, ARTIFACTS, compiler.GRAPH_SUFFIX)})
         started = time.monotonic()
         emit(LABEL, 0, 1)
         try:
-            graph = compile_graph(
+            graph = compiler.compile_graph(
                 self.spec, document.elements, document.device, document.n_threads, folder, lambda: end.is_over
             )
             errors = verify_graph(graph, self.spec, document.elements, document.device, document.n_threads, frames)
@@ -118,10 +127,10 @@ class CompileMaker(JobMaker):
             end.check(LABEL)
             if error.reason not in PERMANENT:
                 raise
-            return _without_graph(document, error.reason, str(error), time.monotonic() - started)
+            return without_graph(document, error.reason, str(error), time.monotonic() - started)
         compiled = document.model_copy(
             update={
-                "artifact": artifacts.put_file(graph.path, ARTIFACTS, GRAPH_SUFFIX),
+                "artifact": artifacts.put_file(graph.path, ARTIFACTS, compiler.GRAPH_SUFFIX),
                 "constants": graph.constants,
                 "errors": errors,
                 "wall_time_s": time.monotonic() - started,
@@ -138,18 +147,35 @@ class CompileMaker(JobMaker):
         return compiled
 
 
-def stored_graph(checkpoint: Path) -> CompiledPotentialDoc | None:
-    """Return the stored graph for the architecture of a potential on this machine; None if there is none."""
-    from interphase_flows.potentials.committee import COMPILED, load_calculator
-    from interphase_flows.potentials.compiled.architecture import architecture_key, graph_key
+def usable_graph(compiled: CompiledPotentialDoc) -> Path:
+    """Return the compiled graph of a document on this machine.
 
+    Raises
+    ------
+    CompilationError
+        There is none, it is damaged, or it was compiled for another type of machine, device, number of threads or
+        version.
+    """
     settings = current_workspace().settings
-    if settings.compile_potentials == "never" or checkpoint.name.endswith(COMPILED):
-        return None
-    architecture = architecture_key(load_calculator(checkpoint, settings.device).model)
-    key = graph_key(architecture, settings.device, settings.n_threads)
-    document = stored_document(KIND, key, CompiledPotentialDoc)
-    return document if document is not None and document.artifact is not None else None
+    if compiled.artifact is None:
+        raise CompilationError(compiled.explanation, compiled.reason or "compilation_failed")
+    if settings.compile_potentials == "never":
+        raise CompilationError(SWITCHED_OFF, "switched_off")
+    if graph_key(compiled.architecture, settings.device, settings.n_threads) != compiled.key:
+        raise CompilationError(
+            f"the graph was compiled for {_place(compiled.machine, compiled.n_threads, compiled.versions)}, and this is "
+            f"{_place(machine_type(settings.device), settings.n_threads, package_versions())}",
+            "other_machine",
+        )
+    try:
+        return current_workspace().artifacts.get(compiled.artifact)
+    except CorruptArtifactError as error:
+        raise CompilationError(f"the graph is damaged: {error}", "damaged_graph") from error
+
+
+def _place(machine: str, n_threads: int, versions: Mapping[str, str]) -> str:
+    threads = f"{n_threads} thread{'' if n_threads == 1 else 's'}"
+    return f"{machine}, {threads}, {', '.join(f'{name} {version}' for name, version in sorted(versions.items()))}"
 
 
 def _shared() -> SharedGraphs | None:
@@ -160,11 +186,17 @@ def _shared() -> SharedGraphs | None:
     return SharedGraphs(workspace.settings.root)
 
 
-def _without_graph(
+def without_graph(
     document: CompiledPotentialDoc, reason: str, explanation: str, wall_time_s: float = 0.0
 ) -> CompiledPotentialDoc:
+    """Return a document that records why there is no graph."""
     emit(LABEL, 1, 1, f"evaluated eagerly ({reason})")
-    note = f"potentials are evaluated eagerly: {explanation}"
     return document.model_copy(
-        update={"reason": reason, "explanation": explanation, "notes": [note], "wall_time_s": wall_time_s}
+        update={
+            "artifact": None,
+            "reason": reason,
+            "explanation": explanation,
+            "notes": [CompilationError(explanation).note],
+            "wall_time_s": wall_time_s,
+        }
     )

@@ -74,10 +74,10 @@ class CutoutMaker(JobMaker):
                 elements=dataset.baseline.elements,
             )
             selection = self.select_maker.select(pool, self.select_maker.learning.labels_per_iteration, seed)
-            potentials = load_committee(committee.models)
+            potentials = load_committee(committee.models, compiled=committee.compiled)
             chosen = [with_relaxed_shell(cells[index], self.cutouts, potentials) for index in selection.indices]
             passing = [cell for cell in chosen if self.select_maker.gates.before(cell) is None]
-            notes = [*selection.notes, self._comparison(cells, passing, len(chosen), potentials)]
+            notes = [*selection.notes, self._comparison(cells, passing, len(chosen), potentials), *potentials.notes]
             return store_set(key, "cutouts", passing, [cell.info["origin"] for cell in passing], notes=notes)
 
         return cached(KIND, key, StructureSetDoc, compute)

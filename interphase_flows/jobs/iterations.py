@@ -132,5 +132,5 @@ class IterationMaker(JobMaker):
         frames = [f for f in read_extxyz(workspace.artifacts.get(dataset.artifact)) if f.info["label_key"] in fresh]
         if not frames:
             return None
-        committee = load_committee(explorer.models)
+        committee = load_committee(explorer.models, compiled=explorer.compiled)
         return summarise(frame_errors(committee, frames))

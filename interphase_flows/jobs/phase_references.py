@@ -52,12 +52,13 @@ class PhaseReferencesMaker(JobMaker):
         def compute(folder: Path) -> PhaseReferencesDoc:
             artifacts = current_workspace().artifacts
             electrode, electrolyte = ends[self.electrode], ends[self.electrolyte]
+            potential = load_committee(committee.models[:1], list(crystals.values()), compiled=committee.compiled)
             made = phase_references(
                 crystals,
                 electrode,
                 electrolyte,
                 roles_of(electrode.get_chemical_symbols(), electrolyte.get_chemical_symbols()),
-                load_committee(committee.models[:1]).dynamics_calculator,
+                potential.dynamics_calculator,
                 method_key=committee.key,
                 made_by="the released committee",
                 folder=folder,
@@ -73,7 +74,7 @@ class PhaseReferencesMaker(JobMaker):
                 recognised_by_bonds=list(made.by_bonds),
                 left_out={name: dict(shares) for name, shares in made.left_out.items()},
                 artifact=artifacts.put_bytes(packed_references(made), "analyses", ".npz"),
-                notes=list(made.notes),
+                notes=[*made.notes, *potential.notes],
             )
 
         end = deadline(current_workspace().settings)

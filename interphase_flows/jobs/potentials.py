@@ -10,12 +10,13 @@ from ase.calculators.calculator import Calculator
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import CompilationError, InputError
-from interphase_flows.jobs.compile import stored_graph
+from interphase_flows.jobs.compile import usable_graph
 from interphase_flows.md.uncertainty_monitor import CalculatorCommittee
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import MethodSpec
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.artifact import ArtifactRef
+from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.schemas.model import CommitteeDoc, ModelDoc
 from interphase_flows.storage.workspace import current_workspace
 
@@ -43,22 +44,28 @@ def potential_key(potential: Potential) -> str:
 
 
 def load_potential(
-    potential: Potential, start: Atoms, evaluation: str | None = None
+    potential: Potential,
+    start: Atoms,
+    evaluation: str | None = None,
+    compiled: CompiledPotentialDoc | None = None,
 ) -> "CalculatorCommittee | NequIPCommittee":
     """Load a potential as a committee, on the device and threads of this machine's settings.
 
-    A potential of one member has no uncertainty. For ``evaluation`` see `load_committee`.
+    A potential of one member has no uncertainty. For ``evaluation`` and ``compiled``, by default that of a committee,
+    see `load_committee`.
 
     Raises
     ------
     InputError
         A file is missing or of an unknown kind, a calculator cannot be made, or a member cannot evaluate ``start``.
     """
+    if compiled is None and isinstance(potential, CommitteeDoc):
+        compiled = potential.compiled
     members = _members(potential)
     trained = [member for member in members if not isinstance(member, MethodSpec)]
     committee: CalculatorCommittee | NequIPCommittee
     if len(trained) == len(members):
-        committee = load_committee(trained, [start], evaluation)
+        committee = load_committee(trained, [start], evaluation, compiled)
     else:
         committee = CalculatorCommittee([_calculator(member) for member in members])
     try:
@@ -73,12 +80,15 @@ def load_potential(
 
 
 def load_committee(
-    models: Sequence[ModelDoc | ArtifactRef | str], frames: Sequence[Atoms] = (), evaluation: str | None = None
+    models: Sequence[ModelDoc | ArtifactRef | str],
+    frames: Sequence[Atoms] = (),
+    evaluation: str | None = None,
+    compiled: CompiledPotentialDoc | None = None,
 ) -> "NequIPCommittee":
     """Load trained potentials on the device and threads of this machine's settings.
 
-    They are evaluated by the compiled graph of their architecture if `CompileMaker` has stored one for this type of
-    machine and it agrees with the eager potentials, else eagerly.
+    They are evaluated by the compiled graph if it is usable on this machine and agrees with the eager potentials, else
+    eagerly; the attribute ``fallback`` of the committee then has the reason.
 
     Parameters
     ----------
@@ -86,28 +96,30 @@ def load_committee(
         Frames on which the compiled potentials are compared with the eager ones.
     evaluation
         ``eager`` to use no graph, as by a run that began without one.
+    compiled
+        Output of `CompileMaker`.
     """
-    from interphase_flows.potentials.committee import EAGER, NequIPCommittee  # takes seconds to import
+    from interphase_flows.potentials.committee import COMPILED, EAGER, NequIPCommittee  # takes seconds to import
 
     workspace = current_workspace()
     settings = workspace.settings
     paths = [_file(model) for model in models]
-    graph = None if evaluation == EAGER else stored_graph(paths[0])
-    if graph is not None and graph.artifact is not None:
+    fallback = None
+    if compiled is not None and compiled.artifact is not None and not paths[0].name.endswith(COMPILED):
         from interphase_flows.potentials.compiled.committee import CompiledNequIPCommittee
 
         try:
+            if evaluation == EAGER:
+                raise CompilationError("the run began eagerly", "began_eagerly")
             return CompiledNequIPCommittee(
-                paths,
-                workspace.artifacts.get(graph.artifact),
-                graph.constants,
-                settings.device,
-                settings.n_threads,
-                frames,
+                paths, usable_graph(compiled), compiled.constants, settings.device, settings.n_threads, frames
             )
         except CompilationError as error:
+            fallback = error
             emit("potentials", 1, 1, f"evaluated eagerly: {error}")
-    return NequIPCommittee(paths, settings.device, settings.n_threads)
+    committee = NequIPCommittee(paths, settings.device, settings.n_threads)
+    committee.fallback = fallback
+    return committee
 
 
 def _members(potential: Potential) -> list[Member]:

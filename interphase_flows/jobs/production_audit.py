@@ -66,7 +66,9 @@ class DrawProductionMaker(JobMaker):
         )
 
         def compute() -> StructureSetDoc:
-            potentials = load_committee(committee.models) if self.cutouts and committee else None
+            potentials = (
+                load_committee(committee.models, compiled=committee.compiled) if self.cutouts and committee else None
+            )
             frames = [
                 frame
                 for number, run_id in enumerate(sorted({s.run_id for s in done}))
@@ -124,7 +126,7 @@ class ProductionAuditMaker(JobMaker):
     def _compare(self, key: str, committee: CommitteeDoc, batch: LabelBatch) -> ProductionAuditDoc:
         from interphase_flows.potentials.errors import summarise
 
-        potentials = load_committee(committee.models)
+        potentials = load_committee(committee.models, compiled=committee.compiled)
         by_origin: dict[str, list[Atoms]] = {}
         for label in load_labels(batch, sorted(batch.accepted)):
             origin = batch.origins[label.key]
@@ -147,7 +149,7 @@ class ProductionAuditMaker(JobMaker):
             forces_mae_meV_per_angstrom=over_replicas("forces_mae_meV_per_angstrom"),
             forces_rmse_meV_per_angstrom=over_replicas("forces_rmse_meV_per_angstrom"),
             energy_mae_meV_per_atom=over_replicas("energy_mae_meV_per_atom"),
-            notes=self._notes(batch),
+            notes=[*self._notes(batch), *potentials.notes],
         )
 
     def _errors(self, potentials: "NequIPCommittee", frames: Sequence[Atoms]) -> list["FrameErrors"]:

@@ -25,6 +25,7 @@ from interphase_flows.md.start_relaxation import StartRelaxation
 from interphase_flows.md.uncertainty_monitor import UncertaintyMonitor
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline
+from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.segment import BROKEN, Role, SegmentDoc, Walker
 from interphase_flows.schemas.structures import StructureSetDoc
@@ -93,6 +94,7 @@ class SegmentMaker(JobMaker):
         start: "Atoms | Structure | StructureSetDoc | SegmentDoc | None",
         potential: Potential | None,
         walker: Walker | None = None,
+        compiled: CompiledPotentialDoc | None = None,
     ) -> SegmentDoc:
         """Advance from a structure, from the end of an earlier segment, or from the checkpoint of a walker.
 
@@ -105,6 +107,8 @@ class SegmentMaker(JobMaker):
             dynamics, their standard deviation is the uncertainty.
         walker
             A run of the active-learning loop, instead of ``role``, ``run_id``, ``seed`` and ``index``.
+        compiled
+            Compiled graph of trained potentials, by default that of a committee; it is not in the content key.
 
         Raises
         ------
@@ -153,7 +157,9 @@ class SegmentMaker(JobMaker):
             SegmentDoc,
             deadline(current_workspace().settings),
             f"a segment of {walker.role} {walker.run_id}",
-            lambda folder: self._advance(key, start, potential, walker, dynamics, monitor, relaxation, folder),
+            lambda folder: self._advance(
+                key, start, potential, walker, dynamics, monitor, relaxation, folder, compiled
+            ),
         )
 
     def _walker(self, previous: SegmentDoc | None) -> Walker:
@@ -185,6 +191,7 @@ class SegmentMaker(JobMaker):
         monitor: UncertaintyMonitor,
         relaxation: StartRelaxation | None,
         folder: Path,
+        compiled: CompiledPotentialDoc | None,
     ) -> SegmentDoc:
         workspace = current_workspace()
         previous = start if isinstance(start, SegmentDoc) else None
@@ -223,7 +230,7 @@ class SegmentMaker(JobMaker):
         dynamics = _langevin(spec)
         end = deadline(workspace.settings)
         try:
-            committee = load_potential(potential, atoms, recorded_evaluation(folder))
+            committee = load_potential(potential, atoms, recorded_evaluation(folder), compiled)
             result = run_segment(
                 atoms if self.is_new_run else state,
                 committee,
@@ -266,7 +273,7 @@ class SegmentMaker(JobMaker):
                 "start_relaxation": result.start_relaxation,
                 "wall_time_s": result.wall_time_s,
                 "evaluation": result.evaluation,
-                "notes": result.notes,
+                "notes": [*result.notes, *committee.notes],
             }
         )
 

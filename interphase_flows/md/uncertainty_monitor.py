@@ -11,7 +11,7 @@ components, and the mean divides by M, not M - 1.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 from ase import Atoms
@@ -46,6 +46,7 @@ class CalculatorCommittee:
     """A committee of at least one ASE calculator; the first drives the dynamics."""
 
     evaluation = "eager"
+    notes: ClassVar[list[str]] = []
 
     def __init__(self, members: Sequence[Calculator]) -> None:
         if not members:

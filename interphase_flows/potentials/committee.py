@@ -17,7 +17,7 @@ from nequip.integrations.ase import NequIPCalculator
 from nequip.utils.global_dtype import _GLOBAL_DTYPE
 from numpy.typing import NDArray
 
-from interphase_flows.exceptions import TrainingError
+from interphase_flows.exceptions import CompilationError, TrainingError
 from interphase_flows.potentials.callbacks import sha256_of
 from interphase_flows.potentials.training import quiet_training
 
@@ -69,6 +69,8 @@ class NequIPCommittee:
 
     evaluation = EAGER
     """How forces are computed; a run continues bitwise only with the same."""
+    fallback: CompilationError | None = None
+    """Reason for which a compiled graph is not used."""
 
     def __init__(self, checkpoints: Sequence[Path], device: str = "cpu", n_threads: int = 1) -> None:
         torch.set_num_threads(n_threads)
@@ -80,6 +82,11 @@ class NequIPCommittee:
     def n_members(self) -> int:
         """Number of potentials."""
         return len(self._calculators)
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes for the document of what is computed."""
+        return [] if self.fallback is None else [self.fallback.note]
 
     @property
     def dynamics_calculator(self) -> Calculator:

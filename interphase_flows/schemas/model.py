@@ -3,6 +3,7 @@
 from pydantic import BaseModel
 
 from interphase_flows.schemas.artifact import ArtifactRef
+from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.schemas.document import Document
 from interphase_flows.schemas.origin import Origin
 
@@ -50,7 +51,11 @@ class Calibration(BaseModel):
 
 
 class CommitteeDoc(Document):
-    """Potentials that differ by seed, their errors on held-out frames, and their thresholds."""
+    """Potentials that differ by seed, their errors on held-out frames, and their thresholds.
+
+    ``compiled`` is the graph by which all jobs evaluate them, or the reason why there is none; None if none was
+    requested. It is not in the key: compiled and eager forces differ by rounding.
+    """
 
     dataset_key: str
     models: list[ModelDoc]
@@ -60,3 +65,4 @@ class CommitteeDoc(Document):
     select_force_std_eV_per_angstrom: float
     stop_force_std_eV_per_angstrom: float
     parity: ArtifactRef
+    compiled: CompiledPotentialDoc | None = None

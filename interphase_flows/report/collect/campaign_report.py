@@ -78,6 +78,7 @@ def collect_inputs(workspace: Workspace) -> ReportInputs:
     before, after = structure_views(documents)
     environments = band_over_replicas(arrays, "phases.centre_share ", "phases.anion_time_ps")
     predicted = documents.thermodynamics()
+    committee = documents.committee(documents.result.committee_key) if documents.result else None
     if predicted is not None:
         note = "phases relaxed for the hull"
         cited.cite("thermodynamics", "thermodynamics", predicted.key, note=note)
@@ -98,7 +99,7 @@ def collect_inputs(workspace: Workspace) -> ReportInputs:
         convergence=convergence,
         iterations=iterations,
         production=production,
-        committee=documents.committee(documents.result.committee_key) if documents.result else None,
+        committee=committee,
         composition=None if analyses is None else composition_over_replicas(analyses),
         environments=environments,
         displacement=band_over_replicas(arrays, "displacement.msd_angstrom2 ", "displacement.time_ps"),
@@ -109,7 +110,7 @@ def collect_inputs(workspace: Workspace) -> ReportInputs:
         after=after,
         provenance=cited.rows,
         software={name: version(name) for name in SOFTWARE} | {"python": platform.python_version()},
-        notes=_notes(documents, [dataset, analysis, *documents.production, predicted]),
+        notes=_notes(documents, [dataset, committee, analysis, *documents.production, predicted]),
         analyses=analyses,
         transport_grid=None if grid is None else TransportGrid(grid.result, documents.arrays(grid), grid.notes),
         grid_requested=spec.transport_grid is not None,
@@ -196,7 +197,7 @@ def _analyses(analysis: InterfaceAnalysisDoc, documents: CampaignDocuments, cite
 
 
 def _notes(documents: CampaignDocuments, sources: Sequence[Document | None]) -> list[str]:
-    notes = [note for document in sources if document is not None for note in document.notes]
+    notes = list(dict.fromkeys(note for document in sources if document is not None for note in document.notes))
     equilibration_ps = documents.spec.production.equilibration_fs / 1000.0
     if documents.production and equilibration_ps:
         notes.append(

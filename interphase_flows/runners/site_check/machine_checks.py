@@ -12,6 +12,8 @@ from pathlib import Path
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import InterphaseError, SettingsError
+from interphase_flows.potentials.compiled.compiler import cpp_compiler
+from interphase_flows.potentials.compiled.graph_keys import machine_type
 from interphase_flows.reference.spec import MethodSpec, VaspSpec
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
@@ -39,6 +41,7 @@ def check_machine(settings: Settings, campaign: Campaign | None = None, is_run_h
     """
     yield run_check("packages", _packages)
     yield run_check("NequIP version", _nequip_version)
+    yield run_check("compiled potentials", _compiler, settings, campaign)
     yield run_check("disk", _disk, settings.root)
     yield run_check("memory", _memory)
     yield run_check("root", _root, settings.root)
@@ -87,6 +90,19 @@ def _nequip_version() -> str:
     if found != TESTED_NEQUIP:
         raise SettingsError(f"{found}. {hint}")
     return found
+
+
+def _compiler(settings: Settings, campaign: Campaign | None) -> str:
+    """Return how potentials are evaluated; campaigns run without a compiler."""
+    eager = "potentials are evaluated eagerly, three times slower"
+    if settings.compile_potentials == "never":
+        return f"compile_potentials: never, in the settings; {eager}"
+    if campaign is not None and campaign.committee.compiled == "off":
+        return f"committee.compiled: off, in the campaign file; {eager}"
+    found = cpp_compiler()
+    if found is None:
+        return f"no C++ compiler; {eager}. Hint: install g++, or set CXX"
+    return f"{found} compiles potentials for {machine_type(settings.device)}"
 
 
 def _existing(folder: Path) -> Path:
