@@ -3,12 +3,15 @@
 Algorithm: Zur and McGill, J. Appl. Phys. 55, 378 (1984), as in pymatgen's `ZSLGenerator`.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
 from pymatgen.analysis.interfaces.zsl import ZSLGenerator, ZSLMatch
 from scipy.linalg import polar
+
+CACHED_SEARCHES = 16
 
 
 def in_plane_area_angstrom2(cell: Atoms) -> float:
@@ -50,8 +53,19 @@ class LatticeMatch:
 def lattice_matches(film: Atoms, substrate: Atoms, max_strain: float, max_area_angstrom2: float) -> list[LatticeMatch]:
     """Find common in-plane cells of two oriented crystals, by increasing strain, then area.
 
-    The absolute principal strain of the film is at most `max_strain`.
+    The absolute principal strain of the film is at most `max_strain`. The results for the last faces are cached, because
+    the terminations and shifts of an interface share them.
     """
+    faces = (film.cell.array[:2].tobytes(), substrate.cell.array[:2].tobytes())
+    return list(_lattice_matches(*faces, max_strain, max_area_angstrom2))
+
+
+@functools.lru_cache(maxsize=CACHED_SEARCHES)
+def _lattice_matches(
+    film: bytes, substrate: bytes, max_strain: float, max_area_angstrom2: float
+) -> tuple[LatticeMatch, ...]:
+    """Search for the vectors of two faces, (2, 3) each, as bytes."""
+    film_vectors, substrate_vectors = (np.frombuffer(face).reshape(2, 3) for face in (film, substrate))
     # The tolerances are wider than the allowed strain, since strains of lengths and angle can cancel. Matches
     # of too large a principal strain are dropped below.
     generator = ZSLGenerator(
@@ -61,7 +75,6 @@ def lattice_matches(film: Atoms, substrate: Atoms, max_strain: float, max_area_a
         max_angle_tol=2 * max_strain,
         bidirectional=True,
     )
-    film_vectors, substrate_vectors = film.cell.array[:2], substrate.cell.array[:2]
     matches = [
         _lattice_match(film_vectors[:, :2], substrate_vectors[:, :2], zsl)
         for zsl in generator(film_vectors, substrate_vectors)
@@ -71,7 +84,7 @@ def lattice_matches(film: Atoms, substrate: Atoms, max_strain: float, max_area_a
     def order(match: LatticeMatch) -> tuple[float, float]:
         return round(abs(match.principal_strain), 5), abs(np.linalg.det(match.substrate_transformation))
 
-    return sorted(matches, key=order)
+    return tuple(sorted(matches, key=order))
 
 
 def _lattice_match(film: np.ndarray, substrate: np.ndarray, zsl: ZSLMatch) -> LatticeMatch:

@@ -15,6 +15,7 @@ from interphase_flows.exceptions import CampaignFileError
 from interphase_flows.flows.campaign import CampaignMaker
 from interphase_flows.flows.production import ProductionMaker
 from interphase_flows.structures.crystals.library import load_phase
+from interphase_flows.structures.interfaces import lattice_matching
 
 ENDS = load_phase("Li"), load_phase("Li7P3S11")
 SMALL = {"electrode_angstrom": 12.0, "electrolyte_angstrom": 12.0, "lateral_angstrom": 12.0}
@@ -70,6 +71,21 @@ def test_build_without_production_cell_names_the_missing_block(tmp_path):
 def test_cell_without_lattice_match_is_a_mistake_of_the_file():
     with pytest.raises(CampaignFileError, match=r"production\.interface: no match of Li"):
         check_campaign(campaign(max_strain=1e-5))
+
+
+def test_terminations_and_shifts_share_the_search_for_lattice_matches(monkeypatch):
+    """The search takes seconds, and a plan, a dry run and the job need it for each cell."""
+    searches = []
+
+    class CountedGenerator(lattice_matching.ZSLGenerator):
+        def __call__(self, *vectors):
+            searches.append(vectors)
+            return super().__call__(*vectors)
+
+    monkeypatch.setattr(lattice_matching, "ZSLGenerator", CountedGenerator)
+    one = campaign(facets=["110/001", "110/011"], terminations=[0, 1], n_shifts=2, max_strain=0.0199)
+    assert production_cell_atoms(one) == production_cell_atoms(one)
+    assert len(searches) == 2
 
 
 def test_every_mistake_of_the_cells_is_found_before_anything_runs():
