@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from interphase_flows.campaign.exploration import ConstantPressureSpec
 from interphase_flows.campaign.structures import FacePair
 from interphase_flows.campaign.values import Count, CountOrNone, Spec, Temperature, check_evaluation_interval
+from interphase_flows.md.run_limits import RunLimits
 from interphase_flows.md.start_relaxation import StartRelaxation
 
 
@@ -58,14 +59,16 @@ class ProductionSpec(Spec):
     They run in the cell of ``interface``, or without one in the first of the small cells that are labelled. At constant
     normal pressure the cell follows the volume of the reaction; at constant volume it would form voids. Before its first
     step, a run relaxes the gap between the phases (``relaxation``; null for none). Replicas of an interface take the
-    ``temperatures_K`` in turn; without them all have that of ``dynamics``.
-    In each of ``refine_iterations``, one segment of every replica runs, and the committee is trained further on labels
-    of cells cut out around its uncertain atoms; production then begins anew.
+    ``temperatures_K`` in turn; without them all have that of ``dynamics``. A run that exceeds the ``limits`` ends with
+    its reason, and the others continue; lost anions do not end runs in small cells, in which all of them react.
+    In each of ``refine_iterations``, one segment of every replica runs, and the committee is trained further on labels of cells
+    cut out around its uncertain atoms; production then begins anew.
     """
 
     dynamics: ConstantPressureSpec = ConstantPressureSpec()
     temperatures_K: list[Temperature] = []
     relaxation: StartRelaxation | None = StartRelaxation()
+    limits: RunLimits | None = RunLimits()
     n_replicas: Count = 3
     n_segments: Count = 2
     steps_per_segment: Count = 500

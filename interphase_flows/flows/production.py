@@ -22,6 +22,9 @@ REPLICA_SEED = 500
 
 
 def _segment_maker(spec: ProductionSpec) -> SegmentMaker:
+    limits = spec.limits
+    if limits is not None and spec.interface is None:
+        limits = limits.model_copy(update={"min_anion_bond_fraction": None})
     return SegmentMaker(
         dynamics=spec.dynamics,
         n_steps=spec.steps_per_segment,
@@ -30,6 +33,7 @@ def _segment_maker(spec: ProductionSpec) -> SegmentMaker:
         checkpoint_interval_steps=spec.checkpoint_interval_steps,
         stops_when_uncertain=False,
         relaxation=spec.relaxation,
+        limits=limits,
         equilibration_fs=spec.equilibration_fs,
     )
 

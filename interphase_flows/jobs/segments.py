@@ -20,6 +20,7 @@ from interphase_flows.jobs.walkers import at_end_of
 from interphase_flows.md.candidates import pack_candidates
 from interphase_flows.md.checkpoint import read_checkpoint
 from interphase_flows.md.dynamics import LangevinDynamics, LangevinNPT, LangevinNVT
+from interphase_flows.md.run_limits import RunLimits
 from interphase_flows.md.segment import recorded_evaluation, run_segment
 from interphase_flows.md.start_relaxation import StartRelaxation
 from interphase_flows.md.uncertainty_monitor import UncertaintyMonitor
@@ -57,6 +58,8 @@ class SegmentMaker(JobMaker):
         Limits beyond which a run is broken.
     relaxation
         Limits of the relaxation of a new run before its first step; None for none.
+    limits
+        Limits that end a broken run, such as voids; None for none.
     equilibration_fs
         Time excluded from the mean temperature.
     is_new_run
@@ -79,6 +82,7 @@ class SegmentMaker(JobMaker):
     runaway_temperature_factor: float = 3.0
     min_distance_fraction: float = 0.5
     relaxation: StartRelaxation | None = None
+    limits: RunLimits | None = None
     equilibration_fs: float = 0.0
     is_new_run: bool = False
     role: Role = "explore"
@@ -150,6 +154,7 @@ class SegmentMaker(JobMaker):
             broken=previous.key if previous is not None and previous.stop_reason in BROKEN else None,
             is_new_run=self.is_new_run,
             **({} if relaxation is None else {"relaxation": relaxation}),
+            **({} if self.limits is None else {"limits": self.limits}),
         )
         return cached_exclusive(
             KIND,
@@ -243,6 +248,8 @@ class SegmentMaker(JobMaker):
                 self.checkpoint_interval_steps,
                 on_progress=lambda step, n_steps, info: emit(label, step, n_steps, _progress(info)),
                 relaxation=relaxation,
+                limits=self.limits,
+                equilibration_fs=self.equilibration_fs,
                 stop_requested=lambda: end.is_over,
                 evaluation=committee.evaluation,
             )

@@ -60,6 +60,7 @@ class SegmentMetadata(TypedDict, total=False):
     wall_time_s: float
     evaluation: str
     start_relaxation: dict[str, float]
+    reference: dict[str, Any]
 
 
 @dataclass

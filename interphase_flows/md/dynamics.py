@@ -77,6 +77,11 @@ class LangevinDynamics(BaseModel):
     def integrator(self, atoms: Atoms, generator: np.random.Generator) -> Langevin:
         """Return the integrator of ``atoms``; each ``step(forces)`` advances them by one time step, in place."""
 
+    @property
+    def target_pressure_GPa(self) -> float:
+        """External pressure; zero at constant volume, where none is imposed."""
+        return 0.0
+
     def cell_observables(self, atoms: Atoms) -> dict[str, float]:
         """Return observables of the cell that are recorded at every evaluation, empty at constant volume."""
         return {}
@@ -145,6 +150,11 @@ class LangevinNPT(LangevinDynamics):
         super().set_bath(integrator, time_fs)
         if self.ramp_to_temperature_K is not None and isinstance(integrator, CellRescalingLangevin):
             integrator.barostat = replace(integrator.barostat, thermal_energy_eV=KB_EV_PER_K * self.bath_K(time_fs))
+
+    @property
+    def target_pressure_GPa(self) -> float:
+        """External pressure, compression positive."""
+        return self.pressure_GPa
 
     def cell_observables(self, atoms: Atoms) -> dict[str, float]:
         """Return volume and normal stress; the stress has its kinetic part, tension is positive, as in ASE."""

@@ -8,6 +8,7 @@ import numpy as np
 from interphase_flows.exceptions import DynamicsError
 from interphase_flows.md.checkpoint import EndRecord
 from interphase_flows.md.dynamics import LangevinDynamics, kinetic_temperature_K
+from interphase_flows.md.run_limits import RunLimits, RunReference
 from interphase_flows.md.segment_state import SegmentState
 from interphase_flows.md.uncertainty_monitor import Committee, Observation, StopReason, UncertaintyMonitor
 
@@ -29,6 +30,8 @@ class SegmentPlan:
     checkpoint_interval_steps: int
     on_progress: Progress | None
     stop_requested: Callable[[], bool] | None
+    limits: RunLimits | None = None
+    equilibration_fs: float = 0.0
 
 
 def advance(state: SegmentState, plan: SegmentPlan) -> EndRecord:
@@ -61,6 +64,8 @@ def advance(state: SegmentState, plan: SegmentPlan) -> EndRecord:
             _report(state, plan, temperature_K, observation)
             if observation.stop_reason is not None:
                 return state.end(observation.stop_reason, observation.detail)
+            if state.step % plan.frame_interval_steps == 0 and (violation := _violation(state, plan)):
+                return state.end(*violation)
             if state.step < plan.last_step and plan.stop_requested is not None and plan.stop_requested():
                 return state.end("walltime", "stop requested; a call in the same folder continues")
         if state.step % plan.checkpoint_interval_steps == 0 and state.step < plan.last_step:
@@ -84,6 +89,20 @@ def evaluate_start(state: SegmentState, plan: SegmentPlan, *, is_structure: bool
     state.record(observation, temperature_K, plan.dynamics.cell_observables(state.atoms))
     _add_frame(state, temperature_K, observation)
     return None if observation.stop_reason is None else state.end(observation.stop_reason, observation.detail)
+
+
+def _violation(state: SegmentState, plan: SegmentPlan) -> tuple[StopReason, str] | None:
+    """Return the limit that a frame violates, with its numbers, or None."""
+    if plan.limits is None:
+        return None
+    reference = RunReference(**state.metadata["reference"])
+    first_step = plan.equilibration_fs / plan.dynamics.timestep_fs
+    stresses_GPa = [
+        stress
+        for step, stress in zip(state.records["step"], state.records.get("normal_stress_GPa", []), strict=False)
+        if step >= first_step
+    ]
+    return plan.limits.violation(state.atoms, reference, stresses_GPa, plan.dynamics.target_pressure_GPa)
 
 
 def _report(state: SegmentState, plan: SegmentPlan, temperature_K: float, observation: Observation) -> None:

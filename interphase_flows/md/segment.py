@@ -30,6 +30,7 @@ from interphase_flows.md.integration_loop import (
     advance,
     evaluate_start,
 )
+from interphase_flows.md.run_limits import RunLimits
 from interphase_flows.md.segment_state import SegmentState, segment_identity
 from interphase_flows.md.start_relaxation import StartRelaxation, relax_start
 from interphase_flows.md.trajectory_writer import pack
@@ -92,6 +93,8 @@ def run_segment(
     on_progress: Progress | None = None,
     *,
     relaxation: StartRelaxation | None = None,
+    limits: RunLimits | None = None,
+    equilibration_fs: float = 0.0,
     stop_requested: Callable[[], bool] | None = None,
     keep_force_std: bool = False,
     evaluation: str = EAGER,
@@ -116,6 +119,9 @@ def run_segment(
         ``temperature_K`` and ``uncertainty_eV_per_angstrom``.
     relaxation
         Limits of the relaxation of a structure before the first step; the start of a continued run is never relaxed.
+    limits, equilibration_fs
+        Limits that end a broken run, checked at stored frames with an evaluation; the normal stress counts after
+        ``equilibration_fs`` of the run.
     stop_requested
         Called after each evaluation; if it returns True, the segment writes a checkpoint and ends ("walltime").
     keep_force_std
@@ -139,6 +145,8 @@ def run_segment(
     settings = [dynamics.settings, monitor.model_dump(), n_steps, frame_interval_steps, keep_force_std]
     if relaxation is not None and isinstance(start, Atoms):
         settings.append(relaxation.model_dump())
+    if limits is not None:
+        settings.append([limits.model_dump(), equilibration_fs])
     identity = segment_identity(start, seed if isinstance(start, Atoms) else None, *settings)
     with exclusive_folder(folder, "segment.lock", wait=False):
         state, notes = _resume(folder, identity, monitor, evaluation)
@@ -150,6 +158,8 @@ def run_segment(
         state.atoms.calc = committee.dynamics_calculator
         if fresh and relaxation is not None and isinstance(start, Atoms):
             state.metadata["start_relaxation"] = relax_start(state.atoms, relaxation).model_dump()
+        if fresh and limits is not None and "reference" not in state.metadata:
+            state.metadata["reference"] = limits.reference(state.atoms).model_dump()
         plan = SegmentPlan(
             committee,
             dynamics,
@@ -159,6 +169,8 @@ def run_segment(
             checkpoint_interval_steps,
             on_progress,
             stop_requested,
+            limits,
+            equilibration_fs,
         )
         ending = evaluate_start(state, plan, is_structure=isinstance(start, Atoms)) if fresh else None
         if ending is None:

@@ -95,6 +95,8 @@ class SegmentState:
             "wall_time_s": 0.0,
             "evaluation": evaluation,
         }
+        if isinstance(start, Checkpoint) and "reference" in start.metadata:
+            metadata["reference"] = start.metadata["reference"]
         _empty(folder)
         state = cls(folder, atoms, generator, step, metadata, monitor)
         state.trajectory = TrajectoryWriter(folder / "trajectory", atoms, keep_force_std=keep_force_std)

@@ -22,7 +22,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from interphase_flows.analysis.geometry.neighbours import PeriodicTree
 from interphase_flows.exceptions import DynamicsError
 
-StopReason = Literal["finished", "uncertain", "close_contact", "runaway_temperature", "not_finite", "walltime"]
+StopReason = Literal[
+    "finished",
+    "uncertain",
+    "close_contact",
+    "runaway_temperature",
+    "not_finite",
+    "void",
+    "volume_drift",
+    "stress_drift",
+    "anions_lost",
+    "walltime",
+]
 
 
 class Committee(Protocol):

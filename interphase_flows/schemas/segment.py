@@ -12,11 +12,30 @@ Role = Literal["explore", "audit", "production", "transport"]
 
 
 StopReason = Literal[
-    "finished", "uncertain", "close_contact", "runaway_temperature", "not_finite", "walltime", "failed"
+    "finished",
+    "uncertain",
+    "close_contact",
+    "runaway_temperature",
+    "not_finite",
+    "void",
+    "volume_drift",
+    "stress_drift",
+    "anions_lost",
+    "walltime",
+    "failed",
 ]
 
 
-BROKEN: tuple[StopReason, ...] = ("close_contact", "runaway_temperature", "not_finite", "failed")
+BROKEN: tuple[StopReason, ...] = (
+    "close_contact",
+    "runaway_temperature",
+    "not_finite",
+    "void",
+    "volume_drift",
+    "stress_drift",
+    "anions_lost",
+    "failed",
+)
 """Stop reasons of broken runs."""
 
 

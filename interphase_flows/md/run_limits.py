@@ -1,0 +1,155 @@
+"""Limits of a run of an interface: voids, drift of the volume, normal stress, lost bonds of anions.
+
+A potential outside its training data may tear the cell apart, compress it or decompose the electrolyte at ordinary
+temperatures and distances. These limits end such a run with its reason.
+
+================  ================================================================================================
+stop reason       criterion
+================  ================================================================================================
+void              an empty sphere with a radius above ``max_void_radius_angstrom``, also part of an empty slab
+volume_drift      |V / V0 - 1| above ``max_volume_change``
+stress_drift      mean normal stress of the last `STRESS_WINDOW` evaluations, after equilibration, farther than
+                  ``max_normal_stress_GPa`` from minus the external pressure
+anions_lost       fewer than ``min_anion_bond_fraction`` of the initial bonds between centres and ligands (P-S)
+================  ================================================================================================
+
+V0 and the initial bonds are those of the first evaluation of the run. A void that the start of the run has is no reason.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from ase import Atoms
+from ase.neighborlist import neighbor_list
+from pydantic import BaseModel, ConfigDict, Field
+
+from interphase_flows.analysis.geometry.neighbours import PeriodicTree
+from interphase_flows.md.uncertainty_monitor import StopReason
+from interphase_flows.structures.anions import anion_bonds_angstrom, is_centre, is_ligand
+
+STRESS_WINDOW = 30
+"""Evaluations of the committee over which the normal stress is averaged."""
+GRID_PER_RADIUS = 3.0
+"""Points of the void search along the radius of the smallest void."""
+THERMAL_FACTOR = 1.15
+"""Longest bond of an anion at temperature, relative to that in a crystal."""
+
+
+class RunReference(BaseModel):
+    """State of a run at its first evaluation, which limits refer to."""
+
+    volume_angstrom3: float
+    n_anion_bonds: int
+    has_void: bool
+
+
+class RunLimits(BaseModel):
+    """Limits that end a run; None switches one off."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_void_radius_angstrom: float | None = Field(default=4.0, ge=2.0)
+    """Distance to the nearest atom; at most 2.6 Å in crystals, 3.0 Å in the gap of an interface as built."""
+    max_volume_change: float | None = Field(default=0.5, gt=0)
+    """Relative; the reaction of Li7P3S11 with lithium changes the volume by -0.26."""
+    max_normal_stress_GPa: float | None = Field(default=3.0, gt=0)
+    min_anion_bond_fraction: float | None = Field(default=0.1, gt=0, lt=1)
+
+    def reference(self, atoms: Atoms) -> RunReference:
+        """Return what later evaluations are compared with."""
+        radius = self.max_void_radius_angstrom
+        return RunReference(
+            volume_angstrom3=float(atoms.get_volume()),
+            n_anion_bonds=n_anion_bonds(atoms),
+            has_void=radius is not None and largest_void(atoms, radius)[0] > radius,
+        )
+
+    def violation(
+        self,
+        atoms: Atoms,
+        reference: RunReference,
+        normal_stress_GPa: Sequence[float],
+        pressure_GPa: float,
+    ) -> tuple[StopReason, str] | None:
+        """Return the stop reason and its numbers, or None.
+
+        ``normal_stress_GPa`` are the equilibrated values of the segment until now, tension positive.
+        """
+        return (
+            self._volume_drift(atoms, reference)
+            or self._stress_drift(normal_stress_GPa, pressure_GPa)
+            or self._anions_lost(atoms, reference)
+            or self._void(atoms, reference)
+        )
+
+    def _volume_drift(self, atoms: Atoms, reference: RunReference) -> tuple[StopReason, str] | None:
+        change = float(atoms.get_volume()) / reference.volume_angstrom3 - 1.0
+        if self.max_volume_change is None or abs(change) <= self.max_volume_change:
+            return None
+        return (
+            "volume_drift",
+            f"the volume changed by {100 * change:+.0f} %, limit {100 * self.max_volume_change:.0f} %",
+        )
+
+    def _stress_drift(self, normal_stress_GPa: Sequence[float], pressure_GPa: float) -> tuple[StopReason, str] | None:
+        if self.max_normal_stress_GPa is None or len(normal_stress_GPa) < STRESS_WINDOW:
+            return None
+        mean = float(np.mean(normal_stress_GPa[-STRESS_WINDOW:]))
+        if abs(mean + pressure_GPa) <= self.max_normal_stress_GPa:
+            return None
+        return "stress_drift", (
+            f"mean normal stress {mean:.2f} GPa over {STRESS_WINDOW} evaluations, target {-pressure_GPa:g} GPa within "
+            f"{self.max_normal_stress_GPa:g} GPa"
+        )
+
+    def _anions_lost(self, atoms: Atoms, reference: RunReference) -> tuple[StopReason, str] | None:
+        if self.min_anion_bond_fraction is None or not reference.n_anion_bonds:
+            return None
+        n_bonds = n_anion_bonds(atoms)
+        if n_bonds >= self.min_anion_bond_fraction * reference.n_anion_bonds:
+            return None
+        return "anions_lost", (
+            f"{n_bonds} of {reference.n_anion_bonds} bonds of anions are left, limit "
+            f"{100 * self.min_anion_bond_fraction:g} %: no electrolyte remains"
+        )
+
+    def _void(self, atoms: Atoms, reference: RunReference) -> tuple[StopReason, str] | None:
+        limit = self.max_void_radius_angstrom
+        if limit is None or reference.has_void:
+            return None
+        radius, centre = largest_void(atoms, limit)
+        if radius <= limit:
+            return None
+        x, y, z = centre
+        return "void", (
+            f"empty sphere of radius {radius:.1f} Å or more at ({x:.1f}, {y:.1f}, {z:.1f}) Å, limit {limit:g} Å"
+        )
+
+
+def largest_void(atoms: Atoms, radius_angstrom: float) -> tuple[float, np.ndarray]:
+    """Return radius and centre in Å of the largest empty sphere around points of a grid, which resolves the given radius.
+
+    Three-dimensionally periodic cells only.
+    """
+    cell = atoms.cell.array
+    n_points = np.maximum(1, np.ceil(atoms.cell.lengths() * GRID_PER_RADIUS / radius_angstrom)).astype(int)
+    axes = [(np.arange(n) + 0.5) / n for n in n_points]
+    tree = PeriodicTree(atoms.positions, cell, 1.5 * radius_angstrom)
+    best, centre = 0.0, np.zeros(3)
+    for first in axes[0]:  # one plane of the grid at a time, for cells of many atoms
+        plane = np.stack(np.meshgrid([first], axes[1], axes[2], indexing="ij"), axis=-1).reshape(-1, 3) @ cell
+        distances = tree.nearest_to(1, plane).distance_angstrom[:, 0]
+        farthest = int(distances.argmax())
+        if distances[farthest] > best:
+            best, centre = float(distances[farthest]), plane[farthest]
+    return best, centre
+
+
+def n_anion_bonds(atoms: Atoms) -> int:
+    """Return the number of bonds between centres and ligands of molecular anions, such as P-S."""
+    bonds: Mapping[tuple[str, str], float] = {
+        pair: THERMAL_FACTOR * length
+        for pair, length in anion_bonds_angstrom(atoms.symbols).items()
+        if is_centre(pair[0]) and is_ligand(pair[1])
+    }
+    return len(neighbor_list("i", atoms, dict(bonds))) // 2 if bonds else 0
