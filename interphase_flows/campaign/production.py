@@ -61,8 +61,8 @@ class ProductionSpec(Spec):
     step, a run relaxes the gap between the phases (``relaxation``; null for none). Replicas of an interface take the
     ``temperatures_K`` in turn; without them all have that of ``dynamics``. A run that exceeds the ``limits`` ends with
     its reason, and the others continue; lost anions do not end runs in small cells, in which all of them react.
-    In each of ``refine_iterations``, one segment of every replica runs, and the committee is trained further on labels of cells
-    cut out around its uncertain atoms; production then begins anew.
+    In each of ``refine_iterations``, one segment of every replica runs, and the committee is trained further on labels
+    of cells cut out around its uncertain atoms; production then begins anew.
     """
 
     dynamics: ConstantPressureSpec = ConstantPressureSpec()
