@@ -94,6 +94,19 @@ def test_scales_as_length_squared_per_time_and_volume(seed, length, time):
 
 
 @few
+@given(seed=seeds, directions=directions, rms=st.floats(1e-4, 0.02))
+def test_invariant_under_fluctuations_of_the_cell(seed, directions, rms):
+    """Lengths and angles fluctuate about a mean cell; coefficients times the mean volume do not change."""
+    frames = drawn(seed)
+    strain = rms * np.random.default_rng(seed).standard_normal((N_FRAMES, 3, 3))
+    deformation = np.eye(3) + strain - strain.mean(axis=0)
+    changing = ArrayFrames(frames.numbers, frames.time_fs, frames.all_positions @ deformation, TRICLINIC @ deformation)
+    volumes = np.abs(np.linalg.det(changing.cells))
+    factor = float(np.abs(np.linalg.det(TRICLINIC)) / volumes.mean())
+    assert_same(measured(changing, directions), measured(frames, directions), factor)
+
+
+@few
 @given(seed=seeds, temperature_K=st.floats(50, 5000))
 def test_inversely_proportional_to_temperature(seed, temperature_K):
     frames = drawn(seed)
