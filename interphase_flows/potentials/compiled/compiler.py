@@ -79,7 +79,8 @@ def compile_graph(
         shutil.rmtree(old, ignore_errors=True)
     # a process that outlives a killed parent writes to a folder that is not used again
     attempt = Path(tempfile.mkdtemp(prefix="compile-", dir=folder))
-    graph, constants = attempt / f"graph{GRAPH_SUFFIX}", attempt / "constants.json"
+    graph, constants, scratch = attempt / f"graph{GRAPH_SUFFIX}", attempt / "constants.json", attempt / "scratch"
+    scratch.mkdir()
     request = {
         "spec": spec.model_dump(),
         "elements": sorted(elements),
@@ -89,21 +90,24 @@ def compile_graph(
         "graph": str(graph),
         "constants": str(constants),
     }
-    _run(json.dumps(request), attempt, _environment(compiler, attempt, n_threads), stop_requested, timeout_s)
+    try:
+        _run(json.dumps(request), attempt, _environment(compiler, scratch, n_threads), stop_requested, timeout_s)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)  # 300 MB of precompiled headers
     if not (graph.is_file() and constants.is_file()):
         raise CompilationError(f"the compilation in {attempt} ended without a graph")
     return GraphFile(graph, json.loads(constants.read_text()))
 
 
-def _environment(compiler: str, attempt: Path, n_threads: int) -> dict[str, str]:
+def _environment(compiler: str, scratch: Path, n_threads: int) -> dict[str, str]:
     package_parent = str(Path(interphase_flows.__file__).parents[1])
     return os.environ | {
         "CXX": compiler,
         "OMP_NUM_THREADS": str(n_threads),
         # caches that other processes share may be damaged or of another compiler
-        "TORCHINDUCTOR_CACHE_DIR": str(attempt / "cache"),
+        "TORCHINDUCTOR_CACHE_DIR": str(scratch / "cache"),
         "TORCHINDUCTOR_COMPILE_THREADS": "1",
-        "TMPDIR": str(attempt),
+        "TMPDIR": str(scratch),
         "PYTHONPATH": os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")])),
     }
 

@@ -1,5 +1,6 @@
 """Potentials that are not compiled, and the reasons that are recorded."""
 
+import os
 import subprocess
 import sys
 import time
@@ -124,6 +125,26 @@ def test_walltime_stops_a_compilation(compiling, monkeypatch, compiler_path):
         make()
     assert compiling.ledger.count("compiled_potentials") == 0
     assert compiling.ledger.count("failures") == 0
+
+
+def test_temporary_files_of_a_compilation_are_deleted(tmp_path, monkeypatch, compiler_path):
+    """Headers that torch compiles take 300 MB; the graph, its constants and the log are kept."""
+    monkeypatch.setattr(compiler, "_PROCESS", "compiler_stand_in")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "compiler_stand_in.py").write_text(
+        "import json, os, sys\n"
+        "from pathlib import Path\n"
+        "request = json.load(sys.stdin)\n"
+        "for variable in ('TMPDIR', 'TORCHINDUCTOR_CACHE_DIR'):\n"
+        "    Path(os.environ[variable]).mkdir(exist_ok=True)\n"
+        "    (Path(os.environ[variable]) / 'header.gch').write_bytes(bytes(1000))\n"
+        "Path(request['graph']).write_bytes(b'graph')\n"
+        "Path(request['constants']).write_text('{}')\n"
+    )
+    graph = compile_graph(SPEC, ["Li"], "cpu", 1, tmp_path / "work")
+    assert graph.path.read_bytes() == b"graph"
+    kept = {path.name for path in (tmp_path / "work").rglob("*") if path.is_file()}
+    assert kept == {graph.path.name, "constants.json", "log", "request.json"}
 
 
 def test_files_of_a_killed_compilation_are_deleted(tmp_path, monkeypatch, compiler_path):
