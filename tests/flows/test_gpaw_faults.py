@@ -1,18 +1,15 @@
-"""Faults of GPAW labels: kills, memory limit, walltime, full disk, malformed output; each ends in a label or a reason.
+"""Faults of GPAW labels: kills, memory limit, walltime, full disk; each ends in a label or a reason.
 
-GPAW runs in real processes: it is killed with SIGKILL, limited in memory, given a full disk. Malformed output comes from
-a script in place of GPAW. Faults are injected when a given output has been written, not at a given time.
+GPAW runs in real processes: it is killed with SIGKILL, limited in memory, given a full disk. Faults are injected when a
+given output has been written, not at a given time.
 """
 
-import io
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
-import tarfile
-import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -22,17 +19,15 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from gpaw_stand_in import actions, kept_files, stand_in
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import WalltimeReachedError
 from interphase_flows.jobs.label_structure import keep_files, label_key, label_structure
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
 from interphase_flows.jobs.structures.structure_sets import store_set
-from interphase_flows.reference.attempts import ATTEMPTS
-from interphase_flows.reference.gpaw import launch as gpaw_launch
 from interphase_flows.reference.gpaw import method as gpaw_method
 from interphase_flows.reference.gpaw.method import GPAWMethod
-from interphase_flows.runtime import walltime
-from interphase_flows.runtime.walltime import Deadline, process_start_unix_s
+from interphase_flows.runtime.walltime import process_start_unix_s
 from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
@@ -71,22 +66,6 @@ def assert_same_numbers(label: LabelDoc, undisturbed: LabelDoc) -> None:
         undisturbed.forces_eV_per_angstrom,
         atol=FORCE_TOLERANCE_EV_PER_ANGSTROM,
     )
-
-
-def actions(label: LabelDoc) -> list[str]:
-    assert not any(correction.changes_theory for correction in label.corrections)
-    return [action for correction in label.corrections for action in correction.actions]
-
-
-def kept_files(root: Path, label: LabelDoc) -> dict[str, str]:
-    """Return inputs and logs of a label by name, from the artifact in its document."""
-    assert label.files is not None
-    with Workspace(Settings(root=root), CAMPAIGN, read_only=True) as workspace:
-        packed = workspace.artifacts.get(label.files).read_bytes()
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        return {
-            member.name: archive.extractfile(member).read().decode(errors="replace") for member in archive.getmembers()
-        }
 
 
 def test_label_killed_twice_at_random_is_the_same(tmp_path, undisturbed, density_of_every_step):
@@ -179,63 +158,6 @@ def test_scf_that_never_converges_is_rejected_with_the_logs_of_all_attempts(tmp_
     assert sum("iter:" in text for text in files.values()) == 3
 
 
-STAND_IN = """#!{python}
-# Replaces GPAW in tests and writes malformed output.
-import json, sys
-from pathlib import Path
-folder = Path(sys.argv[-1])
-task = json.loads((folder / "input.json").read_text())
-n = len(task["numbers"])
-good = {{"key": task["key"], "is_scf_converged": True, "free_energy_eV": -1.0, "extrapolated_energy_eV": -1.0,
-        "forces_eV_per_angstrom": [[0.0] * 3] * n, "stress_eV_per_angstrom3": [0.0] * 6, "n_scf_steps": 1,
-        "n_k_points": 1, "n_electrons": 8.0, "n_bands": 4, "peak_memory_gb": 0.1, "started_from_density": False}}
-write = (folder / "result.json").write_text
-{action}
-"""
-
-MALFORMED_OUTPUT = {
-    "no output": "",
-    "binary noise": "(folder / 'result.json').write_bytes(bytes(range(256)))",
-    "truncated result": "write(json.dumps(good)[:100])",
-    "no forces": "del good['forces_eV_per_angstrom']; write(json.dumps(good))",
-    "forces of too few atoms": "good['forces_eV_per_angstrom'] = [[0.0] * 3]; write(json.dumps(good))",
-    "the result of another input": "good['key'] = 'another'; write(json.dumps(good))",
-    "a list": "write('[1, 2, 3]')",
-    "no number of steps": "del good['n_scf_steps']; write(json.dumps(good))",
-    "truncated failure": "(folder / 'failure.json').write_text('{')",
-}
-
-
-def stand_in(folder: Path, action: str) -> str:
-    path = folder / "malformed_output_instead_of_gpaw"
-    path.write_text(STAND_IN.format(python=sys.executable, action=action))
-    path.chmod(0o755)
-    return str(path)
-
-
-@pytest.mark.parametrize("action", MALFORMED_OUTPUT.values(), ids=MALFORMED_OUTPUT.keys())
-def test_malformed_output_is_rejected_after_one_retry(tmp_path, action):
-    label = label_in(tmp_path, gpaw_command=stand_in(tmp_path, action))
-    assert (label.status, label.reason) == ("rejected", "garbage_output")
-    assert actions(label) == ["start over"]
-    assert "input.json" in kept_files(tmp_path, label)
-
-
-def test_forces_of_nan_are_rejected(tmp_path):
-    action = "good['forces_eV_per_angstrom'] = [[float('nan')] * 3] * n; write(json.dumps(good))"
-    label = label_in(tmp_path, gpaw_command=stand_in(tmp_path, action))
-    assert label.status == "rejected"
-    assert label.reason in ("not_finite", "garbage_output")
-    assert label.forces_eV_per_angstrom is None
-
-
-def test_explanation_of_a_crash_has_the_last_lines_of_output(tmp_path):
-    action = "sys.exit('Illegal instruction')"
-    label = label_in(tmp_path, gpaw_command=stand_in(tmp_path, action))
-    assert (label.status, label.reason) == ("rejected", "reference_method_failed")
-    assert "Illegal instruction" in label.explanation
-
-
 def test_malformed_output_in_the_first_attempt_is_corrected(tmp_path, undisturbed):
     """The second attempt runs GPAW."""
     action = (
@@ -249,48 +171,6 @@ def test_malformed_output_in_the_first_attempt_is_corrected(tmp_path, undisturbe
     label = label_in(tmp_path, gpaw_command=stand_in(tmp_path, action))
     assert_same_numbers(label, undisturbed)
     assert actions(label) == ["start over"]
-
-
-IGNORES_SIGTERM = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
-
-
-def test_worker_that_ignores_the_deadline_is_killed_without_using_up_a_retry(tmp_path, monkeypatch):
-    monkeypatch.setattr(gpaw_method, "deadline", lambda settings: Deadline(time.time() + 2.0, "a test"))
-    monkeypatch.setattr(gpaw_launch, "OVERDUE_S", 0.0)
-    monkeypatch.setattr(gpaw_launch, "TERMINATION_GRACE_S", 0.2)
-    with pytest.raises(WalltimeReachedError, match="a test"):
-        label_in(tmp_path, gpaw_command=stand_in(tmp_path, IGNORES_SIGTERM))
-    attempts = json.loads((folder_in(tmp_path) / ATTEMPTS).read_text())
-    assert (attempts["n_attempts"], attempts["retries"]) == (1, [])
-
-
-STOPS_AT_SIGTERM = """
-import signal, time
-def stop(*_):
-    (folder / "failure.json").write_text(json.dumps({"reason": "interrupted", "explanation": "SIGTERM"}))
-    sys.exit(1)
-signal.signal(signal.SIGTERM, stop)
-(folder / "ready").touch()
-time.sleep(60)
-"""
-
-
-def test_stop_signal_to_this_process_stops_gpaw(tmp_path, monkeypatch):
-    """Such as Slurm's signal before the walltime."""
-    monkeypatch.setattr(walltime, "_stop_requests", [])
-    ready = folder_in(tmp_path) / "ready"
-
-    def stop_when_ready() -> None:
-        wait_until(ready.exists)
-        walltime.request_stop("a signal of a test")
-
-    stopper = threading.Thread(target=stop_when_ready, daemon=True)
-    stopper.start()
-    with pytest.raises(WalltimeReachedError, match="a signal of a test"):
-        label_in(tmp_path, gpaw_command=stand_in(tmp_path, STOPS_AT_SIGTERM))
-    stopper.join()
-    attempts = json.loads((folder_in(tmp_path) / ATTEMPTS).read_text())
-    assert (attempts["n_attempts"], attempts["retries"]) == (1, [])
 
 
 @pytest.fixture(params=["4k", "16k", "24k"])
