@@ -31,8 +31,8 @@ class StartRelaxation(BaseModel):
     max_steps: int = Field(default=100, ge=1)
     max_force_eV_per_angstrom: float = Field(default=0.3, gt=0)
     """Norm of the largest force; thermal forces at 300 K are larger."""
-    max_displacement_angstrom: float = Field(default=0.5, gt=0)
-    """Of any atom from its initial position."""
+    max_displacement_angstrom: float = Field(default=0.5, ge=MAX_STEP_ANGSTROM)
+    """Of any atom from its initial position; at least one step, without which nothing would be relaxed."""
 
 
 def relax_start(atoms: Atoms, limits: StartRelaxation) -> StartRelaxationDoc:

@@ -46,6 +46,14 @@ def test_no_atom_moves_farther_than_the_limit(strained):
     assert limits.max_displacement_angstrom - MAX_STEP_ANGSTROM < moved <= limits.max_displacement_angstrom
 
 
+def test_limit_below_one_step_is_rejected(strained):
+    """It would relax nothing."""
+    with pytest.raises(ValueError, match="greater than or equal to 0.05"):
+        StartRelaxation(max_displacement_angstrom=0.9 * MAX_STEP_ANGSTROM)
+    least = StartRelaxation(max_force_eV_per_angstrom=1e-6, max_displacement_angstrom=MAX_STEP_ANGSTROM)
+    assert relax_start(strained, least).n_steps >= 1
+
+
 def test_steps_do_not_become_shorter_in_larger_cells(strained, argon_potential):
     """The limit of a step is that of each atom, not of the norm over all atoms."""
     limits = StartRelaxation(max_steps=10, max_force_eV_per_angstrom=1e-6)
