@@ -48,7 +48,7 @@ def test_no_atom_moves_farther_than_the_limit(strained):
 
 def test_limit_below_one_step_is_rejected(strained):
     """It would relax nothing."""
-    with pytest.raises(ValueError, match="greater than or equal to 0.05"):
+    with pytest.raises(ValueError, match=r"greater than or equal to 0\.05"):
         StartRelaxation(max_displacement_angstrom=0.9 * MAX_STEP_ANGSTROM)
     least = StartRelaxation(max_force_eV_per_angstrom=1e-6, max_displacement_angstrom=MAX_STEP_ANGSTROM)
     assert relax_start(strained, least).n_steps >= 1
