@@ -120,7 +120,7 @@ def test_campaign_evaluates_all_dynamics_by_the_graph(root):
     """Production, audit, references of phases and errors as well; the report has no note."""
     small = YAML(typ="safe").load(TINY)
     small["committee"] |= {"compiled": "auto", "model": SPEC.model_dump()}
-    small["learning"] |= {"max_iterations": 0}
+    small["learning"] |= {"max_iterations": 1, "labels_per_iteration": 2, "audit_labels_per_iteration": 1}
     small["production"] |= {"n_replicas": 1, "n_segments": 1}
     small["structures"]["crystals"]["n_per_phase"] = 1
     settings = Settings(root=root, n_threads=1, compile_potentials="auto")

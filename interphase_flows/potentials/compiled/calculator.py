@@ -11,6 +11,7 @@ import torch
 from ase import Atoms
 from ase.calculators.calculator import all_changes
 from nequip.data import AtomicDataDict
+from nequip.data.transforms import ChemicalSpeciesToAtomTypeMapper
 from nequip.integrations.ase import NequIPCalculator
 from nequip.model.inference_models import load_aotinductor_model
 from nequip.scripts._compile_utils import ASE_TARGET
@@ -18,6 +19,7 @@ from nequip.utils.global_dtype import _GLOBAL_DTYPE
 
 from interphase_flows.exceptions import CompilationError
 from interphase_flows.potentials.compiled.architecture import STATISTICS, loaded_tensors
+from interphase_flows.potentials.compiled.neighbour_list import NeighbourList
 
 MIN_SIZE = 2
 """Smallest number of atoms and of pairs for which the graph is valid."""
@@ -64,7 +66,7 @@ class CompiledNequIPCalculator(NequIPCalculator):
     """ASE calculator that evaluates a compiled graph with the parameters of a trained potential.
 
     Calculators share the graph, and each loads its parameters before an evaluation if another one was evaluated before
-    (0.2 ms). Forces depend on the atoms alone: there is no skin and no other state.
+    (0.2 ms). Forces depend on the atoms alone: the neighbour list has a skin, but a fixed order.
 
     Parameters
     ----------
@@ -80,6 +82,9 @@ class CompiledNequIPCalculator(NequIPCalculator):
     CompilationError
         The potential has other elements, tensors or a different cutoff.
     """
+
+    _pairs: NeighbourList | None = None
+    _types: tuple[np.ndarray, torch.Tensor] | None = None
 
     def __init__(self, graph: CompiledGraph, names: Mapping[str, str], eager: NequIPCalculator) -> None:
         tensors = loaded_tensors(eager.model)
@@ -99,11 +104,18 @@ class CompiledNequIPCalculator(NequIPCalculator):
             )
         super().__init__(graph.model, graph.device, transforms=eager.transforms)
         self._graph = graph
+        if not any(getattr(t, "per_edge_type_cutoff", None) for t in self.transforms):
+            self._pairs = NeighbourList(cutoff_angstrom)
         self._eager_model = eager.model
         self.constants = {
             constant: tensors[name].detach().to(graph.device).contiguous().clone() for constant, name in names.items()
         }
         """Tensors that are loaded into the graph."""
+
+    def share_pairs(self, other: "CompiledNequIPCalculator | None" = None) -> None:
+        """Use the neighbour list of another calculator, or a new one."""
+        if self._pairs is not None:
+            self._pairs = NeighbourList(self._pairs.cutoff_angstrom) if other is None else other._pairs
 
     def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:
         """Return what has changed since the last evaluation: nothing or everything; numbers are compared exactly.
@@ -123,8 +135,29 @@ class CompiledNequIPCalculator(NequIPCalculator):
 
     def atoms_to_data(self, atoms: Atoms) -> AtomicDataDict.Type:
         """Return the inputs of the graph, which interprets any tensor as double precision."""
+        if self._pairs is not None and atoms.cell.rank == 3:
+            indices, shifts = self._pairs.pairs(atoms)
+            if min(len(atoms), indices.shape[1]) >= MIN_SIZE:
+                inputs = {
+                    AtomicDataDict.POSITIONS_KEY: np.asarray(atoms.positions, dtype=np.float64),
+                    AtomicDataDict.CELL_KEY: np.asarray(atoms.cell.array, dtype=np.float64).reshape(1, 3, 3),
+                }
+                return {name: torch.from_numpy(value).to(self.device) for name, value in inputs.items()} | {
+                    AtomicDataDict.EDGE_INDEX_KEY: indices.to(self.device),
+                    AtomicDataDict.EDGE_CELL_SHIFT_KEY: shifts.to(self.device),
+                    AtomicDataDict.ATOM_TYPE_KEY: self._types_of(atoms).to(self.device),
+                }
         with _double_precision():
             return super().atoms_to_data(atoms)
+
+    def _types_of(self, atoms: Atoms) -> torch.Tensor:
+        """Return the types of atoms; an element that the potential does not know raises a KeyError."""
+        if self._types is None or not np.array_equal(self._types[0], atoms.numbers):
+            mapper = next(t for t in self.transforms if isinstance(t, ChemicalSpeciesToAtomTypeMapper))
+            numbers = atoms.numbers.copy()
+            data = mapper({AtomicDataDict.ATOMIC_NUMBERS_KEY: torch.from_numpy(numbers).to(torch.int64)})
+            self._types = numbers, data[AtomicDataDict.ATOM_TYPE_KEY]
+        return self._types[1]
 
     def call_model(self, data: AtomicDataDict.Type) -> AtomicDataDict.Type:
         """Evaluate the graph with the parameters of this potential."""

@@ -29,6 +29,7 @@ def load_compiled_calculator(
     """
     calculator = copy.copy(_checked(sha256_of(checkpoint), checkpoint, graph, tuple(constants.items()), device))
     calculator.reset()
+    calculator.share_pairs()
     return calculator
 
 
@@ -76,5 +77,7 @@ class CompiledNequIPCommittee(NequIPCommittee):
         compiled = [load_compiled_calculator(path, graph, constants, device) for path in checkpoints]
         for one, other in zip(compiled, eager, strict=True):
             check_agreement(one, other, frames)
+        for other in compiled[1:]:
+            other.share_pairs(compiled[0])
         self._calculators = compiled
         self.evaluation = f"compiled {sha256_of(graph)[:16]}"
