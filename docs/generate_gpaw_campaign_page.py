@@ -34,7 +34,8 @@ GAMMA_ALONE = """\
 **Do not reuse these labels.** Cells of {n} atoms or more, including the interface, were labelled at the Gamma point
 only. As [measured later](dft_settings.md), this is insufficient for cells with a short lattice vector: errors of forces
 in Li7P3S11 reach 0.6 eV/Å. `workflows/li_li7p3s11_gpaw.yaml` now uses a k-point mesh for every cell, and its labels
-cost a few times more.
+cost a few times more. This run had constant volume, no relaxation of the gap, and 10 as the weight of the stress in
+training; the defaults have changed since.
 """
 
 
