@@ -16,14 +16,14 @@ anions_lost       fewer than ``min_anion_bond_fraction`` of the initial bonds be
 V0 and the initial bonds are those of the first evaluation of the run. A void that the start of the run has is no reason.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
-from ase.neighborlist import neighbor_list
 from pydantic import BaseModel, ConfigDict, Field
 
 from interphase_flows.analysis.geometry.neighbours import PeriodicTree
+from interphase_flows.exceptions import DynamicsError
 from interphase_flows.md.uncertainty_monitor import StopReason
 from interphase_flows.structures.anions import anion_bonds_angstrom, is_centre, is_ligand
 
@@ -56,7 +56,12 @@ class RunLimits(BaseModel):
     min_anion_bond_fraction: float | None = Field(default=0.1, gt=0, lt=1)
 
     def reference(self, atoms: Atoms) -> RunReference:
-        """Return what later evaluations are compared with."""
+        """Return what later evaluations are compared with.
+
+        Raises DynamicsError if the cell has no volume.
+        """
+        if np.linalg.det(atoms.cell.array) == 0.0:
+            raise DynamicsError("limits of a run need a periodic cell, the start has none. Hint: use no limits")
         radius = self.max_void_radius_angstrom
         return RunReference(
             volume_angstrom3=float(atoms.get_volume()),
@@ -146,10 +151,14 @@ def largest_void(atoms: Atoms, radius_angstrom: float) -> tuple[float, np.ndarra
 
 
 def n_anion_bonds(atoms: Atoms) -> int:
-    """Return the number of bonds between centres and ligands of molecular anions, such as P-S."""
-    bonds: Mapping[tuple[str, str], float] = {
-        pair: THERMAL_FACTOR * length
-        for pair, length in anion_bonds_angstrom(atoms.symbols).items()
-        if is_centre(pair[0]) and is_ligand(pair[1])
-    }
-    return len(neighbor_list("i", atoms, dict(bonds))) // 2 if bonds else 0
+    """Return the number of bonds between centres and ligands of molecular anions, such as P-S.
+
+    Three-dimensionally periodic cells only.
+    """
+    n_bonds, symbols = 0, np.array(atoms.get_chemical_symbols())
+    for (centre, ligand), length_angstrom in anion_bonds_angstrom(atoms.symbols).items():
+        if is_centre(centre) and is_ligand(ligand):
+            cutoff_angstrom = THERMAL_FACTOR * length_angstrom
+            tree = PeriodicTree(atoms.positions[symbols == ligand], atoms.cell.array, cutoff_angstrom)
+            n_bonds += len(tree.few_within(cutoff_angstrom, atoms.positions[symbols == centre]).distance_angstrom)
+    return n_bonds

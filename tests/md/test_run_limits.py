@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, make_supercell
+from ase.neighborlist import neighbor_list
 
+from interphase_flows.exceptions import DynamicsError
 from interphase_flows.md.checkpoint import read_checkpoint
 from interphase_flows.md.dynamics import LangevinNPT
-from interphase_flows.md.run_limits import STRESS_WINDOW, RunLimits, largest_void, n_anion_bonds
+from interphase_flows.md.run_limits import STRESS_WINDOW, THERMAL_FACTOR, RunLimits, largest_void, n_anion_bonds
+from interphase_flows.structures.anions import anion_bonds_angstrom
 from interphase_flows.structures.crystals.library import load_phase, phase_names
 
 NO_STRESS: list[float] = []
@@ -77,6 +80,20 @@ def test_lost_anions():
     molten.numbers[is_phosphorus] = 3
     assert violation(RunLimits(), start, molten)[0] == "anions_lost"
     assert violation(RunLimits(min_anion_bond_fraction=None), start, molten) is None
+
+
+def test_bonds_of_anions_are_those_of_a_neighbour_list():
+    """Disordered, in a skewed cell, with positions far outside it."""
+    atoms = load_phase("Li7P3S11") * (2, 1, 1)
+    atoms.rattle(0.15, seed=1)
+    atoms.positions += np.random.default_rng(1).integers(-3, 4, (len(atoms), 3)) @ atoms.cell.array
+    bonds = {("P", "S"): THERMAL_FACTOR * anion_bonds_angstrom(["P", "S"])["P", "S"]}
+    assert n_anion_bonds(atoms) == len(neighbor_list("i", atoms, bonds)) // 2 > 0
+
+
+def test_start_without_a_cell_is_an_error():
+    with pytest.raises(DynamicsError, match=r"need a periodic cell.* Hint: use no limits"):
+        RunLimits().reference(Atoms("PS", [(0, 0, 0), (0, 0, 2)]))
 
 
 EXPANDING = {
