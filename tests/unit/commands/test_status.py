@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+import loop_documents as documents
+from interphase_flows.cli.status import status_parts
 from interphase_flows.commands.status import PROGRESS_FILE, campaign_status, only_campaign
 from interphase_flows.exceptions import InputError
 
@@ -48,3 +50,12 @@ def test_name_is_optional_for_a_single_campaign_only(settings, started, tmp_path
     (settings.root / "second" / "ledger.sqlite").touch()
     with pytest.raises(InputError, match="second, unit"):
         only_campaign(settings)
+
+
+def test_notes_are_those_of_the_newest_committee(settings, started):
+    note = "potentials are evaluated eagerly: no C++ compiler"
+    started.ledger.put("committees", "first", documents.committee("first"))
+    started.ledger.put("committees", "last", documents.committee("last").model_copy(update={"notes": [note]}))
+    status = campaign_status(settings, "unit")
+    assert status.notes == [note]
+    assert f"note: {note}" in list(status_parts(status))
