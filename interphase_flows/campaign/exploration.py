@@ -1,5 +1,6 @@
 """Block `exploration` of a campaign file: molecular dynamics that samples configurations for labelling."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -21,6 +22,15 @@ RAMP_KEYS = ("ramp_to_temperature_K", "ramp_time_fs")
 BAROSTAT_KEYS = ("pressure_GPa", "axes", "barostat_time_fs", "bulk_modulus_GPa")
 MIN_BAROSTAT_STEPS = 50
 """Shortest relaxation time of the cell in time steps; a shorter one biases the variance of the volume by over 1 %."""
+
+
+def check_ladder(temperatures_K: Sequence[float], key: str, n_runs: int) -> None:
+    """Raise ValueError if there are more temperatures than runs that take them in turn; ``key`` sets their number."""
+    if len(temperatures_K) > n_runs:
+        raise ValueError(
+            f"temperatures_K: {len(temperatures_K)} temperatures for {n_runs} runs, so that the last ones are not used; "
+            f"raise {key}"
+        )
 
 
 class DynamicsSpec(Spec):
@@ -51,6 +61,12 @@ class DynamicsSpec(Spec):
                 f"barostat_time_fs ({self.barostat_time_fs:g}) must be at least {MIN_BAROSTAT_STEPS} time steps of "
                 f"timestep_fs ({self.timestep_fs:g})"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _ramp_has_an_end(self) -> "DynamicsSpec":
+        if self.ramp_to_temperature_K is None and self.ramp_time_fs != type(self).model_fields["ramp_time_fs"].default:
+            raise ValueError("ramp_time_fs: without effect at constant temperature; set ramp_to_temperature_K")
         return self
 
     @model_serializer(mode="wrap")
@@ -129,4 +145,9 @@ class ExplorationSpec(Spec):
     @model_validator(mode="after")
     def _evaluations_fit_into_a_document(self) -> "ExplorationSpec":
         check_evaluation_interval("steps_per_iteration", self.steps_per_iteration, self.uncertainty_interval_steps)
+        return self
+
+    @model_validator(mode="after")
+    def _every_temperature_is_used(self) -> "ExplorationSpec":
+        check_ladder(self.temperatures_K, "n_interface_walkers", self.n_interface_walkers)
         return self

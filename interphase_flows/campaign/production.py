@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from interphase_flows.campaign.exploration import ConstantPressureSpec
+from interphase_flows.campaign.exploration import ConstantPressureSpec, check_ladder
 from interphase_flows.campaign.structures import FacePair
 from interphase_flows.campaign.values import Count, CountOrNone, Spec, Temperature, check_evaluation_interval
 from interphase_flows.md.run_limits import RunLimits
@@ -89,4 +89,9 @@ class ProductionSpec(Spec):
                 f"({self.uncertainty_interval_steps}): every stored frame has an uncertainty"
             )
         check_evaluation_interval("steps_per_segment", self.steps_per_segment, self.uncertainty_interval_steps)
+        return self
+
+    @model_validator(mode="after")
+    def _every_temperature_is_used(self) -> "ProductionSpec":
+        check_ladder(self.temperatures_K, "n_replicas", self.n_replicas)
         return self

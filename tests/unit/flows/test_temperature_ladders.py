@@ -63,3 +63,16 @@ def test_temperature_of_a_walker_is_part_of_the_key(workspace, monkeypatch):
 def test_temperatures_out_of_range_are_rejected(temperatures_K):
     with pytest.raises(ValueError, match="temperatures_K"):
         Campaign(name="unit", production={"temperatures_K": temperatures_K})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"production": {"temperatures_K": LADDER_K, "n_replicas": 2}}, "3 temperatures for 2 runs.*raise n_replicas"),
+        ({"exploration": {"temperatures_K": LADDER_K}}, "3 temperatures for 2 runs.*raise n_interface_walkers"),
+        ({"production": {"dynamics": {"ramp_time_fs": 5000.0}}}, "ramp_time_fs: without effect.*ramp_to_temperature_K"),
+    ],
+)
+def test_settings_without_effect_are_rejected(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Campaign(name="unit", **changes)
