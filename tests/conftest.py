@@ -21,6 +21,7 @@ LONGEST_FIRST = (
     "flows/test_finished_campaign.py",
     "physics/test_compiled_potentials.py",
     "physics/test_compiled_restart.py",
+    "flows/test_compiled_campaign.py",
     "flows/test_transport_grid.py",
     "flows/test_worker_pool.py",
     "cluster/test_slurm_recovery.py",

@@ -26,6 +26,7 @@ from interphase_flows.potentials.spec import CommitteeSpec
 from interphase_flows.reference.spec import CalculatorSpec
 from interphase_flows.report.collect.campaign_report import collect_inputs
 from interphase_flows.runners.local.campaign import run_campaign, run_jobs
+from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.settings import Settings
@@ -105,14 +106,43 @@ def test_all_segments_use_the_graph_with_any_number_of_workers(with_one_worker, 
     assert [note for document in (*committees, *segments) for note in document.notes] == []
 
 
-def test_without_compiler_potentials_are_eager_with_a_note(with_one_worker, tmp_path, monkeypatch):
+def exchange_constants(root: Path) -> None:
+    """Exchange energy shifts and force scales in the shared document of the graph."""
+    (stored,) = (root / ".compiled_graphs").glob("*.json")
+    document = CompiledPotentialDoc.model_validate_json(stored.read_bytes())
+    shifts, scales = (
+        next(constant for constant, name in document.constants.items() if name.endswith(end))
+        for end in (".shifts", ".scales")
+    )
+    exchanged = {shifts: document.constants[scales], scales: document.constants[shifts]}
+    changed = document.model_copy(update={"constants": document.constants | exchanged})
+    stored.write_text(changed.model_dump_json())
+
+
+@pytest.mark.parametrize(
+    ("reason", "note"),
+    [
+        ("no_compiler", "potentials are evaluated eagerly: no C++ compiler. Hint: install g++"),
+        ("disagrees_with_eager", "potentials are evaluated eagerly: compiled and eager predictions of "),
+    ],
+)
+def test_without_usable_graph_potentials_are_eager_with_a_note(
+    with_one_worker, compiled_root, tmp_path, monkeypatch, reason, note
+):
     """Keys do not contain how potentials are evaluated."""
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    committees, segments = run_flow(tmp_path, "eager", 1)
-    assert {committee.compiled.reason for committee in committees} == {"no_compiler"}
+    if reason == "no_compiler":
+        monkeypatch.setenv("CXX", "no-such-compiler")
+        root = tmp_path
+    else:
+        root = root_with_graph(compiled_root, tmp_path)
+        exchange_constants(root)
+    committees, segments = run_flow(root, "eager", 1)
+    assert {committee.compiled.reason for committee in committees} == {reason}
     for committee in committees:
-        assert committee.notes == ["potentials are evaluated eagerly: no C++ compiler. Hint: install g++"]
+        (found,) = committee.notes
+        assert found.startswith(note)
     assert {segment.evaluation for segment in segments} == {"eager"}
+    assert [note for segment in segments for note in segment.notes] == []
     assert {each.key for each in committees} & {each.key for each in with_one_worker[0]}
 
 
