@@ -35,7 +35,7 @@ def cut_out(atoms: Atoms, centre: int, edge_angstrom: float, core_angstrom: floa
     Lattice vectors keep their directions. A direction whose period is at most 1.25 times the edge keeps its period.
     Anions of up to 12 atoms are intact. Where they protrude through the faces of the cut into the core, they are left
     out; of two atoms or anions that overlap, the one farther from the centre is. An anion that would meet itself in the
-    core is cut, which an edge of the core's diameter plus that of an anion avoids.
+    core, or another one of the core, is cut, which an edge of the core's diameter plus that of an anion avoids.
 
     Parameters
     ----------
@@ -175,4 +175,7 @@ def _without_overlaps(cut: Atoms, number: NDArray[np.intp], parent: Atoms, core_
         farther = max(number[first], number[second], key=lambda group: of_group[group])
         if of_group[farther] > core_angstrom:
             removed |= number == farther
+        else:  # both reach into the core: one of them is cut
+            atom = max(first, second, key=lambda each: before[each])
+            removed[atom] |= before[atom] > core_angstrom
     return cut[~removed]
