@@ -6,8 +6,7 @@ campaign = Campaign(
     name="li_li7p3s11_quickstart",
     description="Li/Li7P3S11 on a laptop, labels from the CHGNet surrogate (not DFT)",
     structures={
-        "crystals": {"n_per_phase": 6},
-        "amorphous": {"snapshot_interval_steps": 6},
+        "crystals": {"n_per_phase": 6}, "amorphous": {"snapshot_interval_steps": 6},
         "interfaces": {
             "snapshots": {"temperatures_K": [400, 600, 800, 500], "n_steps": 72, "snapshot_interval_steps": 6}
         },
@@ -15,14 +14,15 @@ campaign = Campaign(
     committee={"training": {"max_epochs": 24, "warm_start_epochs": 12}},
     exploration={"dynamics": {"temperature_K": 500, "friction_per_ps": 20}, "steps_per_iteration": 150},
     learning={
-        "max_iterations": 2, "labels_per_iteration": 24,
-        "select_force_error_eV_per_angstrom": 0.8,
+        "max_iterations": 2, "labels_per_iteration": 24, "select_force_error_eV_per_angstrom": 0.8,
         "stop_force_error_eV_per_angstrom": 2.0,
     },
     production={
-        "dynamics": {"temperature_K": 300, "timestep_fs": 2, "friction_per_ps": 50}, "equilibration_fs": 1000,
-        "steps_per_segment": 750, "checkpoint_interval_steps": 125, "frame_interval_steps": 15,
-        "uncertainty_interval_steps": 15,
+        "interface": {
+            "electrode_angstrom": 30, "electrolyte_angstrom": 25, "lateral_angstrom": 12, "facets": ["110/001"],
+        }, "dynamics": {"ensemble": "nvt", "friction_per_ps": 50}, "equilibration_fs": 1000, "n_replicas": 2,
+        "steps_per_segment": 1200, "checkpoint_interval_steps": 150, "frame_interval_steps": 15,
+        "uncertainty_interval_steps": 15, "audit_labels_per_replica": 2,
     },
     transport_grid={
         "electrode_fractions": [0.07, 0.53], "n_per_fraction": 1, "temperatures_K": [900, 1200, 1500],
