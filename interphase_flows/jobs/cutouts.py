@@ -26,6 +26,7 @@ from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.cutouts import cut_out, relax_shell, uncertain_atoms
+from interphase_flows.structures.structure_keys import structure_key
 
 if TYPE_CHECKING:
     from interphase_flows.potentials.committee import NequIPCommittee
@@ -83,8 +84,11 @@ class CutoutMaker(JobMaker):
         return cached(KIND, key, StructureSetDoc, compute)
 
     def _cells(self, segments: Sequence[SegmentDoc], level_eV_per_angstrom: float) -> list[Atoms]:
-        """Return cells around the most uncertain atoms of the candidates of all segments."""
-        cells = []
+        """Return cells around the most uncertain atoms of the candidates of all segments, each once.
+
+        Replicas have the same first frame.
+        """
+        cells: dict[str, Atoms] = {}
         for segment in segments:
             if segment.candidates is None:
                 continue
@@ -95,8 +99,8 @@ class CutoutMaker(JobMaker):
                 for centre in uncertain_atoms(frame, std, level_eV_per_angstrom, edge, CUTOUTS_PER_FRAME):
                     cell = cut_out(frame, centre, edge, core)
                     cell.info.update(origin=Origin.of(CUTOUT, segment.run_id), uncertainty=float(std[centre]))
-                    cells.append(cell)
-        return cells
+                    cells.setdefault(structure_key(cell), cell)
+        return list(cells.values())
 
     def _comparison(
         self, cells: Sequence[Atoms], passing: Sequence[Atoms], n_chosen: int, potentials: "NequIPCommittee"
