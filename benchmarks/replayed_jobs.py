@@ -18,9 +18,9 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.committee import CommitteeMaker
 from interphase_flows.jobs.datasets import DatasetMaker
+from interphase_flows.jobs.dynamics.segments import SegmentMaker
 from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.iterations import IterationMaker
-from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.selection import SelectMaker
 from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.jobs.train import TrainMaker

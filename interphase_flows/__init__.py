@@ -42,7 +42,7 @@ _MODULES = {
     "LabelSetMaker": "jobs.labels",
     "PackingMaker": "jobs.structures.amorphous",
     "ProductionAuditMaker": "jobs.production_audit",
-    "SegmentMaker": "jobs.segments",
+    "SegmentMaker": "jobs.dynamics.segments",
     "SelectMaker": "jobs.selection",
     "TrainMaker": "jobs.train",
     # settings of Makers

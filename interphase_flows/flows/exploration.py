@@ -9,9 +9,9 @@ from jobflow import Flow, Maker, OnMissing
 
 from interphase_flows.campaign.exploration import ExplorationSpec, MeltQuenchSpec
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.jobs.segments import SegmentMaker
+from interphase_flows.jobs.dynamics.segments import SegmentMaker
+from interphase_flows.jobs.dynamics.walkers import advance_walkers
 from interphase_flows.jobs.structures.amorphous import PackingMaker
-from interphase_flows.jobs.walkers import advance_walkers
 from interphase_flows.md.schedule import next_leg, total_steps
 from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.segment import MeltQuenchWalker, SegmentDoc, Walker

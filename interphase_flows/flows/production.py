@@ -10,8 +10,8 @@ from jobflow import Flow, Maker
 
 from interphase_flows.campaign.production import ProductionSpec
 from interphase_flows.campaign.schema import Campaign
+from interphase_flows.jobs.dynamics.segments import SegmentMaker
 from interphase_flows.jobs.potentials import Potential
-from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.schemas.segment import SegmentDoc, Walker
 from interphase_flows.schemas.structures import StructureSetDoc
 

@@ -12,7 +12,7 @@ from interphase_flows.campaign.exploration import DynamicsSpec
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.transport_grid import TransportGridSpec
 from interphase_flows.jobs.cell_transport import CellTransportMaker
-from interphase_flows.jobs.segments import SegmentMaker
+from interphase_flows.jobs.dynamics.segments import SegmentMaker
 from interphase_flows.jobs.structures.amorphous import PackingMaker
 from interphase_flows.jobs.transport_grid import GridFitMaker
 from interphase_flows.schemas.analysis import InterfaceAnalysisDoc

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from interphase_flows.jobs.committee import CommitteeMaker, LearningCurveMaker
 from interphase_flows.jobs.compile import CompileMaker
+from interphase_flows.jobs.dynamics.segments import SegmentMaker
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.phase_references import PhaseReferencesMaker
-from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.structures.amorphous import AmorphousMaker
 from interphase_flows.jobs.structures.interfaces import SnapshotsMaker
 from interphase_flows.jobs.thermodynamics import ReactionMaker, RelaxMaker

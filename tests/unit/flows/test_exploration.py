@@ -14,7 +14,7 @@ from interphase_flows.flows.active_learning import ActiveLearningMaker
 from interphase_flows.flows.exploration import ExplorationMaker
 from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.jobs import segments
-from interphase_flows.jobs.segments import SegmentMaker
+from interphase_flows.jobs.dynamics.segments import SegmentMaker
 from interphase_flows.jobs.structures import amorphous
 from interphase_flows.jobs.structures.amorphous import PackingMaker
 from interphase_flows.jobs.structures.initial_structures import place_walkers

@@ -11,7 +11,7 @@ from interphase_flows.flows.campaign import CampaignMaker
 from interphase_flows.flows.transport_grid import TransportGridMaker
 from interphase_flows.jobs import segments
 from interphase_flows.jobs.cell_transport import CellTransportMaker
-from interphase_flows.jobs.segments import SegmentMaker
+from interphase_flows.jobs.dynamics.segments import SegmentMaker
 from interphase_flows.runners.fireworks.routing import PRIORITY_OF_PRODUCTION, kind_of, priority_of
 from interphase_flows.schemas.structures import StructureEntry, StructureSetDoc
 from interphase_flows.settings import Settings

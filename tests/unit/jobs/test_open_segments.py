@@ -14,9 +14,9 @@ from pymatgen.core import Structure
 
 from interphase_flows.campaign.exploration import DynamicsSpec
 from interphase_flows.exceptions import InputError
+from interphase_flows.jobs.dynamics.segments import SegmentMaker
 from interphase_flows.jobs.inputs import PortableAtoms
 from interphase_flows.jobs.potentials import potential_key
-from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.reference.spec import CalculatorSpec
 from interphase_flows.schemas.segment import SegmentDoc

@@ -3,8 +3,8 @@
 import pytest
 
 import loop_documents as documents
-from interphase_flows.jobs.segments import SegmentMaker
-from interphase_flows.jobs.walkers import advance_walkers
+from interphase_flows.jobs.dynamics.segments import SegmentMaker
+from interphase_flows.jobs.dynamics.walkers import advance_walkers
 from interphase_flows.schemas.segment import BROKEN, Walker
 
 WALKER = Walker(run_id="interface-0", role="explore", seed=7, index=0)

@@ -15,8 +15,8 @@ import loop_documents
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.flows.active_learning import ActiveLearningMaker
 from interphase_flows.flows.campaign import CampaignMaker
+from interphase_flows.jobs.dynamics.segments import SegmentMaker
 from interphase_flows.jobs.labels import LabelMaker
-from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.thermodynamics import RelaxMaker
 from interphase_flows.runners.fireworks.firetask import CampaignFiretask, route
 from interphase_flows.runners.fireworks.routing import kind_of, priority_of

@@ -12,11 +12,11 @@ from interphase_flows.campaign.exploration import BAROSTAT_KEYS, DynamicsSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import DynamicsError, InputError, WalltimeReachedError
 from interphase_flows.jobs.caching import cached_exclusive
+from interphase_flows.jobs.dynamics.segment_observables import observables
+from interphase_flows.jobs.dynamics.walkers import at_end_of
 from interphase_flows.jobs.inputs import JobMaker, as_atoms, open_job
 from interphase_flows.jobs.potentials import Potential, load_potential, potential_key
-from interphase_flows.jobs.segment_observables import observables
 from interphase_flows.jobs.structures.structure_sets import load_set
-from interphase_flows.jobs.walkers import at_end_of
 from interphase_flows.md.candidates import pack_candidates
 from interphase_flows.md.checkpoint import read_checkpoint
 from interphase_flows.md.dynamics import LangevinDynamics, LangevinNPT, LangevinNVT
