@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class _Spec(BaseModel):
@@ -44,6 +44,11 @@ class TrainingSpec(_Spec):
     stress_weight: Annotated[float, Field(ge=0.0)] = 300.0
 
 
+def _off(value: object) -> object:
+    """YAML 1.1, which PyYAML reads and writes, has ``off`` for false."""
+    return "off" if value is False else value
+
+
 class CommitteeSpec(_Spec):
     """A committee of potentials that differ by seed.
 
@@ -54,4 +59,4 @@ class CommitteeSpec(_Spec):
     n_members: Annotated[int, Field(ge=2, le=16)] = 3
     model: NequIPSpec = NequIPSpec()
     training: TrainingSpec = TrainingSpec()
-    compiled: Literal["auto", "off"] = "auto"
+    compiled: Annotated[Literal["auto", "off"], BeforeValidator(_off)] = "auto"

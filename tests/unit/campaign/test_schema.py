@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames
@@ -215,3 +216,9 @@ def test_default_lists_are_not_shared_between_campaigns():
     Campaign(name="a").phases.append("X")
     assert "X" not in Campaign(name="b").phases
     assert CrystalSpec() == Campaign(name="c").structures.crystals
+
+
+def test_switches_survive_yaml_of_version_1_1():
+    """PyYAML reads ``off`` as false."""
+    assert yaml.safe_load("compiled: off") == {"compiled": False}
+    assert Campaign(name="a", committee={"compiled": False}).committee.compiled == "off"
