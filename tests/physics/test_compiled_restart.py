@@ -8,7 +8,7 @@ from compiled_graph import campaign, committee_of, compile_potentials
 from exact_restart import assert_restart_is_exact, small_start
 from interphase_flows.campaign.exploration import DynamicsSpec
 from interphase_flows.exceptions import WalltimeReachedError
-from interphase_flows.jobs import segments as segments_job
+from interphase_flows.jobs.dynamics import segments as segments_job
 from interphase_flows.jobs.dynamics.segments import SegmentMaker
 from interphase_flows.md.dynamics import LangevinNPT, LangevinNVT
 from interphase_flows.potentials.compiled.calculator import load_graph
