@@ -13,7 +13,7 @@ from interphase_flows.exceptions import InputError, OverlappingAtomsError
 from interphase_flows.flows.active_learning import ActiveLearningMaker
 from interphase_flows.flows.exploration import ExplorationMaker
 from interphase_flows.flows.initial_data import InitialDataMaker
-from interphase_flows.jobs import segments
+from interphase_flows.jobs.dynamics import segments
 from interphase_flows.jobs.dynamics.segments import SegmentMaker
 from interphase_flows.jobs.structures import amorphous
 from interphase_flows.jobs.structures.amorphous import PackingMaker

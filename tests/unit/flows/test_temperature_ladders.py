@@ -7,7 +7,7 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.flows.exploration import ExplorationMaker
 from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.flows.production import ProductionMaker
-from interphase_flows.jobs import segments
+from interphase_flows.jobs.dynamics import segments
 from interphase_flows.jobs.dynamics.segments import SegmentMaker
 from interphase_flows.schemas.segment import Walker
 

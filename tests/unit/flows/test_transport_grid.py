@@ -9,8 +9,8 @@ from interphase_flows.campaign.transport_grid import TransportGridSpec
 from interphase_flows.exceptions import InputError
 from interphase_flows.flows.campaign import CampaignMaker
 from interphase_flows.flows.transport_grid import TransportGridMaker
-from interphase_flows.jobs import segments
 from interphase_flows.jobs.cell_transport import CellTransportMaker
+from interphase_flows.jobs.dynamics import segments
 from interphase_flows.jobs.dynamics.segments import SegmentMaker
 from interphase_flows.runners.fireworks.routing import PRIORITY_OF_PRODUCTION, kind_of, priority_of
 from interphase_flows.schemas.structures import StructureEntry, StructureSetDoc
