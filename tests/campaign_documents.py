@@ -6,8 +6,8 @@ from typing import Any
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.workspace import open_workspace
 
-# fields that depend on the course of a run but not on its result
-INCIDENTAL = {"created_at", "wall_time_s", "resumed_from_epoch", "notes", "_id"}
+# fields that depend on the course of a run but not on its result; checkpoints of training hold times
+INCIDENTAL = {"created_at", "wall_time_s", "resumed_from_epoch", "notes", "first_checkpoint", "_id"}
 
 
 def documents(root: Path, kind: str) -> dict[str, dict[str, Any]]:
@@ -16,10 +16,11 @@ def documents(root: Path, kind: str) -> dict[str, dict[str, Any]]:
 
 
 def results(root: Path, kind: str) -> dict[str, dict[str, Any]]:
-    return {key: _without(document) for key, document in documents(root, kind).items()}
+    return {key: essence(document) for key, document in documents(root, kind).items()}
 
 
-def _without(value: Any) -> Any:
+def essence(value: Any) -> Any:
+    """Return a document or value without incidental fields."""
     if isinstance(value, dict):
-        return {k: _without(v) for k, v in value.items() if k not in INCIDENTAL}
-    return [_without(v) for v in value] if isinstance(value, list) else value
+        return {k: essence(v) for k, v in value.items() if k not in INCIDENTAL}
+    return [essence(v) for v in value] if isinstance(value, list) else value

@@ -14,6 +14,7 @@ import bson
 import pytest
 from pymongo import MongoClient
 
+from campaign_documents import essence
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.ledger import KINDS, STATE_KINDS, Ledger
 from tiny_campaign import TINY, command, environment
@@ -23,8 +24,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 RESULTS = sorted({*KINDS} - {"failures", *STATE_KINDS})
 NOT_COMPUTED = {"cell_transport", "compiled_potentials", "convergence_studies", "lattice_constants", "transport_grids"}
 """Kinds of documents that the campaign does not request."""
-# fields that depend on the course of the run and not on its result
-INCIDENTAL = {"created_at", "wall_time_s", "resumed_from_epoch", "notes"}
 REACHES_THE_MIDDLE_WITHIN_S = 400.0
 
 
@@ -60,12 +59,6 @@ class Place:
         found = {document["key"]: document for document in ledger.find(kind)}
         ledger.close()
         return found
-
-
-def essence(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: essence(v) for k, v in value.items() if k not in INCIDENTAL}
-    return [essence(v) for v in value] if isinstance(value, list) else value
 
 
 @pytest.fixture(scope="module")
