@@ -25,6 +25,7 @@ def replace_steps(maker: Maker, replay: Replay) -> None:
 def replayed_campaign(campaign: Campaign, replay: Replay, n_first_labels: int) -> Flow:
     """Return a campaign from its initial labels to its production."""
     learning_maker = ActiveLearningMaker.from_campaign(campaign)
+    learning_maker.compile_maker = None  # no potential is evaluated
     production_maker = ProductionMaker.from_campaign(campaign)
     for maker in (learning_maker, learning_maker.exploration_maker, production_maker):
         replace_steps(maker, replay)

@@ -25,6 +25,7 @@ from interphase_flows.jobs.selection import SelectMaker
 from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.jobs.train import TrainMaker
 from interphase_flows.schemas.artifact import ArtifactRef
+from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.schemas.dataset import Baseline, DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.label import LabelBatch
@@ -204,7 +205,9 @@ class ReplayedCommitteeMaker(CommitteeMaker):
     replay: Replay = field(default_factory=Replay)
 
     @job(output_schema=CommitteeDoc)
-    def make(self, dataset: DatasetDoc, models: Sequence[ModelDoc | None]) -> CommitteeDoc:
+    def make(
+        self, dataset: DatasetDoc, models: Sequence[ModelDoc | None], compiled: CompiledPotentialDoc | None = None
+    ) -> CommitteeDoc:
         """Return a committee."""
         trained = [model for model in models if model is not None]
         key = content_key("committees", models=[model.key for model in trained])
