@@ -308,6 +308,7 @@ class ReplayedIterationMaker(IterationMaker):
                 index=index,
                 dataset_key=dataset.key,
                 committee_key=committee.key,
+                first_checkpoint=committee.models[0].checkpoint,
                 explored_with=explorer.key if explorer else None,
                 n_labels_new=len(batch.accepted),
                 n_labels_rejected=len(batch.rejected),
