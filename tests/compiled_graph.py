@@ -52,7 +52,7 @@ def compiled_once(folder: Path) -> Path:
 
 def attempts(root: Path) -> list[Path]:
     """Return the folders of compilations."""
-    return sorted(root.glob(f"{FIRST}/work/compiled_potentials/*/compile-*"))
+    return sorted((root / FIRST).joinpath("work", "compiled_potentials").glob("*/compile-*"))
 
 
 def _start_and_kill(root: Path) -> None:

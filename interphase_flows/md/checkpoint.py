@@ -19,9 +19,9 @@ from ase import Atoms
 
 from interphase_flows.exceptions import CorruptArtifactError, StorageError
 from interphase_flows.md.dynamics import constrain_centre_of_mass
-from interphase_flows.md.uncertainty_monitor import StopReason
 from interphase_flows.runtime.atomic_files import LEFTOVER_PREFIX, write_bytes_atomic
 from interphase_flows.runtime.fencing import before_write
+from interphase_flows.schemas.segment import StopReason
 
 _KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d+)\.npz")

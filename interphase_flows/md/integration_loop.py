@@ -10,7 +10,8 @@ from interphase_flows.md.checkpoint import EndRecord
 from interphase_flows.md.dynamics import LangevinDynamics, kinetic_temperature_K
 from interphase_flows.md.run_limits import RunLimits, RunReference
 from interphase_flows.md.segment_state import SegmentState
-from interphase_flows.md.uncertainty_monitor import Committee, Observation, StopReason, UncertaintyMonitor
+from interphase_flows.md.uncertainty_monitor import Committee, Observation, UncertaintyMonitor
+from interphase_flows.schemas.segment import StopReason
 
 BROKEN: frozenset[StopReason] = frozenset({"close_contact", "runaway_temperature", "not_finite"})
 """Stop reasons after which the run continues from the last checkpoint instead of the last state."""

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from interphase_flows.analysis.geometry.neighbours import PeriodicTree
 from interphase_flows.exceptions import DynamicsError
-from interphase_flows.md.uncertainty_monitor import StopReason
+from interphase_flows.schemas.segment import StopReason
 from interphase_flows.structures.anions import anion_bonds_angstrom, is_centre, is_ligand
 
 STRESS_WINDOW = 30

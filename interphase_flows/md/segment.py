@@ -34,9 +34,9 @@ from interphase_flows.md.run_limits import RunLimits
 from interphase_flows.md.segment_state import SegmentState, segment_identity
 from interphase_flows.md.start_relaxation import StartRelaxation, relax_start
 from interphase_flows.md.trajectory_writer import pack
-from interphase_flows.md.uncertainty_monitor import Committee, StopReason, UncertaintyMonitor
+from interphase_flows.md.uncertainty_monitor import Committee, UncertaintyMonitor
 from interphase_flows.runtime.file_locks import exclusive_folder
-from interphase_flows.schemas.segment import StartRelaxationDoc
+from interphase_flows.schemas.segment import StartRelaxationDoc, StopReason
 
 __all__ = ["BROKEN", "Progress", "SegmentResult", "recorded_evaluation", "run_segment"]
 

@@ -21,8 +21,9 @@ from interphase_flows.md.checkpoint import (
 )
 from interphase_flows.md.dynamics import LangevinDynamics, constrain_centre_of_mass
 from interphase_flows.md.trajectory_writer import TrajectoryWriter
-from interphase_flows.md.uncertainty_monitor import Observation, StopReason, UncertaintyMonitor
+from interphase_flows.md.uncertainty_monitor import Observation, UncertaintyMonitor
 from interphase_flows.runtime.atomic_files import LEFTOVER_PREFIX
+from interphase_flows.schemas.segment import StopReason
 
 _OWN_ARRAYS = ("positions", "momenta", "numbers", "masses")
 

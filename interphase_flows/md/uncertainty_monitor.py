@@ -11,7 +11,7 @@ components, and the mean divides by M, not M - 1.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from ase import Atoms
@@ -21,19 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from interphase_flows.analysis.geometry.neighbours import PeriodicTree
 from interphase_flows.exceptions import DynamicsError
-
-StopReason = Literal[
-    "finished",
-    "uncertain",
-    "close_contact",
-    "runaway_temperature",
-    "not_finite",
-    "void",
-    "volume_drift",
-    "stress_drift",
-    "anions_lost",
-    "walltime",
-]
+from interphase_flows.schemas.segment import StopReason
 
 
 class Committee(Protocol):

@@ -1,6 +1,6 @@
 """Molecular-dynamics segments and the walkers that they advance."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, Field
 
@@ -11,9 +11,7 @@ Role = Literal["explore", "audit", "production", "transport"]
 """Purpose of a run: training data, test data, production, transport in amorphous cells."""
 
 
-StopReason = Literal[
-    "finished",
-    "uncertain",
+BrokenReason = Literal[
     "close_contact",
     "runaway_temperature",
     "not_finite",
@@ -21,21 +19,10 @@ StopReason = Literal[
     "volume_drift",
     "stress_drift",
     "anions_lost",
-    "walltime",
     "failed",
 ]
-
-
-BROKEN: tuple[StopReason, ...] = (
-    "close_contact",
-    "runaway_temperature",
-    "not_finite",
-    "void",
-    "volume_drift",
-    "stress_drift",
-    "anions_lost",
-    "failed",
-)
+StopReason = Literal["finished", "uncertain", "walltime", BrokenReason]
+BROKEN: tuple[StopReason, ...] = get_args(BrokenReason)
 """Stop reasons of broken runs."""
 
 
