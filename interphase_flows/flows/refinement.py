@@ -119,12 +119,29 @@ def train_further(
     )
     iteration.name = f"iteration {index}"
     jobs = [extended, *member_jobs, trained, iteration]
+    refined = refined_or_before(trained.output, extended.output, iteration.output, learned)
+    refined.config.on_missing_references = OnMissing.NONE
+    jobs.append(refined)
     for each in jobs:
         each.update_metadata({ITERATION: index})
-    output = {
-        "committee": trained.output,
-        "dataset": extended.output,
-        "iterations": [*iterations, iteration.output],
-        "exploration": exploration,
+    return Response(replace=Flow(jobs, output=refined.output, name=f"training of refinement, iteration {index}"))
+
+
+@job
+def refined_or_before(
+    committee: CommitteeDoc | None,
+    dataset: DatasetDoc | None,
+    iteration: IterationDoc | None,
+    learned: dict[str, Any],
+) -> dict[str, Any]:
+    """Return what the refinement has learned, or, where one of its jobs failed, what was learned before it.
+
+    Production needs a committee, and the previous one is as good as without the refinement.
+    """
+    if committee is None or dataset is None or iteration is None:
+        return learned
+    return learned | {
+        "committee": committee,
+        "dataset": dataset,
+        "iterations": [*learned["iterations"], iteration],
     }
-    return Response(replace=Flow(jobs, output=output, name=f"training of refinement, iteration {index}"))

@@ -61,6 +61,7 @@ class SegmentMetadata(TypedDict, total=False):
     evaluation: str
     start_relaxation: dict[str, float]
     reference: dict[str, Any]
+    earlier_stresses_GPa: list[float]
 
 
 @dataclass

@@ -1,14 +1,14 @@
 """Integration loop of a segment: step, check, evaluate the committee, store frames and checkpoints."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from interphase_flows.exceptions import DynamicsError
-from interphase_flows.md.checkpoint import EndRecord
+from interphase_flows.md.checkpoint import EndRecord, SegmentMetadata
 from interphase_flows.md.dynamics import LangevinDynamics, kinetic_temperature_K
-from interphase_flows.md.run_limits import RunLimits, RunReference
+from interphase_flows.md.run_limits import STRESS_WINDOW, RunLimits, RunReference
 from interphase_flows.md.segment_state import SegmentState
 from interphase_flows.md.uncertainty_monitor import Committee, Observation, UncertaintyMonitor
 from interphase_flows.schemas.segment import StopReason
@@ -98,12 +98,20 @@ def _violation(state: SegmentState, plan: SegmentPlan) -> tuple[StopReason, str]
         return None
     reference = RunReference(**state.metadata["reference"])
     first_step = plan.equilibration_fs / plan.dynamics.timestep_fs
-    stresses_GPa = [
-        stress
-        for step, stress in zip(state.records["step"], state.records.get("normal_stress_GPa", []), strict=False)
+    stresses_GPa = last_stresses_GPa(state.metadata, state.records, first_step)
+    return plan.limits.violation(state.atoms, reference, stresses_GPa, plan.dynamics.target_pressure_GPa)
+
+
+def last_stresses_GPa(
+    metadata: SegmentMetadata, records: Mapping[str, Sequence[float] | np.ndarray], first_step: float
+) -> list[float]:
+    """Return the normal stresses of the last `STRESS_WINDOW` evaluations of a run from a step on, of all segments."""
+    of_segment = [
+        float(stress)
+        for step, stress in zip(records["step"], records.get("normal_stress_GPa", ()), strict=False)
         if step >= first_step
     ]
-    return plan.limits.violation(state.atoms, reference, stresses_GPa, plan.dynamics.target_pressure_GPa)
+    return [*metadata.get("earlier_stresses_GPa", []), *of_segment][-STRESS_WINDOW:]
 
 
 def _report(state: SegmentState, plan: SegmentPlan, temperature_K: float, observation: Observation) -> None:

@@ -28,7 +28,7 @@ from interphase_flows.schemas.segment import StopReason
 from interphase_flows.structures.anions import anion_bonds_angstrom, is_centre, is_ligand
 
 STRESS_WINDOW = 30
-"""Evaluations of the committee over which the normal stress is averaged."""
+"""Evaluations of the committee over which the normal stress is averaged; they may be in several segments."""
 GRID_PER_RADIUS = 3.0
 """Points of the void search along the radius of the smallest void."""
 THERMAL_FACTOR = 1.15
@@ -78,7 +78,7 @@ class RunLimits(BaseModel):
     ) -> tuple[StopReason, str] | None:
         """Return the stop reason and its numbers, or None.
 
-        ``normal_stress_GPa`` are the equilibrated values of the segment until now, tension positive.
+        ``normal_stress_GPa`` are the equilibrated values of the run until now, tension positive.
         """
         return (
             self._volume_drift(atoms, reference)

@@ -29,6 +29,7 @@ from interphase_flows.md.integration_loop import (
     SegmentPlan,
     advance,
     evaluate_start,
+    last_stresses_GPa,
 )
 from interphase_flows.md.run_limits import RunLimits
 from interphase_flows.md.segment_state import SegmentState, segment_identity
@@ -160,6 +161,9 @@ def run_segment(
             state.metadata["start_relaxation"] = relax_start(state.atoms, relaxation).model_dump()
         if fresh and limits is not None and "reference" not in state.metadata:
             state.metadata["reference"] = limits.reference(state.atoms).model_dump()
+        if fresh and limits is not None and isinstance(start, Checkpoint):
+            first_step = equilibration_fs / dynamics.timestep_fs
+            state.metadata["earlier_stresses_GPa"] = last_stresses_GPa(start.metadata, start.records, first_step)
         plan = SegmentPlan(
             committee,
             dynamics,

@@ -69,11 +69,12 @@ def cut_out(atoms: Atoms, centre: int, edge_angstrom: float, core_angstrom: floa
     near = (np.abs(offsets) <= window / 2 + MARGIN_ANGSTROM / heights).all(axis=1)
     near[centre] = True
     indices = np.flatnonzero(near)
-    groups, offsets = _intact_groups(atoms[indices], offsets[indices])
+    distance = atoms.get_distances(centre, indices, mic=True)
+    in_core = distance <= core_angstrom
+    groups, offsets = _intact_groups(atoms[indices], offsets[indices], np.where(in_core, distance, np.inf))
     anchors = np.array([offsets[group[0]] for group in groups])
     inside = ((window == 1.0) | ((anchors >= -window / 2) & (anchors < window / 2))).all(axis=1)
     row = int(np.searchsorted(indices, centre))
-    in_core = atoms.get_distances(centre, indices, mic=True) <= core_angstrom
     kept = [group for group, within in zip(groups, inside, strict=True) if within or in_core[group].any()]
     order = np.concatenate([[row], np.sort([each for group in kept for each in group if each != row])]).astype(int)
     cut = atoms[indices[order]]
@@ -127,10 +128,14 @@ def _offsets(atoms: Atoms, fraction: NDArray[np.float64]) -> NDArray[np.float64]
     return np.asarray(offsets - np.floor(offsets + 0.5))
 
 
-def _intact_groups(atoms: Atoms, offsets: NDArray[np.float64]) -> tuple[list[NDArray[np.intp]], NDArray[np.float64]]:
+def _intact_groups(
+    atoms: Atoms, offsets: NDArray[np.float64], core_distance: NDArray[np.float64]
+) -> tuple[list[NDArray[np.intp]], NDArray[np.float64]]:
     """Return groups of atoms that are kept or left out together, and offsets in which no group is split.
 
-    The first atom of a group is its anchor: in an anion, the first atom of a centre.
+    The first atom of a group is its anchor: in an anion, the atom of the core that is nearest to the centre, else the
+    first atom of a centre. Atoms of the core keep their offsets: those of an anion may be farther apart than half a
+    period. ``core_distance`` is infinite beyond the core.
     """
     labels = anion_labels(atoms)
     of_centre = np.array([is_centre(symbol) for symbol in atoms.get_chemical_symbols()])
@@ -141,9 +146,10 @@ def _intact_groups(atoms: Atoms, offsets: NDArray[np.float64]) -> tuple[list[NDA
         if len(group) > MAX_ANION_ATOMS:
             groups += [np.array([each]) for each in group]
             continue
-        group = np.concatenate([group[of_centre[group]], group[~of_centre[group]]])
+        group = group[np.lexsort((~of_centre[group], core_distance[group]))]
         relative = offsets[group] - offsets[group[0]]
-        offsets[group] = offsets[group[0]] + relative - np.floor(relative + 0.5)
+        intact = offsets[group[0]] + relative - np.floor(relative + 0.5)
+        offsets[group] = np.where(np.isfinite(core_distance[group])[:, None], offsets[group], intact)
         groups.append(group)
     return groups, offsets
 

@@ -1,5 +1,7 @@
 """Refinement of a committee with cells cut out of dynamics in a large cell."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -9,11 +11,15 @@ from maggma.stores import MemoryStore
 
 from interphase_flows.campaign.production import CutoutSpec, ProductionSpec
 from interphase_flows.datasets.frames import read_extxyz
+from interphase_flows.exceptions import TrainingError
 from interphase_flows.flows.production import ProductionMaker
 from interphase_flows.flows.refinement import RefinementIterationMaker, RefinementMaker
 from interphase_flows.jobs.cutouts import CutoutMaker
+from interphase_flows.jobs.inputs import open_job
 from interphase_flows.jobs.label_batches import load_labels
 from interphase_flows.jobs.production_audit import DrawProductionMaker, ProductionAuditMaker
+from interphase_flows.jobs.train import TrainMaker
+from interphase_flows.schemas.model import ModelDoc
 from interphase_flows.structures.cutouts import is_core
 from own_steps import LEARNING, SHORT, labelled, loop, metals
 
@@ -95,6 +101,29 @@ def test_nothing_is_trained_where_nothing_is_uncertain():
     refinement = maker.make(large_cell(), learning.output)
     store = JobStore(MemoryStore())
     run_locally(Flow([learning, refinement]), store=store, create_folders=True, ensure_success=True, log=False)
+    assert refinement.output.resolve(store) == learning.output.resolve(store)
+
+
+@dataclass
+class FailingTrainMaker(TrainMaker):
+    @open_job(output_schema=ModelDoc)
+    def make(self, dataset, member=0, seed=0, parent=None) -> ModelDoc:
+        raise TrainingError("the disk is full")
+
+
+def test_failed_refinement_leaves_the_committee_to_production():
+    learner, failing = loop(), loop()
+    failing.train_maker = FailingTrainMaker(spec=learner.train_maker.spec)
+    maker = RefinementMaker(
+        production_maker=ProductionMaker(segment_maker=SHORT, n_replicas=1, n_segments=1),
+        cutout_maker=CutoutMaker(select_maker=learner.select_maker, cutouts=CUTOUTS),
+        learner=failing,
+        iteration_maker=RefinementIterationMaker(learning=LEARNING),
+    )
+    learning = learner.make(labelled(metals()), metals(2))
+    refinement = maker.make(large_cell(), learning.output)
+    store = JobStore(MemoryStore())
+    run_locally(Flow([learning, refinement]), store=store, create_folders=True, log=False)
     assert refinement.output.resolve(store) == learning.output.resolve(store)
 
 

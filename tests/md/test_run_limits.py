@@ -125,6 +125,27 @@ def test_reference_of_a_run_is_its_start_also_in_later_segments(go, tmp_path):
     assert second.detail == uninterrupted.detail
 
 
+def test_stress_is_averaged_over_segments(go, tmp_path):
+    """Segments of 16 evaluations: a window of 30 is in two of them, and the run ends where it would without a break."""
+    strained = {
+        "dynamics": LangevinNPT(temperature_K=40.0, timestep_fs=2.0, bulk_modulus_GPa=1000.0, pressure_GPa=-0.5),
+        "limits": RunLimits(
+            max_volume_change=None,
+            max_void_radius_angstrom=None,
+            max_normal_stress_GPa=0.1,
+            min_anion_bond_fraction=None,
+        ),
+        "frame_interval_steps": 5,
+        "equilibration_fs": 20.0,
+    }
+    uninterrupted = go(tmp_path / "uninterrupted", n_steps=300, **strained)
+    assert (uninterrupted.stop_reason, uninterrupted.stop_step) == ("stress_drift", 10 + 5 * (STRESS_WINDOW - 1))
+    start, folders = {}, iter("abc")
+    while (segment := go(tmp_path / next(folders), n_steps=75, **strained | start)).stop_reason == "finished":
+        start = {"start": read_checkpoint(segment.last_good_checkpoint), "seed": None}
+    assert (segment.stop_step, segment.detail) == (uninterrupted.stop_step, uninterrupted.detail)
+
+
 def test_limits_do_not_change_a_run_that_keeps_them(go, tmp_path):
     without = go(tmp_path / "without")
     checked = go(tmp_path / "checked", limits=RunLimits())

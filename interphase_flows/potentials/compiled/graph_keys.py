@@ -67,7 +67,8 @@ def machine_type(device: str = "cpu") -> str:
         return processor
     import torch
 
-    return f"{processor} {torch.cuda.get_device_name()}"
+    # a login node may have none
+    return f"{processor} {torch.cuda.get_device_name() if torch.cuda.is_available() else 'without a GPU'}"
 
 
 def _flags() -> list[str]:

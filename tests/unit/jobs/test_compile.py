@@ -13,7 +13,7 @@ from interphase_flows.jobs import compile as compile_job
 from interphase_flows.jobs.compile import CompileMaker
 from interphase_flows.potentials.compiled import compiler
 from interphase_flows.potentials.compiled.compiler import compile_graph
-from interphase_flows.potentials.compiled.graph_keys import architecture_key, graph_key
+from interphase_flows.potentials.compiled.graph_keys import architecture_key, graph_key, machine_type
 from interphase_flows.potentials.spec import NequIPSpec
 from interphase_flows.runtime.walltime import Deadline
 from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
@@ -176,6 +176,12 @@ def test_graph_depends_on_device_and_threads():
     """The number of threads is part of the machine code."""
     keys = {graph_key("a", "cpu", 1), graph_key("a", "cpu", 2), graph_key("b", "cpu", 1)}
     assert len(keys) == 3
+
+
+def test_machine_without_a_gpu_has_a_type_also_for_cuda(monkeypatch):
+    """Settings of a site name the device of its nodes; the login node has none."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert machine_type.__wrapped__("cuda") == f"{machine_type('cpu')} without a GPU"
 
 
 def test_elements_are_those_of_phases(compiling, monkeypatch):

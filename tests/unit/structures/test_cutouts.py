@@ -61,6 +61,15 @@ def test_anions_are_intact():
         assert set(anion_formulas(cell)) <= {"PS4", "P2S7"}
 
 
+def test_anion_whose_far_end_is_nearer_through_the_boundary_stays_in_the_core():
+    """The first phosphorus atom of the chain is 9.7 Å from the centre, and 5.8 Å through the boundary."""
+    chain = Atoms(
+        "LiPSPS", [(0, 0, 0), (9.7, 0, 0), (7.65, 0, 0), (5.55, 0, 0), (3.5, 0, 0)], cell=[15.5] * 3, pbc=True
+    )
+    cell = cut_out(chain, 0, 12.0, CORE)
+    assert surroundings(cell, 0, CORE) == surroundings(chain, 0, CORE) == [("Li", 0.0), ("S", 3.5)]
+
+
 def test_short_periods_are_kept():
     atoms = electrolyte((1, 1, 4))
     cell = cut_out(atoms, 5, 12.0, CORE)
