@@ -1,5 +1,7 @@
 """The command `analyse`: measure the interphase in a trajectory of any program, or in a run of a campaign."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +11,7 @@ from rich.console import Console
 from interphase_flows.analysis.pipeline.registered_parts import part_classes
 from interphase_flows.cli.application import RESULTS_PANEL, Root, app, settings_of
 
+MOST_NOTES = 10
 FILE_PANEL = "Trajectory file"
 TRANSPORT_PANEL = "Transport"
 
@@ -21,12 +24,21 @@ def _transport_option(help_text: str) -> typer.models.OptionInfo:
     return typer.Option(help=help_text, rich_help_panel=TRANSPORT_PANEL)
 
 
+def print_notes(notes: Sequence[str]) -> None:
+    """Print repairs of the trajectory to standard error."""
+    for note in notes[:MOST_NOTES]:
+        print(f"repaired: {note}", file=sys.stderr)
+    if len(notes) > MOST_NOTES:
+        print(f"and {len(notes) - MOST_NOTES} more, in the page", file=sys.stderr)
+
+
 @app.command(rich_help_panel=RESULTS_PANEL)
 def analyse(
     trajectory: Annotated[
-        str,
+        list[str],
         typer.Argument(
-            help="LAMMPS dump, XDATCAR, extended XYZ, .traj, H5MD or .zarr.zip; with --campaign a run, such as replica-0."
+            help="LAMMPS dump, XDATCAR, vasprun.xml, extended XYZ (each also compressed), .traj, H5MD or .zarr.zip; "
+            "files of one frame each, their folder or a pattern; with --campaign a run, such as replica-0."
         ),
     ],
     electrode: Annotated[str | None, _file_option("Formula of the electrode, such as Li.")] = None,
@@ -42,7 +54,17 @@ def analyse(
         float | None,
         _file_option("Time between frames in fs, for formats without times (XDATCAR, XYZ, .traj)."),
     ] = None,
-    elements: Annotated[str | None, _file_option("Elements of the LAMMPS atom types 1, 2, 3, such as Li,P,S.")] = None,
+    elements: Annotated[
+        str | None,
+        _file_option("Elements of the atom types 1, 2, 3, such as Li,P,S, or of any numbers, such as 3=Li,16=S."),
+    ] = None,
+    wrapped: Annotated[
+        bool | None,
+        _file_option(
+            "Whether positions are wrapped into the cell; default: along the periodic directions of the file.",
+            "--wrapped/--not-wrapped",
+        ),
+    ] = None,
     phases: Annotated[
         str | None,
         _file_option(
@@ -105,6 +127,7 @@ def analyse(
     If the trajectory supports no result for a part, the reason is reported, and the other parts are analysed. Time is
     counted from the first frame, at which the two sides are assumed to be in contact.
     """
+    from interphase_flows.analysis.io.species import elements_of_types
     from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
     from interphase_flows.analysis.transport.settings import TransportSettings, charges_of, frame_of
     from interphase_flows.cli.progress_display import shown_progress
@@ -121,8 +144,10 @@ def analyse(
     if campaign is not None and phases is not None:
         raise InputError("--phases is not valid with --campaign: a run is compared with the phases of its campaign")
     if campaign is not None:
+        if len(trajectory) > 1:
+            raise InputError(f"{len(trajectory)} runs; with --campaign give one, such as replica-0")
         analysis_input = campaign_run_input(
-            trajectory,
+            trajectory[0],
             campaign,
             settings_of(root),
             temperature_K=temperature_K,
@@ -131,7 +156,7 @@ def analyse(
         )
     else:
         analysis_input = file_input(
-            Path(trajectory),
+            [Path(each) for each in trajectory],
             electrode=electrode,
             electrolyte=electrolyte,
             temperature_K=temperature_K,
@@ -139,9 +164,11 @@ def analyse(
             transport=transport,
             time_step_fs=time_step_fs,
             frame_interval_fs=frame_interval_fs,
-            elements=dict(enumerate(elements.split(","), start=1)) if elements else None,
+            elements=elements_of_types(elements) if elements else None,
+            wrapped=wrapped,
         )
     with analysis_input as opened, shown_progress(Console(stderr=True)):
+        print_notes(opened.notes)
         references = opened.references
         if phases is not None and electrode and electrolyte and "phases" in opened.settings.parts:
             references = computed_references(

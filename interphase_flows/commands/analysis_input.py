@@ -116,11 +116,13 @@ class AnalysisInput:
     """Provenance for the report: source, unwrapping and repairs."""
     references: PhaseReferences | None = None
     """Reference runs of the campaign's phases."""
+    notes: tuple[str, ...] = ()
+    """Repairs of the file, for the terminal."""
 
 
 @contextmanager
 def file_input(
-    path: Path,
+    paths: Sequence[Path],
     *,
     electrode: str | None,
     electrolyte: str | None,
@@ -130,8 +132,12 @@ def file_input(
     time_step_fs: float | None = None,
     frame_interval_fs: float | None = None,
     elements: Mapping[int, str] | None = None,
+    wrapped: bool | None = None,
 ) -> Iterator[AnalysisInput]:
-    """Open a trajectory file; raise an InputError if the formula of a side or the temperature is missing."""
+    """Open a trajectory of one or several files.
+
+    Raises an InputError if the formula of a side or the temperature is missing.
+    """
     missing = [
         option
         for option, value in (
@@ -154,13 +160,18 @@ def file_input(
         transport,
     )
     with open_trajectory(
-        path, time_step_fs=time_step_fs, frame_interval_fs=frame_interval_fs, elements=elements
+        paths,
+        time_step_fs=time_step_fs,
+        frame_interval_fs=frame_interval_fs,
+        elements=elements,
+        wrapped=wrapped,
     ) as frames:
         about = (
-            f"{path}; unwrapped: {frames.unwrapping}",
+            f"{paths[0]}; unwrapped: {frames.unwrapping}",
             *(f"repaired: {repair}" for repair in frames.repairs),
         )
-        yield AnalysisInput(frames, analysis, f"{electrode} | {electrolyte}: {path.name}", about)
+        title = f"{electrode} | {electrolyte}: {paths[0].name}"
+        yield AnalysisInput(frames, analysis, title, about, notes=frames.repairs)
 
 
 @contextmanager

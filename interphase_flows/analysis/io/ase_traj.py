@@ -1,6 +1,7 @@
 """Reader of ASE trajectories (.traj).
 
-A file of a killed run contains the frames of its index. ASE dynamics do not wrap positions.
+A file of a killed run contains the frames of its index. ASE dynamics do not wrap positions. Dynamics that are appended in
+legs write the last frame of a leg again; without times it is recognised by its positions.
 """
 
 from pathlib import Path
@@ -10,20 +11,19 @@ from ase.io import ulm
 from ase.io.trajectory import TrajectoryReader
 
 from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.io.reader import Reader
+from interphase_flows.analysis.io.frame_labels import labels_of
+from interphase_flows.analysis.io.reader import READ_ERRORS, Reader
 from interphase_flows.analysis.io.species import check_same_atoms
 from interphase_flows.exceptions import AnalysisError
 
-READ_ERRORS = (OSError, ValueError, KeyError, IndexError, AttributeError, TypeError, EOFError, AssertionError)
+TRAJ_ERRORS = (*READ_ERRORS, AssertionError)
 
 
 class AseTraj(Reader):
     """Frames of a .traj.
 
-    ``frame_interval_fs`` is required unless frames have ``time_fs`` in their info.
+    ``frame_interval_fs`` is required unless frames have ``time_fs`` or ``time_ps`` in their info.
     """
-
-    time_option = "frame_interval_fs"
 
     @staticmethod
     def recognises(path: Path, head: bytes) -> bool:
@@ -33,32 +33,36 @@ class AseTraj(Reader):
     def open(self) -> None:
         """Index the frames."""
         try:
-            self._reader = self.resources.enter_context(TrajectoryReader(str(self.path)))
+            self._reader = self.resources.enter_context(TrajectoryReader(str(self.source)))
             n_stored = len(self._reader)
-        except (*READ_ERRORS, ulm.InvalidULMFileError) as error:
+        except (*TRAJ_ERRORS, ulm.InvalidULMFileError) as error:
             raise AnalysisError(
                 f"{self.path}: cannot be opened as an ASE trajectory ({error}): its index is truncated or damaged. "
                 "Hint: copy the file again."
             ) from error
-        self._stored = list(range(self._n_readable(n_stored)))
-        self.require_frames(len(self._stored))
+        self._n_stored = self._n_readable(n_stored)
+        self.require_frames(self._n_stored)
         self.numbers = np.asarray(self._reader[0].numbers, dtype=np.int64)
         self.periodic = np.asarray(self._reader[0].pbc, dtype=bool)
-        times = self._scan()
-        self.time_fs = self.times_in_file(times, len(self._stored))
+        self._scan()
 
     def positions(self, frame: int) -> FloatArray:
         """Return positions in Å, (n_atoms, 3)."""
         try:
-            atoms = self._reader[self._stored[frame]]
-        except READ_ERRORS as error:
+            atoms = self._reader[frame]
+        except TRAJ_ERRORS as error:
             raise AnalysisError(f"{self.path}: frame {frame} is damaged ({error})") from error
         check_same_atoms(atoms.numbers, self.numbers, path=self.path, frame=frame, hint="write atoms in one order")
         return np.asarray(atoms.positions)
 
     def cell(self, frame: int) -> FloatArray:
         """Return lattice vectors in Å as rows, (3, 3)."""
-        return np.asarray(self._reader.backend[self._stored[frame]].cell, dtype=float)
+        return np.asarray(self._reader.backend[frame].cell, dtype=float)
+
+    def is_identical(self, first: int, second: int) -> bool:
+        """Return whether two stored frames have the same positions and cell."""
+        a, b = self._reader.backend[first], self._reader.backend[second]
+        return np.array_equal(a.positions, b.positions) and np.array_equal(a.cell, b.cell)
 
     def _n_readable(self, n_stored: int) -> int:
         """Return the number of frames up to the last readable one."""
@@ -67,24 +71,20 @@ class AseTraj(Reader):
             try:
                 self._reader[n_readable - 1]
                 break
-            except READ_ERRORS:
+            except TRAJ_ERRORS:
                 n_readable -= 1
         if n_readable < n_stored:
             self.repairs.append(f"frames {n_readable} to {n_stored - 1} are incomplete and were left out")
         return n_readable
 
-    def _scan(self) -> list[float]:
-        """Read the cell and time of every frame, drop repeated frames, and return the times."""
-        times: list[float] = []
-        kept: list[int] = []
-        for stored in self._stored:
-            frame = len(kept)
-            item = self._reader.backend[stored]
-            info = item.info if "info" in item else {}
-            has_time = "time_fs" in info and len(times) == frame
-            if has_time and self.is_repeated(times, float(info["time_fs"]), "time_fs"):
-                continue
-            self.cells.add(frame, item.cell)
-            kept.append(stored)
-        self._stored = kept
-        return times
+    def _scan(self) -> None:
+        """Read the cell, step and time of every frame."""
+        for frame in range(self._n_stored):
+            try:
+                item = self._reader.backend[frame]
+                info = item.info if "info" in item else {}
+                cell = np.asarray(item.cell, dtype=float)
+            except TRAJ_ERRORS as error:
+                raise AnalysisError(f"{self.path}: frame {frame} is damaged ({error})") from error
+            self.cells.add(frame, cell)
+            self.labels.add(**labels_of(info if isinstance(info, dict) else {}, frame, self.path))

@@ -9,6 +9,7 @@ from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.exceptions import AnalysisError
 
+SHORTEST_VECTOR_ANGSTROM, LONGEST_VECTOR_ANGSTROM = 0.5, 1e6
 LARGEST_STRAIN = 0.1
 """Largest strain between two frames; a larger change is not a strain of the same cell."""
 
@@ -40,6 +41,12 @@ class CellTracker:
             face_distances(new)
         except (AnalysisError, np.linalg.LinAlgError) as error:
             raise AnalysisError(f"{self._path}: frame {frame}: no cell: {error}") from error
+        lengths = np.linalg.norm(new, axis=1)
+        if not SHORTEST_VECTOR_ANGSTROM <= lengths.min() <= lengths.max() <= LONGEST_VECTOR_ANGSTROM:
+            raise AnalysisError(
+                f"{self._path}: frame {frame}: a cell of {_lengths(new)} Å: a number is damaged, or lengths are in "
+                "another unit. Hint: remove the frame from the file, or convert it to Å."
+            )
         if self._last is not None:
             self.change = True
             self._compare(frame, new, self._last)

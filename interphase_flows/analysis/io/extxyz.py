@@ -1,7 +1,8 @@
 """Reader of extended XYZ.
 
 Requires ``Lattice`` and a column ``pos``, or ``unwrapped_position`` (GPUMD), which is preferred. The time is ``time_fs``
-of each frame, as `interphase export` writes it. If there is a column ``id``, atoms are sorted by it.
+of each frame, as `interphase export` writes it, or ``time_ps``; ``Timestep`` or ``step`` are step numbers. A ``time``
+without a unit must agree with the options. If there is a column ``id``, atoms are sorted by it.
 
 In a changing cell, a sum of displacements of wrapped atoms, such as ``unwrapped_position``, is not a position plus
 lattice vectors of the frame. If there is also ``pos``, it is unwrapped by the nearest lattice vector, so that fractional
@@ -16,14 +17,17 @@ import numpy as np
 from ase.io.extxyz import key_val_str_to_dict
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.array_types import FloatArray, IntArray
+from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
 from interphase_flows.analysis.geometry.neighbours import fractional
+from interphase_flows.analysis.io.frame_labels import labels_of
 from interphase_flows.analysis.io.reader import Reader
-from interphase_flows.analysis.io.species import check_same_atoms, numbers_of_symbols
+from interphase_flows.analysis.io.species import check_same_atoms, numbers_of_symbols, require_unique_ids
 from interphase_flows.analysis.io.text import (
+    NO_NEWLINE,
     FrameIndex,
     FrameOffsets,
     LineReader,
+    integers,
     number_columns,
     read_block,
     text_column,
@@ -37,16 +41,17 @@ UNWRAPPED = "unwrapped_position"
 class Extxyz(Reader):
     """Frames of an extended XYZ file.
 
-    ``frame_interval_fs`` is required unless frames have ``time_fs``.
+    ``frame_interval_fs`` is required unless frames have ``time_fs`` or ``time_ps``; if they have step numbers,
+    ``time_step_fs`` instead.
     """
 
-    time_option = "frame_interval_fs"
+    joinable = True
 
     @staticmethod
     def recognises(path: Path, head: bytes) -> bool:
         """Return whether a file begins with a line that contains only the number of atoms."""
         first, newline, _ = head.partition(b"\n")
-        return bool(newline) and first.strip().isdigit()
+        return bool(newline) and first.strip().isdigit() and len(first) < 20
 
     def open(self) -> None:
         """Index the frames."""
@@ -54,10 +59,9 @@ class Extxyz(Reader):
         self._columns: dict[str, int] = {}
         self._properties = ""
         self.periodic = np.ones(3, dtype=bool)
-        self._index = FrameIndex(self.path)
-        times = self._scan()
+        self._index = FrameIndex(self.source)
+        self._scan()
         self.require_frames(len(self._index))
-        self.time_fs = self.times_in_file(times, len(self._index))
         self.unwrapped_by = f"the column {UNWRAPPED}" if UNWRAPPED in self._columns else None
         self._ids: IntArray | None = None
         self.numbers = self._numbers(0)[self._order(0)]
@@ -82,16 +86,19 @@ class Extxyz(Reader):
         cell, position, unwrapped = self.cell(frame), found[:, :3], found[:, 3:]
         return position + np.rint(fractional(unwrapped - position, cell)) @ cell
 
+    def is_identical(self, first: int, second: int) -> bool:
+        """Return whether two stored frames have the same lines."""
+        return self._index.is_identical(first, second)
+
     def cell(self, frame: int) -> FloatArray:
         """Return lattice vectors in Å as rows, (3, 3)."""
         offsets = self._index[frame]
-        block = read_block(self.path, offsets.header, offsets.table)
+        block = read_block(self.source, offsets.header, offsets.table)
         return self._lattice(self._keys(block.decode("utf-8", "replace").splitlines()[1], frame), frame)
 
-    def _scan(self) -> list[float]:
-        """Index every frame and return the times in the file."""
-        times: list[float] = []
-        with self.path.open("rb") as file:
+    def _scan(self) -> None:
+        """Index every frame with its step and time."""
+        with self.source.open("rb") as file:
             lines = LineReader(file)
             while not lines.at_end():
                 frame, start = len(self._index), lines.position
@@ -102,17 +109,18 @@ class Extxyz(Reader):
                     self.repairs.append(f"the last frame, {frame}, is incomplete and was left out")
                     break
                 keys = self._keys(comment, frame)
-                has_time = "time_fs" in keys and len(times) == frame
-                if has_time and self.is_repeated(times, self._time(keys["time_fs"], frame), "time_fs"):
-                    continue
                 self._compare(n_atoms, keys, frame)
                 self.cells.add(frame, self._lattice(keys, frame))
+                self.labels.add(**labels_of(keys, frame, self.path))
                 self._index.append(FrameOffsets(start, table, lines.position))
-        return times
+            if lines.lacks_last_newline:
+                self.repairs.append(NO_NEWLINE)
 
     def _count(self, line: str, frame: int) -> int:
         try:
-            return int(line)
+            if (n_atoms := int(line)) < 1:
+                raise ValueError(f"{n_atoms} atoms")
+            return n_atoms
         except ValueError as error:
             raise AnalysisError(
                 f"{self.path}: frame {frame} begins with {line[:40]!r} instead of a number of atoms: the frame before it "
@@ -122,21 +130,15 @@ class Extxyz(Reader):
     def _keys(self, comment: str, frame: int) -> dict[str, Any]:
         try:
             return dict(key_val_str_to_dict(comment))
-        except (ValueError, IndexError) as error:
+        except (ValueError, LookupError, TypeError) as error:
             raise AnalysisError(f"{self.path}: frame {frame}: the second line cannot be parsed ({error})") from error
-
-    def _time(self, value: Any, frame: int) -> float:
-        try:
-            return float(value)
-        except (TypeError, ValueError) as error:
-            raise AnalysisError(f"{self.path}: frame {frame}: time_fs={value} is not a number") from error
 
     def _compare(self, n_atoms: int, keys: dict[str, Any], frame: int) -> None:
         properties = str(keys.get("Properties", DEFAULT_PROPERTIES))
         if frame == 0:
             self._n_atoms, self._properties = n_atoms, properties
             self._columns = _columns(properties, self.path)
-            self.periodic = np.broadcast_to(np.asarray(keys.get("pbc", True), dtype=bool), 3).copy()
+            self.periodic = self._periodicity(keys.get("pbc", True))
         if n_atoms != self._n_atoms:
             raise AnalysisError(
                 f"{self.path}: frame {frame} has {n_atoms} atoms, frame 0 has {self._n_atoms}; the number of atoms must "
@@ -147,9 +149,15 @@ class Extxyz(Reader):
                 f"{self.path}: frame {frame} has other columns than frame 0. Hint: split the file there."
             )
 
+    def _periodicity(self, pbc: Any) -> BoolArray:
+        flags = np.asarray(pbc)
+        if flags.shape not in {(), (3,)} or flags.dtype.kind not in "bi":
+            raise AnalysisError(f"{self.path}: pbc={str(pbc)[:40]} is not one or three of T and F")
+        return np.broadcast_to(flags.astype(bool), 3).copy()
+
     def _lattice(self, keys: dict[str, Any], frame: int) -> FloatArray:
         lattice = np.asarray(keys.get("Lattice", ()))
-        if lattice.shape != (3, 3):
+        if lattice.shape != (3, 3) or lattice.dtype.kind not in "if":
             raise AnalysisError(
                 f"{self.path}: frame {frame} has no Lattice of nine numbers; profiles and unwrapping require a cell. "
                 "Hint: write extended XYZ with Lattice."
@@ -165,16 +173,17 @@ class Extxyz(Reader):
             block = self._index.table(frame)
             symbols = text_column(block, self._n_atoms, column, path=self.path, frame=frame)
             return numbers_of_symbols(symbols, self.path)
-        return self._table(frame, [self._columns["Z"]])[:, 0].astype(np.int64)
+        return integers(self._table(frame, [self._columns["Z"]])[:, 0], "Z", path=self.path, frame=frame)
 
     def _order(self, frame: int) -> NDArray[np.int64]:
         """Return the order that sorts the lines of a frame by id, or the order of the file."""
         if "id" not in self._columns:
             return np.arange(self._n_atoms)
-        ids = self._table(frame, [self._columns["id"]])[:, 0]
-        order = np.argsort(ids)
+        ids = integers(self._table(frame, [self._columns["id"]])[:, 0], "an id", path=self.path, frame=frame)
+        order = np.argsort(ids, kind="stable")
         if self._ids is None:
-            self._ids = ids[order].astype(np.int64)
+            self._ids = ids[order]
+            require_unique_ids(self._ids, self.path, frame)
         if not np.array_equal(ids[order], self._ids):
             raise AnalysisError(
                 f"{self.path}: frame {frame} has other ids than frame 0. Hint: split the trajectory there."

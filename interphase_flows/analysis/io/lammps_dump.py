@@ -15,19 +15,23 @@ from numpy.typing import NDArray
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.io.reader import Reader
-from interphase_flows.analysis.io.species import numbers_of_symbols, numbers_of_types
+from interphase_flows.analysis.io.species import numbers_of_symbols, numbers_of_types, require_unique_ids
 from interphase_flows.analysis.io.text import (
+    NO_NEWLINE,
     FrameIndex,
     FrameOffsets,
     LineReader,
+    integers,
     number_columns,
     text_column,
 )
-from interphase_flows.analysis.io.timestamps import check_times, times_of_steps
 from interphase_flows.exceptions import AnalysisError
 
 FS_PER_TIME_UNIT = {"metal": 1000.0, "real": 1.0}
 """Unit styles whose unit of length is Å."""
+DEFAULT_ELEMENT = "C"
+"""LAMMPS writes it into the column ``element`` without `dump_modify element`."""
+LARGEST_STEP_NUMBER = 2**62
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,12 @@ class LammpsDump(Reader):
     """Frames of a text dump.
 
     ``time_step_fs`` is required unless the dump has ITEM: UNITS and ITEM: TIME; ``elements`` unless it has a column
-    ``element``. If given, ``elements`` takes precedence, because LAMMPS writes C to that column by default.
+    ``element``. A column of C throughout is LAMMPS' default and not used; another one that contradicts ``elements``
+    raises.
     """
 
     time_option = "time_step_fs"
+    joinable = True
 
     @staticmethod
     def recognises(path: Path, head: bytes) -> bool:
@@ -63,21 +69,24 @@ class LammpsDump(Reader):
         """Index the frames."""
         self._units: str | None = None
         self._header: Header | None = None
-        self._by_type = self.options.elements is not None
-        self._index = FrameIndex(self.path)
-        steps, times = self._scan()
+        self._index = FrameIndex(self.source)
+        self._scan()
         self.require_frames(len(self._index))
         assert self._header is not None  # set with the first frame
         self.periodic = np.array([sides == "pp" for sides in self._header.boundary.split()])
-        self.time_fs = self._times(steps, times, self.options.time_step_fs)
+        columns = self._header.columns
+        if "id" not in columns:
+            raise AnalysisError(
+                f"{self.path}: no column id, without which the order of the atoms is unknown. Hint: dump with id."
+            )
+        if not {"type", "element"} & set(columns):
+            raise AnalysisError(f"{self.path}: neither a column type nor a column element. Hint: dump one of them.")
+        self._kind_column: str = "type" if "type" in columns else "element"
         self._ids: IntArray
         self._kinds: NDArray[np.generic]
         _, self._ids, self._kinds, _ = self._read(0, ())
-        self.numbers = (
-            numbers_of_symbols(self._kinds, self.path)
-            if self._kinds.dtype.kind == "U"
-            else numbers_of_types(self._kinds, self.options.elements, self.path)
-        )
+        require_unique_ids(self._ids, self.path, 0)
+        self.numbers = self._elements()
         self._coordinates: _Coordinates = _coordinates(self._header.columns, self.path)
         self.unwrapped_by = self._coordinates.unwrapped_by
 
@@ -92,26 +101,29 @@ class LammpsDump(Reader):
         """Return lattice vectors in Å as rows, (3, 3)."""
         return self._read_header(frame).cell
 
-    def _scan(self) -> tuple[list[float], list[float | None]]:
-        """Index every frame and return the steps and times."""
-        steps: list[float] = []
+    def _scan(self) -> None:
+        """Index every frame with its step and time."""
         times: list[float | None] = []
-        with self.path.open("rb") as file:
+        with self.source.open("rb") as file:
             lines = LineReader(file)
             while not lines.at_end():
-                frame, start = len(steps), lines.position
+                frame, start = len(self._index), lines.position
                 header = self._parse_header(lines, frame)
                 table = lines.position
                 if header is None or not lines.skip(header.n_atoms):
                     self.repairs.append(f"the last frame, {frame}, is incomplete and was left out")
                     break
                 self._compare_headers(header, frame)
-                if self.is_repeated(steps, header.step, "step"):
-                    continue
                 self.cells.add(frame, header.cell)
+                self.labels.steps.append(header.step)
                 times.append(header.time)
                 self._index.append(FrameOffsets(start, table, lines.position))
-        return steps, times
+            if lines.lacks_last_newline:
+                self.repairs.append(NO_NEWLINE)
+        has_unit = self._units is not None and None not in times
+        factor = FS_PER_TIME_UNIT[self._units] if has_unit and self._units else 1.0
+        self.labels.times_fs = [factor * t if has_unit and t is not None else None for t in times]
+        self.labels.unitless_times = [None if has_unit else time for time in times]
 
     def _compare_headers(self, header: Header, frame: int) -> None:
         if self._header is None:
@@ -157,10 +169,13 @@ class LammpsDump(Reader):
             name, bounds = next((k, v) for k, v in found.items() if k.startswith("BOX BOUNDS"))
             numbers = np.array([line.split() for line in bounds], dtype=float)
             cell, origin = _box(name, numbers)
+            step, n_atoms = int(found["TIMESTEP"][0]), int(found["NUMBER OF ATOMS"][0])
+            if n_atoms < 1 or abs(step) > LARGEST_STEP_NUMBER:
+                raise ValueError(f"step {step}, {n_atoms} atoms")
             return Header(
-                step=int(found["TIMESTEP"][0]),
+                step=step,
                 time=float(found["TIME"][0]) if "TIME" in found else None,
-                n_atoms=int(found["NUMBER OF ATOMS"][0]),
+                n_atoms=n_atoms,
                 cell=cell,
                 origin=origin,
                 boundary=_boundary(name, self.path),
@@ -172,16 +187,37 @@ class LammpsDump(Reader):
                 "the frame before. Hint: remove that frame from the file."
             ) from error
 
-    def _times(self, steps: list[float], times: list[float | None], time_step_fs: float | None) -> FloatArray:
-        step_numbers = np.array(steps, dtype=np.int64)
-        if self._units is None or None in times:
-            return times_of_steps(step_numbers, time_step_fs, self.path)
-        time_fs = np.array(times, dtype=float) * FS_PER_TIME_UNIT[self._units]
-        check_times(time_fs, step_numbers, time_step_fs, None, self.path)
-        return time_fs
+    def _elements(self) -> IntArray:
+        """Return the atomic numbers, from the column ``element`` or the types; raise AnalysisError if they disagree."""
+        given = self.options.elements
+        if self._header is None or "element" not in self._header.columns:
+            return numbers_of_types(self._kinds.astype(np.int64), given, self.path)
+        if self._kind_column == "element":
+            return numbers_of_symbols(self._kinds.astype(str), self.path)
+        block, columns = self._index.table(0), self._header.columns
+        unsorted = number_columns(block, len(self._ids), [columns.index("id")], path=self.path, frame=0)[:, 0]
+        symbols = text_column(block, len(self._ids), columns.index("element"), path=self.path, frame=0)
+        symbols = symbols[np.argsort(unsorted, kind="stable")]
+        types = self._kinds.astype(np.int64)
+        pairs = sorted(set(zip(types.tolist(), symbols.tolist(), strict=True)))
+        if {symbol for _, symbol in pairs} == {DEFAULT_ELEMENT} and (given is not None or len(pairs) > 1):
+            if given is None:
+                raise AnalysisError(
+                    f"{self.path}: the column element is {DEFAULT_ELEMENT} for all {len(pairs)} atom types, the "
+                    "default of LAMMPS. Hint: pass elements (--elements Li,...)."
+                )
+            return numbers_of_types(types, given, self.path)
+        if given is not None:
+            for kind, symbol in pairs:
+                if kind in given and given[kind] != symbol:
+                    raise AnalysisError(
+                        f"{self.path}: elements states that type {kind} is {given[kind]}, the column element that it is "
+                        f"{symbol}. Hint: leave elements (--elements) out, or correct it."
+                    )
+        return numbers_of_symbols(symbols, self.path)
 
     def _read_header(self, frame: int) -> Header:
-        with self.path.open("rb") as file:
+        with self.source.open("rb") as file:
             file.seek(self._index[frame].header)
             header = self._parse_header(LineReader(file), frame)
         if header is None:
@@ -193,24 +229,17 @@ class LammpsDump(Reader):
         header = self._read_header(frame)
         block = self._index.table(frame)
         column = {name: k for k, name in enumerate(header.columns)}
-        n_atoms = header.n_atoms
-        if "id" not in column:
-            raise AnalysisError(
-                f"{self.path}: no column id, without which the order of the atoms is unknown. Hint: dump with id."
-            )
-        by_name = "element" in column and not (self._by_type and "type" in column)
-        if by_name:
-            kinds: NDArray[np.generic] = text_column(block, n_atoms, column["element"], path=self.path, frame=frame)
-            wanted = ("id", *names)
-        elif "type" in column:
-            kinds, wanted = np.empty(0), ("id", *names, "type")
+        by_type = self._kind_column == "type"
+        wanted = ("id", *names, "type") if by_type else ("id", *names)
+        values = number_columns(block, header.n_atoms, [column[name] for name in wanted], path=self.path, frame=frame)
+        ids = integers(values[:, 0], "an id", path=self.path, frame=frame)
+        if by_type:
+            kinds: NDArray[np.generic] = integers(values[:, -1], "a type", path=self.path, frame=frame)
+            values = values[:, :-1]
         else:
-            raise AnalysisError(f"{self.path}: neither a column type nor a column element. Hint: dump one of them.")
-        values = number_columns(block, n_atoms, [column[name] for name in wanted], path=self.path, frame=frame)
-        if not by_name:
-            values, kinds = values[:, :-1], values[:, -1].astype(np.int64)
-        order = np.argsort(values[:, 0])
-        return header, values[order, 0].astype(np.int64), kinds[order], values[order, 1:]
+            kinds = text_column(block, header.n_atoms, column["element"], path=self.path, frame=frame)
+        order = np.argsort(ids, kind="stable")
+        return header, ids[order], kinds[order], values[order, 1:]
 
     def _sorted(self, frame: int, names: tuple[str, ...]) -> tuple[Header, FloatArray]:
         """Return the header and columns of a frame, with its atoms sorted by id and compared with frame 0."""

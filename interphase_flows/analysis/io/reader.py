@@ -10,11 +10,15 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
+from interphase_flows.analysis.geometry.neighbours import fractional
 from interphase_flows.analysis.io.cells import CellTracker
-from interphase_flows.analysis.io.timestamps import check_times, times_of_frames
+from interphase_flows.analysis.io.frame_labels import FrameLabels, select_frames
+from interphase_flows.analysis.io.timestamps import check_increasing, check_times, times_of_frames
 from interphase_flows.exceptions import AnalysisError
 
 TimeOption = Literal["time_step_fs", "frame_interval_fs"]
+READ_ERRORS = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+"""Errors of parsers on damaged files; `open_trajectory` turns them into an AnalysisError."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,15 @@ class ReaderOptions:
 class Reader(ABC):
     """A trajectory format: recognise a file by its content, then read its raw frames with the atoms in one order.
 
-    `open` sets ``numbers``, ``time_fs``, ``periodic`` and ``unwrapped_by``, and adds the cell of every frame to
-    ``cells``. Files to close go into ``resources``.
+    `open` sets ``numbers``, ``periodic`` and ``unwrapped_by``, adds the cell of every stored frame to ``cells``, and its
+    step and time to ``labels``, from which the base class determines ``time_fs``; a format with its own times sets
+    ``time_fs`` instead. Files to close go into ``resources``.
     """
 
     time_option: ClassVar[TimeOption | None] = None
     """The only option of time that the format accepts; None if it accepts both."""
+    joinable: ClassVar[bool] = False
+    """Whether files of the format that are concatenated make a trajectory."""
 
     numbers: IntArray
     """Atomic numbers, (n_atoms,)."""
@@ -45,11 +52,17 @@ class Reader(ABC):
     unwrapped_by: str | None = None
     """The data in the file that unwrap the positions; None if there are none."""
 
-    def __init__(self, path: Path, options: ReaderOptions) -> None:
+    def __init__(self, path: Path, options: ReaderOptions, source: Path | None = None) -> None:
         self.path = path
+        """Path that the user gave, for messages."""
+        self.source = path if source is None else source
+        """File to read: the same, or its decompressed or joined copy."""
         self.options = options
         self.repairs: list[str] = []
         self.cells = CellTracker(path, self.repairs)
+        self.labels = FrameLabels()
+        self.stored_frames: list[int] | None = None
+        """Stored frames without repeated ones; None for all."""
         self.resources = ExitStack()
 
     @staticmethod
@@ -67,7 +80,7 @@ class Reader(ABC):
 
     @abstractmethod
     def positions(self, frame: int) -> FloatArray:
-        """Return positions in Å from the origin of the cell, (n_atoms, 3)."""
+        """Return positions of a stored frame in Å from the origin of the cell, (n_atoms, 3)."""
 
     @abstractmethod
     def cell(self, frame: int) -> FloatArray:
@@ -82,22 +95,31 @@ class Reader(ABC):
         if n_frames == 0:
             raise AnalysisError(f"{self.path} contains no complete frame. Hint: check the log of the run.")
 
-    def is_repeated(self, earlier: list[float], value: float, name: str) -> bool:
-        """Return whether a frame repeats the step or time of the last one, as restarts write it; else append it.
-
-        Raises AnalysisError if the step or time decreases.
-        """
-        frame = len(earlier)
-        if not earlier or value > earlier[-1]:
-            earlier.append(value)
-            return False
-        if value < earlier[-1]:
-            raise AnalysisError(
-                f"{self.path}: frame {frame}: {name} decreases from {earlier[-1]:g} to {value:g}: two runs in one file, "
-                "or a restart from an earlier step. Hint: split the file there and remove repeated frames."
+    def resolve_times(self) -> None:
+        """Leave out repeated frames and set ``time_fs``, from the labels of the stored frames and the options."""
+        if self.labels.steps:
+            self.stored_frames, self.time_fs = select_frames(
+                self.labels,
+                self.options,
+                path=self.path,
+                displacement_angstrom=self._displacement_angstrom,
+                is_identical=self.is_identical,
+                repairs=self.repairs,
             )
-        self.repairs.append(f"a repeated frame after frame {frame - 1} ({name} {value:g}) was left out")
-        return True
+        check_increasing(self.time_fs, self.path)
+
+    def is_identical(self, first: int, second: int) -> bool:
+        """Return whether two stored frames have the same positions and cell."""
+        return np.array_equal(self.positions(first), self.positions(second)) and np.array_equal(
+            self.cell(first), self.cell(second)
+        )
+
+    def _displacement_angstrom(self, first: int, second: int) -> float:
+        """Return the largest displacement of an atom between two stored frames, modulo lattice vectors."""
+        cell = self.cell(second)
+        step = fractional(self.positions(second) - self.positions(first), cell)
+        step -= np.rint(step)
+        return float(np.linalg.norm(step @ cell, axis=1).max(initial=0.0))
 
     def times_in_file(self, times: list[float], n_frames: int) -> FloatArray:
         """Return the times in the file if every frame has one, else those of a constant interval."""

@@ -6,9 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.io.reader import Reader
+from interphase_flows.analysis.io.reader import READ_ERRORS, Reader
 from interphase_flows.analysis.io.unwrapping import Unwrapper
 from interphase_flows.exceptions import AnalysisError
+
+LARGEST_COORDINATE_ANGSTROM = 1e6
+"""Larger coordinates are damaged numbers, or of atoms that were lost."""
+LARGEST_ATOMIC_NUMBER = 118
 
 
 class TrajectoryFile(AbstractContextManager["TrajectoryFile"]):
@@ -22,7 +26,15 @@ class TrajectoryFile(AbstractContextManager["TrajectoryFile"]):
         if wrapped and reader.unwrapped_by is not None:
             raise AnalysisError(
                 f"{reader.path}: wrapped=True contradicts the file, which is unwrapped by {reader.unwrapped_by}. "
-                "Hint: leave wrapped=True out."
+                "Hint: leave wrapped=True (--wrapped) out."
+            )
+        dummies = np.flatnonzero((reader.numbers < 1) | (reader.numbers > LARGEST_ATOMIC_NUMBER))
+        if len(reader.numbers) == 0 or len(dummies):
+            wrong = (
+                f"atom {dummies[0]} has the atomic number {reader.numbers[dummies[0]]}" if len(dummies) else "no atoms"
+            )
+            raise AnalysisError(
+                f"{reader.path}: {wrong}; every atom must be a chemical element. Hint: remove dummy atoms from the file."
             )
         self._reader = reader
         self.path = reader.path
@@ -30,6 +42,7 @@ class TrajectoryFile(AbstractContextManager["TrajectoryFile"]):
         """Problems of the file and their repairs, one sentence each."""
         self.numbers: NDArray[np.integer] = reader.numbers
         self.time_fs: NDArray[np.floating] = reader.time_fs
+        self._stored = range(len(reader.time_fs)) if reader.stored_frames is None else reader.stored_frames
         self.n_frames, self.n_atoms = len(reader.time_fs), len(reader.numbers)
         self._unwrapper: Unwrapper | None = None
         if reader.unwrapped_by is not None:
@@ -38,7 +51,8 @@ class TrajectoryFile(AbstractContextManager["TrajectoryFile"]):
             self.unwrapping = "none: wrapped=False"
         else:
             self.unwrapping = "minimum-image steps between consecutive frames"
-            self._unwrapper = Unwrapper(reader.path, self.n_frames, reader.periodic, self._read_checked)
+            periodic = np.ones(3, dtype=bool) if wrapped else reader.periodic
+            self._unwrapper = Unwrapper(reader.path, self.n_frames, periodic, self._read_checked)
 
     def positions(self, frame: int, /) -> FloatArray:
         """Return unwrapped positions in Å, (n_atoms, 3).
@@ -53,16 +67,38 @@ class TrajectoryFile(AbstractContextManager["TrajectoryFile"]):
     def cell(self, frame: int, /) -> FloatArray:
         """Return lattice vectors in Å as rows, (3, 3)."""
         frame = range(self.n_frames)[frame]
-        return self._reader.cells.in_first_setting(frame, self._reader.cell(frame))
+        stored = self._stored[frame]
+        try:
+            return self._reader.cells.in_first_setting(stored, self._reader.cell(stored))
+        except READ_ERRORS as error:
+            raise self._damaged(stored, error) from error
+
+    def _damaged(self, stored: int, error: BaseException) -> AnalysisError:
+        return AnalysisError(
+            f"{self.path}: frame {stored} is damaged ({type(error).__name__}: {error}). Hint: end the trajectory "
+            "before it."
+        )
 
     def _read_checked(self, frame: int) -> tuple[FloatArray, FloatArray]:
-        positions = np.asarray(self._reader.positions(frame), dtype=float)
+        stored = self._stored[frame]
+        try:
+            positions = np.asarray(self._reader.positions(stored), dtype=float)
+        except READ_ERRORS as error:
+            raise self._damaged(stored, error) from error
+        if positions.shape != (self.n_atoms, 3):
+            raise self._damaged(stored, ValueError(f"positions of the shape {positions.shape}"))
         finite = np.isfinite(positions).all(axis=1)
         if not finite.all():
             raise AnalysisError(
-                f"{self.path}: frame {frame}: the position of atom {int(np.flatnonzero(~finite)[0])} is not a number "
+                f"{self.path}: frame {stored}: the position of atom {int(np.flatnonzero(~finite)[0])} is not a number "
                 f"({int((~finite).sum())} such atoms): the run diverged or the file is damaged. Hint: end the trajectory "
                 "before this frame."
+            )
+        if np.abs(positions).max() > LARGEST_COORDINATE_ANGSTROM:
+            atom = int(np.abs(positions).max(axis=1).argmax())
+            raise AnalysisError(
+                f"{self.path}: frame {stored}: atom {atom} is at {np.abs(positions[atom]).max():.3g} Å: the run "
+                "diverged or a number is damaged. Hint: end the trajectory before this frame."
             )
         return positions, self.cell(frame)
 

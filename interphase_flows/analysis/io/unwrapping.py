@@ -84,12 +84,19 @@ class Unwrapper:
         return positions, cell
 
     def _check_steps(self, frame: int, step: FloatArray) -> None:
-        length = np.where(self._periodic, np.abs(step), 0.0)
+        length = np.abs(step)
         if length.max(initial=0.0) <= LARGEST_STEP:
             return
         atom, axis = np.unravel_index(int(length.argmax()), length.shape)
+        if not self._periodic[axis]:
+            raise AnalysisError(
+                f"{self._path}: atom {atom} moves {length[atom, axis]:.2f} of the cell along {'abc'[axis]} between "
+                f"frames {frame - 1} and {frame}, although the file states that the cell is not periodic in this "
+                "direction: positions seem to be wrapped. Hint: if they are, pass wrapped=True (--wrapped), or "
+                "correct pbc in the file; if they are not, wrapped=False (--not-wrapped)."
+            )
         raise AnalysisError(
             f"{self._path}: atom {atom} moves {length[atom, axis]:.2f} of the cell along {'abc'[axis]} between frames "
             f"{frame - 1} and {frame}; a step of about half a cell cannot be unwrapped. Hint: write frames more often or "
-            "with image flags; if the file is not wrapped, pass wrapped=False."
+            "with image flags; if positions are not wrapped, pass wrapped=False (--not-wrapped)."
         )
