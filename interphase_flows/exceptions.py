@@ -15,6 +15,7 @@
     ├── LeaseLostError                  another process took over the lease of the work
     ├── TrainingError                   a potential could not be trained
     ├── CompilationError                a potential could not be compiled, or the compiled graph does not fit it
+    ├── SpeedError                      the speed of this machine could not be measured
     ├── DynamicsError                   a segment of molecular dynamics cannot start or continue
     ├── StorageError                    stored data cannot be read or written
     │   ├── StorageUnavailableError     temporary: the same operation may succeed later
@@ -129,6 +130,10 @@ class CompilationError(InterphaseError):
     def note(self) -> str:
         """Note for the document of what is computed eagerly instead."""
         return f"potentials are evaluated eagerly: {self}"
+
+
+class SpeedError(InterphaseError):
+    """The speed of this machine could not be measured; plans use built-in figures."""
 
 
 class DynamicsError(InterphaseError):

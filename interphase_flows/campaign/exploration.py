@@ -16,6 +16,7 @@ from interphase_flows.campaign.values import (
     check_evaluation_interval,
 )
 from interphase_flows.content_keys import IS_CONTENT_KEY
+from interphase_flows.md.dynamics import LangevinDynamics, LangevinNPT, LangevinNVT
 from interphase_flows.md.schedule import Stage
 
 RAMP_KEYS = ("ramp_to_temperature_K", "ramp_time_fs")
@@ -68,6 +69,13 @@ class DynamicsSpec(Spec):
         if self.ramp_to_temperature_K is None and self.ramp_time_fs != type(self).model_fields["ramp_time_fs"].default:
             raise ValueError("ramp_time_fs: without effect at constant temperature; set ramp_to_temperature_K")
         return self
+
+    def langevin(self) -> LangevinDynamics:
+        """Return the dynamics."""
+        settings = self.model_dump(exclude={"ensemble"}, exclude_none=True)
+        if self.ensemble == "npt":
+            return LangevinNPT(**settings)
+        return LangevinNVT(**{key: value for key, value in settings.items() if key not in BAROSTAT_KEYS})
 
     @model_serializer(mode="wrap")
     def _without_unused_keys(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from interphase_flows.cli.application import (
 
 if TYPE_CHECKING:
     from interphase_flows.campaign.schema import Campaign
+    from interphase_flows.costs.machine_speed import MachineSpeed
     from interphase_flows.settings import Settings
 
 
@@ -31,6 +32,15 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and its estimated cost, then exit.")
     ] = False,
+    measure: Annotated[
+        bool | None,
+        typer.Option(
+            "--measure/--no-measure",
+            help="With --dry-run: measure the speed of the campaign's architecture in its cells on this machine, once. "
+            "It compiles the potentials, which the campaign then uses. Default: measure, unless results go to a "
+            "database.",
+        ),
+    ] = None,
     accept_changes: AcceptChanges = False,
     workers: Workers = None,
 ) -> None:
@@ -44,7 +54,7 @@ def run(
     campaign = Campaign.from_file(file)
     check_campaign(campaign, is_run_here=not dry_run)
     if dry_run:
-        _print_plan(campaign, settings_of(root))
+        _print_plan(campaign, settings_of(root), measure, workers)
         missing = missing_on_this_machine(campaign)
         if missing:
             print(f"missing on this machine: {missing}")
@@ -171,7 +181,7 @@ def converge(
     from interphase_flows.reference.convergence import Tolerances
     from interphase_flows.report.sections.convergence import write_convergence_page
     from interphase_flows.report.text.convergence import choice_summary, convergence_table
-    from interphase_flows.runners.local.campaign import default_workers
+    from interphase_flows.runtime.local_workers import default_workers
     from interphase_flows.storage.workspace import open_workspace
 
     campaign = Campaign.from_file(file)
@@ -215,7 +225,8 @@ def _numbers(option: str, text: str) -> list[float]:
 def _run(campaign: "Campaign", settings: "Settings", accept_changes: bool, workers: int | None) -> None:
     from interphase_flows.cli.progress_display import shown_progress
     from interphase_flows.report.collect.campaign_report import write_campaign_report
-    from interphase_flows.runners.local.campaign import default_workers, run_campaign
+    from interphase_flows.runners.local.campaign import run_campaign
+    from interphase_flows.runtime.local_workers import default_workers
     from interphase_flows.storage.workspace import open_workspace
 
     with shown_progress(Console(stderr=True)):
@@ -226,26 +237,71 @@ def _run(campaign: "Campaign", settings: "Settings", accept_changes: bool, worke
     print(f"report: {path}")
 
 
-def _print_plan(campaign: "Campaign", settings: "Settings") -> None:
+def _print_plan(campaign: "Campaign", settings: "Settings", measure: bool | None, workers: int | None) -> None:
     from interphase_flows.costs.budget import known_label_costs
-    from interphase_flows.costs.campaign_plan import plan_campaign
-    from interphase_flows.costs.model import format_duration
+    from interphase_flows.costs.campaign_plan import PRODUCTION, plan_campaign
+    from interphase_flows.costs.model import format_duration, format_size
+    from interphase_flows.runtime.local_workers import default_workers
 
+    n_workers = workers or default_workers(settings)
+    speed, basis = _speed(campaign, settings, measure, n_workers)
     costs = known_label_costs(settings, campaign)
-    stages = plan_campaign(campaign, costs)
+    stages = plan_campaign(campaign, costs, speed)
     title = f"{campaign.name}: {campaign.description}"
-    table = Table("stage", "amount", "cost (one core)", "within", title=title, box=None)
+    with_workers = f"{n_workers} worker{'' if n_workers == 1 else 's'}"
+    table = Table("stage", "amount", "one core", with_workers, "within", title=title, box=None)
     for stage in stages:
-        cost = format_duration(stage.cost_s) if stage.cost_s else "none"
-        table.add_row(stage.stage, stage.amount, cost, f"x {stage.cost_factor:.1f}" if stage.cost_s else "")
-    table.add_row("total, at most", "", format_duration(sum(stage.cost_s for stage in stages)), "")
+        if not stage.cost_s:
+            table.add_row(stage.stage, stage.amount, "none", "", "")
+            continue
+        cost, wall = (format_duration(seconds) for seconds in (stage.cost_s, stage.wall_s(n_workers)))
+        table.add_row(stage.stage, stage.amount, cost, wall, f"x {stage.cost_factor:.1f}")
+    total_s, total_wall_s = (
+        sum(seconds) for seconds in zip(*((each.cost_s, each.wall_s(n_workers)) for each in stages), strict=True)
+    )
+    table.add_row("total, at most", "", format_duration(total_s), format_duration(total_wall_s), "")
     Console().print(table)
-    basis = (
+    production = next(stage for stage in stages if stage.stage == PRODUCTION)
+    print(
+        f"Production: {format_size(production.disk_GB)} of files (all dynamics "
+        f"{format_size(sum(stage.disk_GB for stage in stages))}), {format_size(production.memory_GB)} of memory for each "
+        "process."
+    )
+    labels = (
         f"costs of labels are fitted to {costs.n_labels} labels computed here"
         if costs.n_labels
         else "no label of this method has been computed here yet"
     )
     print(
-        "Dry run: nothing was computed. The loop ends earlier if it converges; costs are uncertain by the factor "
-        f"given; {basis}."
+        "Dry run: nothing of the campaign was computed. The loop ends earlier if it converges; costs are uncertain by "
+        f"the factor given; {labels}."
     )
+    print(basis)
+
+
+def _speed(
+    campaign: "Campaign", settings: "Settings", measure: bool | None, n_workers: int
+) -> "tuple[MachineSpeed, str]":
+    """Return the speed of this machine, and a line that describes it."""
+    from interphase_flows.costs.machine_speed import BUILT_IN, stored_speed
+    from interphase_flows.exceptions import SpeedError
+    from interphase_flows.settings import EmbeddedSettings
+
+    if measure is None:
+        measure = isinstance(settings.store, EmbeddedSettings)
+    speed = stored_speed(campaign, settings)
+    if measure:
+        from interphase_flows.cli.progress_display import shown_progress
+        from interphase_flows.runners.speed_measurement import campaign_speed
+
+        try:
+            with shown_progress(Console(stderr=True)):
+                speed = campaign_speed(campaign, settings, n_workers)
+        except SpeedError as error:
+            return BUILT_IN, f"Speeds are built-in figures of a laptop core: {error}"
+    if speed is None:
+        return BUILT_IN, "Speeds are built-in figures of a laptop core; --measure measures this machine."
+    cells = ", ".join(f"{1 / step.step_s:.3g} steps/s at {step.n_atoms:,} atoms" for step in speed.steps)
+    notes = "".join(f"; {note}" for note in speed.notes)
+    at_once = "one process" if speed.n_processes == 1 else f"{speed.n_processes} processes at the same time"
+    return speed, f"Measured on this machine, {speed.evaluation}, {at_once}: {cells}{notes}."

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from interphase_flows.commands.status import CampaignStatus
     from interphase_flows.costs.budget import RemainingLabels
     from interphase_flows.costs.throughput import Pace
+    from interphase_flows.costs.time_left import TimeLeft
     from interphase_flows.runners.campaign_records import WorkerProgress
     from interphase_flows.runners.fireworks.states import ClusterStatus
 
@@ -28,6 +29,7 @@ WATCH_INTERVAL_S = 15.0
 """Default of ``--watch``; Slurm's controller is queried as often."""
 
 MAX_LISTED_JOBS = 10
+MAX_LISTED_STAGES = 4
 
 
 class _WatchCommand(TyperCommand):
@@ -163,6 +165,8 @@ def status_parts(status: "CampaignStatus") -> "Iterator[str | Table]":
         yield _remaining_labels_line(status.remaining_labels)
     if status.pace:
         yield from _pace_lines(status.pace)
+    if status.time_left:
+        yield _time_left_line(status.time_left, on_cluster=status.cluster is not None)
     if status.iterations:
         table = Table("iteration", "labels", "force MAE (meV/Å)", "energy MAE (meV/atom)", "decision", box=None)
         for line in status.iterations:
@@ -240,6 +244,19 @@ def _remaining_labels_line(labels: "RemainingLabels") -> str:
         f"remaining labels: {labels.n_selected} selected, at most {labels.n_further} more; about "
         f"{format_duration(labels.cost_s)} on one core, within a factor of {labels.cost_factor:.1f} ({basis})"
     )
+
+
+def _time_left_line(left: "TimeLeft", *, on_cluster: bool) -> str:
+    from interphase_flows.costs.model import format_duration
+
+    time = format_duration(left.cost_s if on_cluster else left.wall_s)
+    with_workers = "of one core" if on_cluster else f"with {left.n_workers} worker{'' if left.n_workers == 1 else 's'}"
+    longest = sorted(left.stages, key=lambda stage: -stage.wall_s)[:MAX_LISTED_STAGES]
+    stages = ", ".join(f"{stage.stage} {format_duration(stage.wall_s)}" for stage in longest)
+    basis = (
+        "measured speed" if left.is_measured else "built-in speeds; interphase run FILE --dry-run measures this machine"
+    )
+    return f"time left: at most about {time} {with_workers}{f' ({stages})' if stages else ''}; {basis}"
 
 
 def _pace_lines(pace: "Pace") -> Iterator[str]:

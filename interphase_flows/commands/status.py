@@ -1,8 +1,9 @@
 """Status of a campaign, read from its ledger without importing torch or jobflow."""
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.commands.queries import count_by_reason
@@ -14,7 +15,9 @@ from interphase_flows.runners.campaign_records import (
     Progress,
     missing_analyses,
 )
+from interphase_flows.runtime.local_workers import default_workers
 from interphase_flows.schemas.kinds import document_kinds
+from interphase_flows.schemas.segment import Role
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.lock import lock_holder
@@ -23,6 +26,7 @@ from interphase_flows.storage.workspace import Workspace, campaign_names, open_w
 if TYPE_CHECKING:
     from interphase_flows.costs.budget import RemainingLabels
     from interphase_flows.costs.throughput import Pace
+    from interphase_flows.costs.time_left import TimeLeft
     from interphase_flows.runners.fireworks.states import ClusterStatus
 
 ACTIVE_STATUSES = (RUNNING, SUBMITTED)
@@ -45,8 +49,8 @@ class IterationStatus:
 class CampaignStatus:
     """State of a campaign.
 
-    ``remaining_labels`` and ``pace`` are None once there is a result, ``cluster`` if the campaign was not submitted to
-    FireWorks.
+    ``remaining_labels``, ``pace`` and ``time_left`` are None once there is a result, ``cluster`` if the campaign was not
+    submitted to FireWorks.
     """
 
     name: str
@@ -60,6 +64,7 @@ class CampaignStatus:
     labels_rejected_by_reason: dict[str, int]
     remaining_labels: "RemainingLabels | None"
     pace: "Pace | None"
+    time_left: "TimeLeft | None"
     missing: list[str]
     failures: int
     iterations: list[IterationStatus]
@@ -122,7 +127,10 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
         own = {"campaign": name}  # campaigns share a ledger in MongoDB
         rejected = count_by_reason(workspace)
         # before the documents are counted: others add labels meanwhile, and none is removed
-        pace = None if state.get("result") else _pace(workspace, state, status)
+        pace = labels = left = None
+        if not state.get("result"):
+            pace, labels = _pace(workspace, state, status), _remaining_labels(workspace, state)
+            left = _time_left(workspace, state, labels)
         return CampaignStatus(
             name=name,
             status=status,
@@ -133,8 +141,9 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             documents={kind: workspace.ledger.count(kind, own) for kind in document_kinds()},
             labels_rejected=sum(rejected.values()),
             labels_rejected_by_reason=rejected,
-            remaining_labels=None if state.get("result") else _remaining_labels(workspace, state),
+            remaining_labels=labels,
             pace=pace,
+            time_left=left,
             missing=[*missing_analyses(state), *missing_structures(workspace)],
             failures=workspace.ledger.count("failures", own),
             iterations=_iterations(workspace, state.get("result")),
@@ -203,6 +212,33 @@ def _remaining_labels(workspace: Workspace, state: JsonDocument) -> "RemainingLa
     from interphase_flows.costs.budget import remaining_labels  # slow import, not for finished campaigns
 
     return remaining_labels(workspace, Campaign.model_validate(state["spec"]))
+
+
+def _time_left(workspace: Workspace, state: JsonDocument, labels: "RemainingLabels") -> "TimeLeft":
+    """Return the time left; with jobs in FireWorks, whose workers come and go, that of one worker."""
+    from interphase_flows.costs.machine_speed import stored_speed
+    from interphase_flows.costs.time_left import time_left
+
+    campaign, settings = Campaign.model_validate(state["spec"]), workspace.settings
+    progress = _progress(workspace)
+    if state["status"] == SUBMITTED:
+        n_workers = 1
+    elif state["status"] == RUNNING and progress is not None:
+        n_workers = max(1, len(progress.get("workers", {})))
+    else:
+        n_workers = default_workers(settings)
+    running = running_steps(progress) if state["status"] == RUNNING and progress is not None else {}
+    return time_left(workspace, campaign, labels, n_workers, stored_speed(campaign, settings), running)
+
+
+def running_steps(progress: Progress) -> dict[str, int]:
+    """Return the steps of segments that are running, by the role of their runs, which begins the name of a stage."""
+    found: Counter[str] = Counter()
+    for each in progress.get("workers", {}).values() or [progress]:
+        role = each["stage"].partition(" ")[0]
+        if role in get_args(Role):
+            found[role] += each["done"]
+    return dict(found)
 
 
 def _pace(workspace: Workspace, state: JsonDocument, status: str) -> "Pace":

@@ -1,198 +1,287 @@
 """Stages of a campaign and their estimated cost: the plan that a dry run prints."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
-
-import numpy as np
-from ase.formula import Formula
 
 from interphase_flows.analysis.speciation.element_roles import roles_of
-from interphase_flows.analysis.transport.composition_grid.local_composition import CompositionLine
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.campaign.transport_grid import TransportGridSpec
+from interphase_flows.costs.amounts import grid_amount, melt_quench_amount, steps_of_melt_and_quench
+from interphase_flows.costs.machine_speed import BUILT_IN, BUILT_IN_FACTOR, MachineSpeed
 from interphase_flows.costs.model import LabelCostModel, LabelSize, typical_size
-from interphase_flows.costs.plan import n_interface_atoms, plan_labels, production_cell_atoms
+from interphase_flows.costs.plan import LabelPlan, n_interface_atoms, plan_labels, production_cell_atoms
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.md.phase_references.plan import plan_references
-from interphase_flows.md.schedule import undisturbed_legs
+from interphase_flows.md.uncertainty_monitor import UncertaintyMonitor
 from interphase_flows.reference.registry import method_spec
-from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
 from interphase_flows.structures.crystals.library import load_crystal
 
-# seconds on one laptop-class core with the default settings (benchmarks/ measures them)
-TRAINING_S_PER_ATOM_EPOCH = 4.0e-4
-MD_S_PER_ATOM_STEP = 1.7e-4
-COST_FACTOR = 2.0
-"""Uncertainty of the costs of training and dynamics: cores differ by this factor."""
+ANALYSIS_S_PER_ATOM_FRAME = 3.0e-5
+"""All parts of the interface analysis, on one core (benchmarks/full_analysis.py measures it)."""
+START_S = 15.0
+"""Import of packages by the command and its workers, and the report."""
+CANDIDATE_BYTES_PER_ATOM = 40.0
+CHECKPOINT_BYTES_PER_ATOM = 80.0
+GB = 1e9
+
+INITIAL_DYNAMICS, INITIAL_LABELS, COMPILATION = "initial dynamics", "initial labels", "compilation"
+TRAINING, EXPLORATION, LOOP_LABELS, REFINEMENT = "training", "exploration", "labels of the loop", "refinement"
+PRODUCTION, GRID, PRODUCTION_LABELS = "production", "transport grid", "labels of production"
+REFERENCES, ANALYSIS, PHASES, START = "phase reference runs", "analysis", "energies of the phases", "start and report"
 
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """One stage of the plan: its name, amount of work, seconds on one core, and their uncertainty as a factor."""
+    """One stage of the plan.
+
+    ``cost_s`` is in seconds on one core, within a factor of ``cost_factor``. ``n_jobs`` is the number of equal jobs that
+    can run at the same time; None for a stage whose jobs fill gaps between those of other stages. ``disk_GB`` is what its
+    trajectories, candidates and checkpoints take, ``memory_GB`` the memory of one of its processes; 0 where small.
+    """
 
     stage: str
     amount: str
     cost_s: float
-    cost_factor: float = COST_FACTOR
+    cost_factor: float = BUILT_IN_FACTOR
+    n_jobs: int | None = 1
+    disk_GB: float = 0.0
+    memory_GB: float = 0.0
+
+    def wall_s(self, n_workers: int) -> float:
+        """Return the wall time with a number of workers, the other stages aside."""
+        if self.n_jobs is None:
+            return self.cost_s / n_workers
+        return self.cost_s * math.ceil(self.n_jobs / n_workers) / self.n_jobs
 
 
-def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> list[PlannedStage]:
+def plan_campaign(
+    campaign: Campaign, costs: LabelCostModel | None = None, speed: MachineSpeed = BUILT_IN
+) -> list[PlannedStage]:
     """Return the stages of a campaign, with the active-learning loop at its largest number of iterations.
 
-    ``costs`` is the cost model of labels from its reference method, fitted to finished labels; the prior if None.
+    ``costs`` is the cost model of labels from its reference method, fitted to finished labels; by default that of the
+    measured surrogate, else the prior.
     """
-    s, learning, production = campaign.structures, campaign.learning, campaign.production
-    costs = costs or LabelCostModel(campaign.reference.method, cutoff_eV=getattr(campaign.reference, "cutoff_eV", None))
     labels = plan_labels(campaign)
-    n_atoms_interface = n_interface_atoms(campaign)
-    n_cells = len(s.amorphous.electrode_fractions) * s.amorphous.n_per_fraction
-    n_melt = s.amorphous.melt_steps + s.amorphous.quench_steps
-    snapshots = s.interfaces.snapshots
-    n_runs = len(snapshots.temperatures_K)
-    atoms_initial, atoms_loop = (sum(size.n_atoms for size in part) for part in (labels.initial, labels.loop))
-    spec, members = campaign.committee.training, campaign.committee.n_members
-    epochs = spec.max_epochs + learning.max_iterations * spec.warm_start_epochs
-    exploration = campaign.exploration
-    n_walkers = exploration.n_interface_walkers + exploration.n_amorphous_walkers + exploration.n_audit_walkers
-    steps_loop = learning.max_iterations * n_walkers * exploration.steps_per_iteration
-    steps_melting = exploration.n_melt_quench_walkers * _steps_of_melt_and_quench(campaign)
-    steps_per_replica = production.n_segments * production.steps_per_segment
-    production_atoms = production_cell_atoms(campaign)
+    if costs is None or not costs.n_labels:
+        costs = _unfitted_costs(campaign, labels, speed)
+    return _Planner(campaign, labels, costs, speed).stages()
 
-    def md_cost(steps: int, uncertainty_interval_steps: int, n_atoms: int = n_atoms_interface) -> float:
-        per_step = n_atoms * MD_S_PER_ATOM_STEP
-        return steps * per_step * (1.0 + (members - 1) / uncertainty_interval_steps)
 
-    def labelling(stage: str, amount: str, sizes: Sequence[LabelSize]) -> PlannedStage:
-        expected = costs.estimate(sizes)
-        return PlannedStage(stage, amount, expected.cost_s, expected.factor)
+def _unfitted_costs(campaign: Campaign, labels: LabelPlan, speed: MachineSpeed) -> LabelCostModel:
+    if campaign.reference.method == "chgnet":
+        return speed.surrogate_costs(labels.mixture)
+    return LabelCostModel(campaign.reference.method, cutoff_eV=getattr(campaign.reference, "cutoff_eV", None))
 
-    def refinements(sizes: Sequence[LabelSize]) -> list[PlannedStage]:
-        n = production.refine_iterations
-        if not n:
-            return []
-        steps = production.n_replicas * production.steps_per_segment
-        dynamics = md_cost(n * steps, production.uncertainty_interval_steps, sum(production_atoms))
-        atoms = atoms_initial + atoms_loop + sum(size.n_atoms for size in sizes)
-        training = members * atoms * n * spec.warm_start_epochs * TRAINING_S_PER_ATOM_EPOCH
-        expected = costs.estimate(sizes)
+
+@dataclass(frozen=True)
+class _Planner:
+    campaign: Campaign
+    labels: LabelPlan
+    costs: LabelCostModel
+    speed: MachineSpeed
+
+    def stages(self) -> list[PlannedStage]:
+        """Return the stages in their order; those without work are left out if they are optional."""
+        method, labels = self.campaign.reference.method, self.labels
         return [
-            PlannedStage(
-                "refinement",
-                f"{n} x {production.n_replicas} replicas x {production.steps_per_segment} steps, up to {len(sizes)} "
-                "labels of cells cut out of production, training",
-                dynamics + training + expected.cost_s,
-                expected.factor,
-            )
+            self._initial_dynamics(),
+            self._labelling(INITIAL_LABELS, f"{len(labels.initial)} by {method}", labels.initial),
+            *self._compilation(),
+            self._training(),
+            self._exploration(),
+            self._labelling(LOOP_LABELS, f"up to {len(labels.loop)}", labels.loop),
+            *self._refinement(),
+            self._production(),
+            *self._grid(),
+            self._labelling(PRODUCTION_LABELS, f"{len(labels.production)}", labels.production),
+            self._phase_references(),
+            self._analysis(),
+            self._labelling(PHASES, f"{len(labels.phases)} by {method}", labels.phases),
+            PlannedStage(START, "import of packages, report", START_S),
         ]
 
-    # a step of the initial dynamics costs as much as a label by the method that drives it
-    is_own = s.dynamics_method == "reference"
-    driver, driver_costs = (campaign.reference, costs) if is_own else (method_spec("chgnet"), LabelCostModel("chgnet"))
-    melting = typical_size(driver, labels.mixture, s.amorphous.n_atoms)
-    reacting = typical_size(driver, labels.mixture, n_atoms_interface)
-    melt, react = driver_costs.estimate([melting]), driver_costs.estimate([reacting])
-    return [
-        PlannedStage(
-            "initial dynamics",
+    @property
+    def _members(self) -> int:
+        return self.campaign.committee.n_members
+
+    @property
+    def _interface_atoms(self) -> int:
+        return self.speed.labelled_atoms or n_interface_atoms(self.campaign)
+
+    def _dynamics_s(self, n_atoms: int, n_steps: float, interval_steps: int, n_segments: float = 1) -> float:
+        return n_steps * self.speed.step_s(n_atoms, self._members, interval_steps) + n_segments * self.speed.segment_s
+
+    def _disk_GB(self, n_atoms: int, n_steps: float, frame_interval_steps: int, n_segments: float) -> float:
+        frames = n_steps / frame_interval_steps * self.speed.bytes_per_atom_frame
+        most_candidates = UncertaintyMonitor.model_fields["max_candidates"].default
+        per_segment = most_candidates * CANDIDATE_BYTES_PER_ATOM + CHECKPOINT_BYTES_PER_ATOM
+        return n_atoms * (frames + n_segments * per_segment) / GB
+
+    def _labelling(self, stage: str, amount: str, sizes: Sequence[LabelSize]) -> PlannedStage:
+        expected = self.costs.estimate(sizes)
+        return PlannedStage(stage, amount, expected.cost_s, expected.factor, n_jobs=None)
+
+    def _initial_dynamics(self) -> PlannedStage:
+        """Return the stage whose steps cost as much as a label by the method that drives them."""
+        s = self.campaign.structures
+        n_cells = len(s.amorphous.electrode_fractions) * s.amorphous.n_per_fraction
+        n_melt, snapshots = s.amorphous.melt_steps + s.amorphous.quench_steps, s.interfaces.snapshots
+        n_runs = len(snapshots.temperatures_K)
+        if s.dynamics_method == "reference":
+            driver, costs = self.campaign.reference, self.costs
+        else:
+            driver, costs = method_spec("chgnet"), self.speed.surrogate_costs(self.labels.mixture)
+        melt, react = (
+            costs.estimate([typical_size(driver, self.labels.mixture, n_atoms)])
+            for n_atoms in (s.amorphous.n_atoms, self._interface_atoms)
+        )
+        return PlannedStage(
+            INITIAL_DYNAMICS,
             f"{n_cells} melt-quenches, {n_runs} interface trajectories by {driver.method}",
             n_cells * n_melt * melt.cost_s + n_runs * snapshots.n_steps * react.cost_s,
             react.factor,
-        ),
-        labelling("initial labels", f"{len(labels.initial)} by {campaign.reference.method}", labels.initial),
-        PlannedStage(
-            "training",
-            f"{members} members x up to {epochs} epochs in up to {1 + learning.max_iterations} rounds",
-            members * (atoms_initial + atoms_loop / 2) * epochs * TRAINING_S_PER_ATOM_EPOCH,
-        ),
-        PlannedStage(
-            "exploration",
-            f"{n_walkers} walkers x up to {learning.max_iterations} x {exploration.steps_per_iteration} steps"
-            + _melt_quench_amount(campaign),
-            md_cost(steps_loop, exploration.uncertainty_interval_steps)
-            + md_cost(steps_melting, exploration.uncertainty_interval_steps, exploration.melt_quench.n_atoms),
-        ),
-        labelling("labels of the loop", f"up to {len(labels.loop)}", labels.loop),
-        *refinements(labels.refinement),
-        PlannedStage(
-            "production",
-            f"{production.n_replicas} replicas x {steps_per_replica} steps "
-            f"({steps_per_replica * production.dynamics.timestep_fs / 1000:g} ps) of "
-            f"{', '.join(map(str, production_atoms))} atoms",
-            md_cost(
-                production.n_replicas * steps_per_replica, production.uncertainty_interval_steps, sum(production_atoms)
-            ),
-        ),
-        *(
-            PlannedStage(
-                "transport grid",
-                _grid_amount(campaign, grid),
-                md_cost(grid.n_steps, grid.uncertainty_interval_steps, grid.n_atoms),
+            n_jobs=max(1, n_cells + n_runs),
+        )
+
+    def _compilation(self) -> list[PlannedStage]:
+        if not self.speed.compile_s:
+            return []
+        amount = "once for this architecture and type of machine, beside other jobs"
+        return [PlannedStage(COMPILATION, amount, self.speed.compile_s, self.speed.factor, n_jobs=None)]
+
+    def _training(self) -> PlannedStage:
+        spec, learning = self.campaign.committee.training, self.campaign.learning
+        n_rounds = learning.max_iterations
+        n_per_iteration = learning.labels_per_iteration + learning.audit_labels_per_iteration
+        initial, loop = (
+            share * sum(size.n_atoms for size in part)
+            for share, part in (
+                (1.0 - learning.validation_fraction - learning.test_fraction, self.labels.initial),
+                # audit labels test
+                (learning.labels_per_iteration / n_per_iteration, self.labels.loop),
             )
-            for grid in [campaign.transport_grid]
-            if grid is not None
-        ),
-        labelling("labels of production", f"{len(labels.production)}", labels.production),
-        _phase_reference_stage(campaign),
-        labelling("energies of the phases", f"{len(labels.phases)} by {campaign.reference.method}", labels.phases),
-    ]
+        )
+        in_loop = sum(initial + loop * (index + 1) / n_rounds for index in range(n_rounds))
+        atom_epochs = spec.max_epochs * initial + spec.warm_start_epochs * in_loop
+        epochs = spec.max_epochs + n_rounds * spec.warm_start_epochs
+        return PlannedStage(
+            TRAINING,
+            f"{self._members} members x up to {epochs} epochs in up to {1 + n_rounds} rounds",
+            self._members * atom_epochs * self.speed.training_s_per_atom_epoch,
+            self.speed.factor,
+            n_jobs=self._members,
+        )
 
+    def _exploration(self) -> PlannedStage:
+        exploration, n_rounds = self.campaign.exploration, self.campaign.learning.max_iterations
+        n_walkers = exploration.n_interface_walkers + exploration.n_amorphous_walkers + exploration.n_audit_walkers
+        n_segments = n_rounds * n_walkers
+        n_steps = n_segments * exploration.steps_per_iteration
+        n_melting, melt_atoms = exploration.n_melt_quench_walkers, exploration.melt_quench.n_atoms
+        melt_steps = n_melting * steps_of_melt_and_quench(self.campaign)
+        interval, frames = exploration.uncertainty_interval_steps, exploration.frame_interval_steps
+        return PlannedStage(
+            EXPLORATION,
+            f"{n_walkers} walkers x up to {n_rounds} x {exploration.steps_per_iteration} steps"
+            + melt_quench_amount(self.campaign),
+            self._dynamics_s(self._interface_atoms, n_steps, interval, n_segments)
+            + self._dynamics_s(melt_atoms, melt_steps, interval, n_rounds * n_melting),
+            self.speed.factor,
+            n_jobs=max(1, n_walkers + n_melting),
+            disk_GB=self._disk_GB(self._interface_atoms, n_steps, frames, n_segments)
+            + self._disk_GB(melt_atoms, melt_steps, frames, n_rounds * n_melting),
+            memory_GB=self.speed.memory_of_GB(self._interface_atoms),
+        )
 
-def _phase_reference_stage(campaign: Campaign) -> PlannedStage:
-    """Return the reference runs of the phases, driven by one member of the committee."""
-    stage = "phase reference runs"
-    electrode, electrolyte = (
-        load_crystal(name, campaign.structure_files) for name in (campaign.electrode, campaign.electrolyte)
-    )
-    crystals = {name: load_crystal(name, campaign.structure_files) for name in campaign.phases}
-    try:
-        roles = roles_of(electrode.get_chemical_symbols(), electrolyte.get_chemical_symbols())
-        runs = plan_references(crystals, electrode, electrolyte, roles).runs
-    except AnalysisError as error:
-        return PlannedStage(stage, f"none, so that atoms are not assigned to phases: {error}", 0.0)
-    sizes = [run.n_atoms for run in runs]
-    return PlannedStage(
-        stage,
-        f"{len(runs)} of {min(sizes)} to {max(sizes)} atoms at {campaign.production.dynamics.temperature_K:g} K: "
-        f"{sum(run.n_steps for run in runs)} steps",
-        sum(run.n_atoms * run.n_steps for run in runs) * MD_S_PER_ATOM_STEP,
-    )
+    def _refinement(self) -> list[PlannedStage]:
+        production, spec = self.campaign.production, self.campaign.committee.training
+        n, sizes = production.refine_iterations, self.labels.refinement
+        if not n:
+            return []
+        stage = self._production_dynamics(n_segments=1)
+        atoms = sum(size.n_atoms for part in (self.labels.initial, self.labels.loop, sizes) for size in part)
+        training = self._members * atoms * n * spec.warm_start_epochs * self.speed.training_s_per_atom_epoch
+        expected = self.costs.estimate(sizes)
+        return [
+            PlannedStage(
+                REFINEMENT,
+                f"{n} x {production.n_replicas} replicas x {production.steps_per_segment} steps, up to {len(sizes)} "
+                "labels of cells cut out of production, training",
+                n * stage.cost_s + training + expected.cost_s,
+                max(expected.factor, self.speed.factor),
+                n_jobs=stage.n_jobs,
+                disk_GB=n * stage.disk_GB,
+                memory_GB=stage.memory_GB,
+            )
+        ]
 
+    def _production(self) -> PlannedStage:
+        return self._production_dynamics(self.campaign.production.n_segments)
 
-def _grid_amount(campaign: Campaign, grid: TransportGridSpec) -> str:
-    measured = grid.n_segments * grid.steps_per_segment
-    ends = [
-        Formula(reduced_formula(load_crystal(name, campaign.structure_files)))
-        for name in (campaign.electrode, campaign.electrolyte)
-    ]
-    line = CompositionLine(*(end.count() for end in ends))
-    reached = set()
-    for fraction in grid.electrode_fractions:
-        atoms = composition_on_line(fraction, grid.n_atoms, *map(str, ends))
-        amounts = np.array([float(atoms.get(symbol, 0)) for symbol in line.elements])
-        reached.add(f"{line.nearest(amounts, np.zeros(len(amounts)))[0]:.2f}")
-    return (
-        f"{grid.n_cells} cells of {grid.n_atoms} atoms (x = {', '.join(sorted(reached))}), melted and quenched in "
-        f"{grid.melt_steps + grid.quench_steps} steps, each at {len(grid.temperatures_K)} temperatures x "
-        f"{grid.equilibration_steps + measured} steps ({measured * grid.timestep_fs / 1000:g} ps measured): "
-        f"{grid.n_steps} steps"
-    )
+    def _production_dynamics(self, n_segments: int) -> PlannedStage:
+        production, cells = self.campaign.production, production_cell_atoms(self.campaign)
+        if production.interface is None:
+            cells = [self._interface_atoms]
+        n_steps, interval = n_segments * production.steps_per_segment, production.uncertainty_interval_steps
+        relaxation = 0 if production.relaxation is None else production.relaxation.max_steps
+        n = production.n_replicas
+        return PlannedStage(
+            PRODUCTION,
+            f"{n} replicas x {n_steps} steps ({n_steps * production.dynamics.timestep_fs / 1000:g} ps) of "
+            f"{', '.join(map(str, cells))} atoms",
+            sum(n * self._dynamics_s(n_atoms, n_steps + relaxation, interval, n_segments) for n_atoms in cells),
+            self.speed.factor,
+            n_jobs=n * len(cells),
+            disk_GB=sum(
+                n * self._disk_GB(n_atoms, n_steps, production.frame_interval_steps, n_segments) for n_atoms in cells
+            ),
+            memory_GB=self.speed.memory_of_GB(max(cells)),
+        )
 
+    def _grid(self) -> list[PlannedStage]:
+        grid = self.campaign.transport_grid
+        if grid is None:
+            return []
+        n_segments = grid.n_cells * (2 + len(grid.temperatures_K) * (1 + grid.n_segments))
+        return [
+            PlannedStage(
+                GRID,
+                grid_amount(self.campaign, grid),
+                self._dynamics_s(grid.n_atoms, grid.n_steps, grid.uncertainty_interval_steps, n_segments),
+                self.speed.factor,
+                n_jobs=grid.n_cells * len(grid.temperatures_K),
+                disk_GB=self._disk_GB(grid.n_atoms, grid.n_steps, grid.frame_interval_steps, n_segments),
+                memory_GB=self.speed.memory_of_GB(grid.n_atoms),
+            )
+        ]
 
-def _steps_of_melt_and_quench(campaign: Campaign) -> int:
-    """Return the steps of one melt-quench walker in the entire loop, if none of its segments ends early."""
-    exploration = campaign.exploration
-    legs = undisturbed_legs(exploration.melt_quench.stages, exploration.steps_per_iteration)
-    return sum(leg.n_steps for leg in islice(legs, campaign.learning.max_iterations))
+    def _phase_references(self) -> PlannedStage:
+        """Return the reference runs of the phases, driven by one member of the committee."""
+        campaign = self.campaign
+        electrode, electrolyte = (
+            load_crystal(name, campaign.structure_files) for name in (campaign.electrode, campaign.electrolyte)
+        )
+        crystals = {name: load_crystal(name, campaign.structure_files) for name in campaign.phases}
+        try:
+            roles = roles_of(electrode.get_chemical_symbols(), electrolyte.get_chemical_symbols())
+            runs = plan_references(crystals, electrode, electrolyte, roles).runs
+        except AnalysisError as error:
+            return PlannedStage(REFERENCES, f"none, so that atoms are not assigned to phases: {error}", 0.0)
+        sizes = [run.n_atoms for run in runs]
+        return PlannedStage(
+            REFERENCES,
+            f"{len(runs)} of {min(sizes)} to {max(sizes)} atoms at {campaign.production.dynamics.temperature_K:g} K: "
+            f"{sum(run.n_steps for run in runs)} steps",
+            sum(run.n_steps * self.speed.step_s(run.n_atoms) for run in runs),
+            self.speed.factor,
+        )
 
-
-def _melt_quench_amount(campaign: Campaign) -> str:
-    n, spec = campaign.exploration.n_melt_quench_walkers, campaign.exploration.melt_quench
-    if not n:
-        return ""
-    stages = ", ".join(f"{stage.n_steps} steps at {stage.temperature_K:g} K" for stage in spec.stages)
-    return (
-        f"; {n} more walkers melt and quench packings of {spec.n_atoms} atoms ({stages}): up to "
-        f"{_steps_of_melt_and_quench(campaign)} steps each"
-    )
+    def _analysis(self) -> PlannedStage:
+        production, cells = self.campaign.production, production_cell_atoms(self.campaign)
+        n_frames = production.n_segments * production.steps_per_segment // production.frame_interval_steps
+        return PlannedStage(
+            ANALYSIS,
+            f"{production.n_replicas * len(cells) * n_frames} frames of production",
+            production.n_replicas * n_frames * sum(cells) * ANALYSIS_S_PER_ATOM_FRAME,
+        )

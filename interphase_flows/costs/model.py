@@ -207,6 +207,16 @@ def format_duration(seconds: float) -> str:
     return f"{seconds / 86400.0:.0f} days"
 
 
+def format_size(size_GB: float) -> str:
+    """Return a size of files or memory as text with a suitable unit."""
+    if size_GB < 1e-3:
+        return "< 1 MB"
+    for limit, unit_GB, unit in ((1.0, 1e-3, "MB"), (1000.0, 1.0, "GB")):
+        if size_GB < limit:
+            return f"{size_GB / unit_GB:.3g} {unit}"
+    return f"{size_GB / 1000:.3g} TB"
+
+
 def pack_by_cost(costs_s: Sequence[float], target_s: float, most: int) -> list[list[int]]:
     """Group labels into jobs of similar duration, cheapest labels first; return their indices by job.
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import psutil
 from joblib import cpu_count
 
+from interphase_flows.settings import Settings
+
 WORKER_MEMORY_GB = 1.5
 """Available memory without which no other worker is started: about what one uses that trains or labels."""
 
@@ -27,6 +29,18 @@ def local_workers() -> int:
 def usable_cores() -> int:
     """Return the number of cores that this process may use, as limited by affinity and control group."""
     return int(cpu_count())
+
+
+def default_workers(settings: Settings) -> int:
+    """Return the number of worker processes: that of the settings, else as many as there are cores for.
+
+    It is one if potentials run on a GPU, or if the command of GPAW or VASP is set, which may use all cores.
+    """
+    if settings.n_workers is not None:
+        return settings.n_workers
+    if settings.device != "cpu" or settings.gpaw_command or settings.vasp_command:
+        return 1
+    return max(1, usable_cores() // settings.n_threads)
 
 
 def available_memory_gb() -> float:

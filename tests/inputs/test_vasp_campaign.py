@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.cli import app
 from interphase_flows.costs.plan import plan_labels
+from interphase_flows.exceptions import SpeedError
 from interphase_flows.runners.site_check.machine_checks import check_machine
 from interphase_flows.settings import Settings
 
@@ -20,6 +21,11 @@ def no_vasp(monkeypatch):
     monkeypatch.delenv("VASP_CMD", raising=False)
     monkeypatch.setattr("pymatgen.io.vasp.inputs.SETTINGS", {})
 
+    def do_not_measure(campaign, settings):
+        raise SpeedError("not measured here: tests/unit/runners/test_speed_measurement.py")
+
+    monkeypatch.setattr("interphase_flows.runners.speed_measurement.ten_steps", do_not_measure)
+
 
 @pytest.fixture(scope="module")
 def campaign():
@@ -27,10 +33,10 @@ def campaign():
 
 
 def test_dry_run_without_vasp_prints_the_plan():
-    result = CliRunner().invoke(app, ["run", str(FILE), "--dry-run"])
+    result = CliRunner().invoke(app, ["run", str(FILE), "--dry-run", "--no-measure"])
     assert result.exit_code == 0, result.output
     assert "by vasp" in result.output
-    assert "nothing was computed" in result.output
+    assert "nothing of the campaign was computed" in result.output
 
 
 def test_campaign_has_the_scale_of_the_published_study(campaign):

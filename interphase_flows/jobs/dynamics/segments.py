@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ase import Atoms
 
-from interphase_flows.campaign.exploration import BAROSTAT_KEYS, DynamicsSpec
+from interphase_flows.campaign.exploration import DynamicsSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import DynamicsError, InputError, WalltimeReachedError
 from interphase_flows.jobs.caching import cached_exclusive
@@ -19,7 +19,6 @@ from interphase_flows.jobs.potentials import Potential, load_potential, potentia
 from interphase_flows.jobs.structures.structure_sets import load_set
 from interphase_flows.md.candidates import pack_candidates
 from interphase_flows.md.checkpoint import read_checkpoint
-from interphase_flows.md.dynamics import LangevinDynamics, LangevinNPT, LangevinNVT
 from interphase_flows.md.run_limits import RunLimits
 from interphase_flows.md.segment import recorded_evaluation, run_segment
 from interphase_flows.md.start_relaxation import StartRelaxation
@@ -232,7 +231,7 @@ class SegmentMaker(JobMaker):
         else:
             raise InputError(f"{walker.run_id}: segment {previous.key} has no checkpoint to continue from")
         label = f"{walker.role} {walker.run_id}"
-        dynamics = _langevin(spec)
+        dynamics = spec.langevin()
         end = deadline(workspace.settings)
         try:
             committee = load_potential(potential, atoms, recorded_evaluation(folder), compiled)
@@ -283,14 +282,6 @@ class SegmentMaker(JobMaker):
                 "notes": [*result.notes, *committee.notes],
             }
         )
-
-
-def _langevin(spec: DynamicsSpec) -> LangevinDynamics:
-    """Return the dynamics of a block of a campaign file."""
-    settings = spec.model_dump(exclude={"ensemble"}, exclude_none=True)
-    if spec.ensemble == "npt":
-        return LangevinNPT(**settings)
-    return LangevinNVT(**{key: value for key, value in settings.items() if key not in BAROSTAT_KEYS})
 
 
 def _key_and_size(start: "Atoms | Structure | StructureSetDoc | SegmentDoc", walker: Walker) -> tuple[str, int]:

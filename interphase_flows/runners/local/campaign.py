@@ -25,7 +25,6 @@ from interphase_flows.runners.local.flow_runner import FlowRunner
 from interphase_flows.runners.local.job_log import JOB_LOG, job_log
 from interphase_flows.runners.local.worker_pool import WorkerPool
 from interphase_flows.runtime.atomic_files import write_json_atomic
-from interphase_flows.runtime.local_workers import usable_cores
 from interphase_flows.runtime.progress import JOB, JOBS, SCF, Listener, ProgressEvent, emit, listening
 from interphase_flows.runtime.walltime import stop_on_signals
 from interphase_flows.schemas.campaign import CampaignResult
@@ -133,18 +132,6 @@ def run_jobs(
             raise
         finally:
             store.close()
-
-
-def default_workers(settings: Settings) -> int:
-    """Return the number of worker processes: that of the settings, else as many as there are cores for.
-
-    It is one if potentials run on a GPU, or if the command of GPAW or VASP is set, which may use all cores.
-    """
-    if settings.n_workers is not None:
-        return settings.n_workers
-    if settings.device != "cpu" or settings.gpaw_command or settings.vasp_command:
-        return 1
-    return max(1, usable_cores() // settings.n_threads)
 
 
 def _failure_message(workspace: Workspace, since: str) -> str:

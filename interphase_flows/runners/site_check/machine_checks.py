@@ -15,7 +15,8 @@ from interphase_flows.exceptions import InterphaseError, SettingsError
 from interphase_flows.potentials.compiled.compiler import cpp_compiler
 from interphase_flows.potentials.compiled.graph_keys import machine_type
 from interphase_flows.reference.spec import MethodSpec, VaspSpec
-from interphase_flows.settings import Settings
+from interphase_flows.runtime.local_workers import available_memory_gb
+from interphase_flows.settings import EmbeddedSettings, Settings
 from interphase_flows.storage.workspace import Workspace
 
 PACKAGES = ("torch", "nequip", "chgnet", "jobflow", "maggma", "pymatgen", "ase", "zarr")
@@ -53,6 +54,8 @@ def check_machine(settings: Settings, campaign: Campaign | None = None, is_run_h
         yield run_check(f"phase {name}", _phase, name, campaign)
     if not is_run_here:
         return
+    if isinstance(settings.store, EmbeddedSettings):  # else workers on other machines run it
+        yield run_check("dynamics", _dynamics, campaign, settings)
     if isinstance(campaign.reference, VaspSpec):
         yield from _vasp(campaign.reference, campaign, settings)
     else:
@@ -103,6 +106,33 @@ def _compiler(settings: Settings, campaign: Campaign | None) -> str:
     if found is None:
         return f"no C++ compiler; {eager}. Hint: install g++, or set CXX"
     return f"{found} compiles potentials for {machine_type(settings.device)}"
+
+
+def _dynamics(campaign: Campaign, settings: Settings) -> str:
+    """Run ten steps of the campaign's architecture in its largest cell."""
+    from interphase_flows.costs.machine_speed import is_compiled_here
+    from interphase_flows.runners.speed_measurement import ten_steps
+
+    speed = ten_steps(campaign, settings)
+    (step,) = speed.steps
+    available_GB, kind = memory_of_device_GB(settings)
+    message = (
+        f"{1.0 / step.step_s:.3g} steps/s at {step.n_atoms:,} atoms on {settings.device}, {speed.evaluation}; at most "
+        f"about {speed.largest_cell(available_GB):,} atoms in {available_GB:.1f} GB of {kind}, for one process"
+    )
+    if speed.evaluation == "eager" and is_compiled_here(campaign, settings):
+        message += "; faster once compiled, by the campaign or by interphase run FILE --dry-run"
+    return message
+
+
+def memory_of_device_GB(settings: Settings) -> tuple[float, str]:
+    """Return the memory that a process may use for potentials, and its name."""
+    if settings.device == "cuda":
+        import torch
+
+        free, _ = torch.cuda.mem_get_info()
+        return free / GB, "free GPU memory"
+    return available_memory_gb(), "available memory"
 
 
 def _existing(folder: Path) -> Path:

@@ -38,6 +38,7 @@ RUNNING = CampaignStatus(
     labels_rejected_by_reason={},
     remaining_labels=None,
     pace=Pace(12.0, 12, 1.0, 6, 1800.0, "6 labels open at 12 per hour"),
+    time_left=None,
     missing=[],
     failures=1,
     iterations=[],

@@ -14,7 +14,7 @@ def plan(**fields):
 
 def test_every_stage_has_amount_cost_and_uncertainty():
     stages = plan()
-    assert len(stages) == 9
+    assert len(stages) == 11
     assert all(stage.cost_s > 0 and stage.amount and stage.cost_factor > 1 for stage in stages.values())
 
 
