@@ -26,6 +26,7 @@
     │   ├── CorruptStoreError           the document store is damaged
     │   └── DocumentTooLargeError       a document is over 1 MB
     └── AnalysisError                   a trajectory does not support the requested analysis
+        ├── SlabWidthError              slabs of these widths do not resolve the boundaries of an interphase
         └── UnsupportedWindowError      a time window is too short, or not diffusive
 
 A message states what is wrong and where (file, key, value), and gives a hint.
@@ -174,6 +175,10 @@ class DocumentTooLargeError(StorageError):
 
 class AnalysisError(InterphaseError):
     """A trajectory does not support the requested analysis."""
+
+
+class SlabWidthError(AnalysisError):
+    """Slabs of these widths do not resolve the boundaries: the cell or a side is too thin, or none shows the bulk."""
 
 
 class UnsupportedWindowError(AnalysisError):

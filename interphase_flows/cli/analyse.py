@@ -77,6 +77,17 @@ def analyse(
         str | None,
         typer.Option(help=f"Parts, separated by commas: {', '.join(part_classes())}; default: all."),
     ] = None,
+    normal: Annotated[
+        str | None,
+        _file_option("Lattice vector across the interface: a, b or c; default: detected in the first frame."),
+    ] = None,
+    bulk_tolerance: Annotated[
+        float | None,
+        _file_option(
+            "Largest difference of an atomic fraction from bulk electrolyte, such as 0.02 (the published definition); "
+            "default: calibrated in the first frame."
+        ),
+    ] = None,
     window_ps: Annotated[
         float | None,
         _transport_option("Length of the time windows of Onsager coefficients in ps; default: chosen automatically."),
@@ -127,6 +138,7 @@ def analyse(
     If the trajectory supports no result for a part, the reason is reported, and the other parts are analysed. Time is
     counted from the first frame, at which the two sides are assumed to be in contact.
     """
+    from interphase_flows.analysis.geometry.interface_normal import NORMALS
     from interphase_flows.analysis.io.species import elements_of_types
     from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
     from interphase_flows.analysis.transport.settings import TransportSettings, charges_of, frame_of
@@ -141,6 +153,10 @@ def analyse(
     if window_ps is not None and not window_ps > 0:
         raise InputError(f"--window-ps {window_ps:g}: it must be a positive time")
     transport = TransportSettings(window_ps, charges_of(charges) if charges is not None else None, reference, at_rest)
+    if normal is not None and normal not in NORMALS:
+        raise InputError(f"--normal {normal}: choose from {', '.join(NORMALS)}")
+    if campaign is not None and (normal is not None or bulk_tolerance is not None):
+        raise InputError("--normal and --bulk-tolerance are for trajectory files, not for --campaign")
     if campaign is not None and phases is not None:
         raise InputError("--phases is not valid with --campaign: a run is compared with the phases of its campaign")
     if campaign is not None:
@@ -166,6 +182,8 @@ def analyse(
             frame_interval_fs=frame_interval_fs,
             elements=elements_of_types(elements) if elements else None,
             wrapped=wrapped,
+            normal=next((each for each in NORMALS if each == normal), None),
+            bulk_tolerance=bulk_tolerance,
         )
     with analysis_input as opened, shown_progress(Console(stderr=True)):
         print_notes(opened.notes)

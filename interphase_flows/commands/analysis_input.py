@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from interphase_flows.analysis.geometry.frames import FrameSource
+from interphase_flows.analysis.geometry.interface_normal import Normal, detected_normal
 from interphase_flows.analysis.io.open import open_trajectory
 from interphase_flows.analysis.phases.phase_references import (
     PhaseReferences,
@@ -133,8 +134,10 @@ def file_input(
     frame_interval_fs: float | None = None,
     elements: Mapping[int, str] | None = None,
     wrapped: bool | None = None,
+    normal: Normal | None = None,
+    bulk_tolerance: float | None = None,
 ) -> Iterator[AnalysisInput]:
-    """Open a trajectory of one or several files.
+    """Open a trajectory of one or several files; the ``normal`` of the interface is detected by default.
 
     Raises an InputError if the formula of a side or the temperature is missing.
     """
@@ -158,6 +161,7 @@ def file_input(
         temperature_K,
         tuple(parts) or PARTS,
         transport,
+        bulk_tolerance=bulk_tolerance,
     )
     with open_trajectory(
         paths,
@@ -166,12 +170,23 @@ def file_input(
         elements=elements,
         wrapped=wrapped,
     ) as frames:
+        analysis = replace(analysis, normal=normal or detected_normal(frames, analysis.sides.anions))
+        detected = () if normal or analysis.normal == "c" else (normal_note(analysis.normal),)
         about = (
             f"{paths[0]}; unwrapped: {frames.unwrapping}",
             *(f"repaired: {repair}" for repair in frames.repairs),
+            *detected,
         )
         title = f"{electrode} | {electrolyte}: {paths[0].name}"
-        yield AnalysisInput(frames, analysis, title, about, notes=frames.repairs)
+        yield AnalysisInput(frames, analysis, title, about, notes=(*frames.repairs, *detected))
+
+
+def normal_note(normal: Normal) -> str:
+    """Return the note on a normal that was detected."""
+    return (
+        f"the normal of the interface is taken along {normal}, where the region without anions is thickest; "
+        "--normal c takes c"
+    )
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """A trajectory that reports progress, keeps its frames in memory where they fit, and remembers a read error."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,16 +64,19 @@ class ProgressFrames:
 
     def cell(self, frame: int, /) -> NDArray[np.floating]:
         """Return lattice vectors in Å as rows, (3, 3)."""
-        return self._kept[frame][1] if frame in self._kept else self._frames.cell(frame)
+        return self._kept[frame][1] if frame in self._kept else self._checked(self._frames.cell, frame)
+
+    def _checked(self, read: Callable[[int], NDArray[np.floating]], frame: int) -> NDArray[np.floating]:
+        try:
+            return read(frame)
+        except AnalysisError as error:
+            self.damage = error
+            raise
 
     def _read(self, frame: int) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         if frame in self._kept:
             return self._kept[frame]
-        try:
-            found = self._frames.positions(frame), self._frames.cell(frame)
-        except AnalysisError as error:
-            self.damage = error
-            raise
+        found = self._checked(self._frames.positions, frame), self._checked(self._frames.cell, frame)
         if self._keeps and found[0].nbytes * self.n_frames <= MOST_BYTES_IN_MEMORY:
             self._kept[frame] = found
         return found

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.growth.depletion import Depletion, find_depletion
 from interphase_flows.analysis.growth.laws.avrami import Avrami
 from interphase_flows.analysis.growth.laws.constant import Constant
 from interphase_flows.analysis.growth.laws.law import Law
@@ -18,6 +17,7 @@ from interphase_flows.analysis.growth.laws.parabolic import Parabolic
 from interphase_flows.analysis.growth.laws.power import Power
 from interphase_flows.analysis.growth.least_squares import LawFit, fit_law, fit_many
 from interphase_flows.analysis.growth.model_selection import DECISIVE, LawScore, rivals_of_the_best, scores_of
+from interphase_flows.analysis.interfaces.depletion import Depletion, find_depletion
 from interphase_flows.analysis.statistics.autocorrelation import statistical_inefficiency
 from interphase_flows.analysis.statistics.block_bootstrap import block_length, resampled_noise
 from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate

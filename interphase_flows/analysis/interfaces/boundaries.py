@@ -10,7 +10,7 @@ the phases.
 The definition is that of the published study of Na | Na3PS4, whose "within 2 %" is a difference of atomic fractions of
 at most 0.02. Slabs narrower than the period of a crystal do not have its composition: an unreacted Li | Li7P3S11 cut
 at 3 to 8 Å would have an interphase of 10 Å. The tolerance of a width is therefore at least the deviation from the
-bulk of slabs of that width in the inner half of the electrolyte in the first frame.
+bulk of 95 % of the slabs of that width in the middle of the electrolyte in the first frame.
 
 In a periodic cell an electrode slab has two interfaces: `above` towards +c and `below` towards -c. A surface in contact
 with vacuum is not an interface.
@@ -27,9 +27,13 @@ from interphase_flows.analysis.array_types import BoolArray, FloatArray
 from interphase_flows.analysis.geometry.frames import FrameSource, chosen_frames, elements_of, mask_of
 from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.geometry.slices import heights, wrapped_index
-from interphase_flows.analysis.interfaces.slab_scan import SlabCuts
-from interphase_flows.exceptions import AnalysisError
+from interphase_flows.analysis.interfaces.slab_scan import LARGEST_SCATTER, SlabCuts
+from interphase_flows.exceptions import AnalysisError, SlabWidthError
 
+PUBLISHED_TOLERANCE = 0.02
+"""Largest difference of an atomic fraction from the bulk in the published definition."""
+MIDDLE_SHARES = (0.5, 0.25)
+"""Fractions of the electrolyte, around its middle, that are tried in turn as bulk in the first frame."""
 DEFAULT_WIDTHS_ANGSTROM = (4.0, 5.0, 6.0, 7.0, 8.0, 9.0)
 VACUUM_ANGSTROM = 6.0
 """Minimum length of a region without atoms that is vacuum."""
@@ -104,7 +108,8 @@ class BoundarySeries:
     found_share: FloatArray
     """(n_frames, n_sides), fraction of the cuts that find bulk electrolyte; means are over these."""
     electrode_left_angstrom: FloatArray
-    """(n_frames,), remaining thickness of the electrode: the region without anions with most atoms, Å."""
+    """(n_frames,), remaining thickness of the electrode, the region without anions with most atoms, Å; 0 if it is thinner
+    than the narrowest slab."""
     electrode_middle_angstrom: FloatArray
     """(n_frames,), origin of heights above the lower ab face, Å; changes with the cell."""
 
@@ -115,7 +120,8 @@ def interphase_boundaries(
     *,
     widths_angstrom: Sequence[float] = DEFAULT_WIDTHS_ANGSTROM,
     n_phases: int = 20,
-    tolerance: float = 0.02,
+    tolerance: float = PUBLISHED_TOLERANCE,
+    is_calibrated: bool = True,
     reference: BoolArray | None = None,
     every: int = 1,
 ) -> BoundarySeries:
@@ -132,7 +138,10 @@ def interphase_boundaries(
     n_phases
         Number of evenly spaced positions at which slabs of one width are cut.
     tolerance
-        Largest difference of any atomic fraction from the bulk, unless slabs of bulk differ more.
+        Largest difference of any atomic fraction from the bulk.
+    is_calibrated
+        Increase the tolerance of a width where slabs of bulk differ more. Without calibration, the definition is the
+        published one.
     reference
         Atoms whose mean displacement is the drift, (n_atoms,); by default all, weighted by mass.
     every
@@ -141,18 +150,20 @@ def interphase_boundaries(
     Raises
     ------
     AnalysisError
-        The trajectory is empty or contains other elements, slabs are wider than the electrode, or in the first frame
-        there is no bulk electrolyte.
+        The trajectory is empty or contains other elements, or there is no interface.
+    SlabWidthError
+        In the first frame, slabs are wider than the electrode, do not fit into the electrolyte or show no bulk.
     """
     chosen = chosen_frames(frames, every)
     elements = elements_of(frames)
     _check(sides, elements, reference, tolerance)
+    bulk = _fractions(sides, elements)
     cuts = SlabCuts(
         height_angstrom=float(face_distances(frames.cell(0))[2]),
         widths_angstrom=widths_angstrom,
         n_phases=n_phases,
         anion_rows=[elements.index(element) for element in sides.anions if element in elements],
-        bulk_fractions=_fractions(sides, elements),
+        bulk_fractions=bulk,
         tolerance=tolerance,
     )
     row_of = np.searchsorted(np.unique(frames.numbers), frames.numbers) * cuts.n_fine
@@ -177,7 +188,7 @@ def interphase_boundaries(
         electrode = _electrode(along_c, is_anion)
         left[row] = electrode.width * period
         if row == 0:
-            _check_electrode(electrode, period, cuts.widest_angstrom)
+            _check_electrode(electrode, period, max(widths_angstrom), sides)
             directions = [way for way in (1, -1) if not _vacuum(electrode, way, period)]
             if not directions:
                 raise AnalysisError(
@@ -187,20 +198,20 @@ def interphase_boundaries(
             first_middle = last_middle = electrode.middle
         # the periodic image of the middle nearest to that of the last frame
         last_middle = electrode.middle + round(last_middle - electrode.middle)
-        if left[row] < cuts.widest_angstrom:
-            results.append([np.full((4 + len(elements), 2), np.nan) for _ in directions])
-            for missing in results[-1]:
-                missing[3] = 0.0
-            continue
         fine = np.bincount(
             row_of + wrapped_index(along_c - electrode.middle, cuts.n_fine),
             minlength=len(elements) * cuts.n_fine,
         ).reshape(len(elements), cuts.n_fine)
-        if row == 0:
-            low, high = float(electrode.above[-1]), 1.0 - float(electrode.below[-1])
-            cuts.calibrate(fine, low + 0.25 * (high - low), high - 0.25 * (high - low))
+        if row == 0 and is_calibrated:
+            _calibrate(cuts, fine, float(electrode.above[-1]), 1.0 - float(electrode.below[-1]), bulk)
+        if left[row] < cuts.narrowest_angstrom:
+            left[row] = 0.0
+            results.append([np.full((4 + len(elements), 2), np.nan) for _ in directions])
+            for missing in results[-1]:
+                missing[3] = 0.0
+            continue
         offset = (last_middle - first_middle) * period
-        results.append([cuts.summary(fine[:, ::way], period, offset, way) for way in directions])
+        results.append([cuts.summary(fine[:, ::way], period, offset, way, left[row]) for way in directions])
     found = np.array(results)
     return BoundarySeries(
         time_ps=np.asarray(frames.time_fs, dtype=float)[chosen] / 1000.0,
@@ -270,12 +281,40 @@ def _check(sides: TwoSides, elements: tuple[str, ...], reference: BoolArray | No
         raise AnalysisError(f"tolerance {tolerance}: must be positive, such as 0.02")
 
 
-def _check_electrode(electrode: _Electrode, period: float, widest_angstrom: float) -> None:
+def _check_electrode(electrode: _Electrode, period: float, widest_angstrom: float, sides: TwoSides) -> None:
     if electrode.width * period < widest_angstrom or len(electrode.above) + len(electrode.below) <= 4:
-        raise AnalysisError(
-            f"no electrode: the largest region without anions is {electrode.width * period:.1f} Å in the first frame, "
-            f"and slabs are up to {widest_angstrom:g} Å. Hint: use narrower slabs, or check the elements of the electrode"
+        raise SlabWidthError(
+            f"no electrode: the largest region without {', '.join(sides.anions)} is {electrode.width * period:.1f} Å "
+            f"thick in the first frame, and slabs of up to {widest_angstrom:g} Å need as much"
         )
+
+
+def _calibrate(cuts: SlabCuts, fine: NDArray[np.integer], low: float, high: float, bulk: FloatArray) -> None:
+    """Calibrate the tolerances in the middle of the electrolyte, which lies between fractions of the period.
+
+    Raises
+    ------
+    AnalysisError
+        The middle of the electrolyte has another composition.
+    SlabWidthError
+        Single slabs have.
+    """
+    errors = []
+    for share in MIDDLE_SHARES:
+        margin = 0.5 * (1.0 - share) * (high - low)
+        try:
+            return cuts.calibrate(fine, low + margin, high - margin)
+        except SlabWidthError as error:
+            errors.append(error)
+    counts = fine[:, round((low + margin) * fine.shape[1]) : round((high - margin) * fine.shape[1])].sum(axis=1)
+    differs = np.abs(counts / max(1, counts.sum()) - bulk).max()
+    if counts.sum() and differs > LARGEST_SCATTER:
+        raise AnalysisError(
+            f"the middle of the electrolyte differs from its composition by {differs:.2f} in an atomic fraction in the "
+            "first frame: it has reacted already, or has another composition. Hint: check --electrolyte, or begin with "
+            "an earlier frame"
+        )
+    raise errors[0]
 
 
 def _fractions(sides: TwoSides, elements: tuple[str, ...]) -> FloatArray:

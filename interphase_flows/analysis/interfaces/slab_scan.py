@@ -9,12 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.array_types import BoolArray, FloatArray
-from interphase_flows.exceptions import AnalysisError
+from interphase_flows.analysis.array_types import FloatArray
+from interphase_flows.exceptions import AnalysisError, SlabWidthError
 
 FINE_ANGSTROM = 0.05
-LARGEST_SCATTER = 0.1
-"""Largest deviation of atomic fractions within the bulk; wider scatter does not identify bulk electrolyte."""
+BULK_QUANTILE = 0.95
+"""Fraction of the slabs of bulk electrolyte whose composition is within the tolerance. In one cut of twenty, a slab of
+bulk is missed and the interphase ends one slab later; with the largest deviation of all it would end far too early."""
+GOOD_SCATTER, LARGEST_SCATTER = 0.06, 0.1
+"""Largest tolerances of atomic fractions, if any width and if no width has a good one: a wide tolerance takes the outer
+part of an interphase for bulk."""
 
 
 class SlabCuts:
@@ -38,7 +42,9 @@ class SlabCuts:
     Raises
     ------
     AnalysisError
-        There are no widths or phases, or a width is too small or larger than a quarter of the cell.
+        There are no widths or phases, or a width is too small.
+    SlabWidthError
+        A width is larger than a quarter of the cell.
     """
 
     def __init__(
@@ -53,18 +59,26 @@ class SlabCuts:
     ) -> None:
         if n_phases < 1 or not widths_angstrom:
             raise AnalysisError("boundaries need at least one slab width and one phase")
-        if not all(4 * FINE_ANGSTROM <= width <= height_angstrom / 4 for width in widths_angstrom):
-            raise AnalysisError(
-                f"slabs of {', '.join(f'{width:g}' for width in widths_angstrom)} Å in a cell of "
-                f"{height_angstrom:.1f} Å; widths must be from {4 * FINE_ANGSTROM} Å to a quarter of the cell"
+        if min(widths_angstrom) < 4 * FINE_ANGSTROM:
+            raise AnalysisError(f"slabs of {min(widths_angstrom):g} Å: widths must be {4 * FINE_ANGSTROM} Å or more")
+        if max(widths_angstrom) > height_angstrom / 4:
+            raise SlabWidthError(
+                f"the cell is {height_angstrom:.1f} Å high along the normal, and slabs of up to "
+                f"{max(widths_angstrom):g} Å, a quarter of the cell, need {4 * max(widths_angstrom):g} Å"
             )
         self.n_fine = round(height_angstrom / FINE_ANGSTROM)
-        self.widest_angstrom = max(widths_angstrom)
+        self._widths_angstrom = np.array(widths_angstrom, dtype=float)
+        self._is_calibrated = False
         self._anion_rows = list(anion_rows)
         self._bulk = bulk_fractions[:, None, None]
         self._edges, self._width_of = self._cut(height_angstrom, widths_angstrom, n_phases)
         self.tolerances: FloatArray = np.full(len(widths_angstrom), tolerance)
-        """Tolerance of each width, (n_widths,)."""
+        """Tolerance of each width, (n_widths,); NaN for rejected widths."""
+
+    @property
+    def narrowest_angstrom(self) -> float:
+        """Smallest width that is not rejected, Å."""
+        return float(self._widths_angstrom[np.isfinite(self.tolerances)].min())
 
     def _cut(
         self, height_angstrom: float, widths_angstrom: Sequence[float], n_phases: int
@@ -84,7 +98,7 @@ class SlabCuts:
         return np.clip(edges, 0, self.n_fine), np.repeat(np.arange(len(widths_angstrom)), n_phases)
 
     def calibrate(self, fine: NDArray[np.integer], low: float, high: float) -> None:
-        """Increase the tolerance of each width to the deviation of slabs within the bulk electrolyte.
+        """Increase the tolerance of each width to the `BULK_QUANTILE` of the deviations within the bulk electrolyte.
 
         Narrow slabs of a crystal contain different planes. Widths with too large deviations are rejected: their tolerance
         becomes NaN.
@@ -98,34 +112,47 @@ class SlabCuts:
 
         Raises
         ------
-        AnalysisError
+        SlabWidthError
             No width is left.
         """
         fractions, counts = self._composition(fine)
         inside = (self._edges[:, :-1] >= low * self.n_fine) & (self._edges[:, 1:] <= high * self.n_fine)
         inside &= counts.sum(axis=0) > 0
-        scatter = np.where(inside, np.abs(fractions - self._bulk).max(axis=0), 0.0).max(axis=1)
-        known: BoolArray = np.asarray(inside.any(axis=1))
-        for width in range(len(self.tolerances)):
+        deviation = np.abs(fractions - self._bulk).max(axis=0)
+        usual = np.full(len(self.tolerances), np.inf)
+        for width in range(len(usual)):
             own = self._width_of == width
-            worst = float(scatter[own].max()) if known[own].any() else np.inf
-            self.tolerances[width] = max(self.tolerances[width], worst) if worst <= LARGEST_SCATTER else np.nan
-        kept = np.isfinite(self.tolerances[self._width_of])
-        if not kept.any():
-            raise AnalysisError(
-                "slabs in the middle of the electrolyte differ from its composition by more than "
-                f"{LARGEST_SCATTER} in an atomic fraction in the first frame. Hint: check the composition, begin with an "
-                "unreacted frame, or use wider slabs, because narrow slabs of a crystal contain single planes"
+            if inside[own].any():
+                usual[width] = np.quantile(deviation[own][inside[own]], BULK_QUANTILE)
+        if not inside.any():
+            raise SlabWidthError("no slab fits into the middle of the electrolyte in the first frame")
+        if usual.min() > LARGEST_SCATTER:
+            raise SlabWidthError(
+                f"slabs in the middle of the electrolyte differ from its composition by {usual.min():.2f} in an atomic "
+                f"fraction in the first frame, and at most {LARGEST_SCATTER} identifies the bulk"
             )
+        limit = GOOD_SCATTER if usual.min() <= GOOD_SCATTER else LARGEST_SCATTER
+        self.tolerances = np.where(usual <= limit, np.maximum(self.tolerances, usual), np.nan)
+        self._is_calibrated = True
+        kept = np.isfinite(self.tolerances[self._width_of])
         self._edges, self._width_of = self._edges[kept], self._width_of[kept]
 
-    def _composition(self, fine: NDArray[np.integer]) -> tuple[FloatArray, FloatArray]:
+    def _composition(
+        self, fine: NDArray[np.integer], cuts: NDArray[np.bool_] | slice = slice(None)
+    ) -> tuple[FloatArray, FloatArray]:
         """Return atomic fractions, (n_elements, n_cuts, n_slabs), 0 where empty, and counts of each slab."""
-        counts = np.diff(_running(fine)[:, self._edges], axis=2)
+        counts = np.diff(_running(fine)[:, self._edges[cuts]], axis=2)
         return counts / np.maximum(counts.sum(axis=0), 1.0), counts
 
-    def summary(self, fine: NDArray[np.integer], period_angstrom: float, offset: float, way: int) -> FloatArray:
-        """Find both boundaries with every cut; return means and standard deviations.
+    def summary(
+        self,
+        fine: NDArray[np.integer],
+        period_angstrom: float,
+        offset: float,
+        way: int,
+        widest_angstrom: float = np.inf,
+    ) -> FloatArray:
+        """Find both boundaries with every cut; return means and standard deviations, NaN without bulk electrolyte.
 
         Parameters
         ----------
@@ -137,6 +164,8 @@ class SlabCuts:
             Height of the electrode's middle, Å.
         way
             1 upwards, -1 downwards.
+        widest_angstrom
+            Width of the widest slabs that are used, Å: the electrode must contain one.
 
         Returns
         -------
@@ -144,8 +173,9 @@ class SlabCuts:
             (4 + n_elements, 2), mean and standard deviation of: start and end in Å, thickness in Å, fraction of the cuts
             with an end, atoms of each element between the mean boundaries and the deviation over cuts.
         """
-        fractions, counts = self._composition(fine)
-        limit = self.tolerances[self._width_of][:, None]
+        cuts = self._widths_angstrom[self._width_of] <= widest_angstrom
+        fractions, counts = self._composition(fine, cuts)
+        limit = self.tolerances[self._width_of[cuts]][:, None]
         is_bulk = (np.abs(fractions - self._bulk) <= limit).all(axis=0)
         first = (counts[self._anion_rows].sum(axis=0) > 0).argmax(axis=1)
         is_bulk &= np.arange(is_bulk.shape[1]) >= first[:, None]
@@ -157,9 +187,11 @@ class SlabCuts:
             return empty
         first = first[ended]
         last = np.maximum(is_bulk[ended].argmax(axis=1) - 1, first)
-        edges = self._edges[ended]
+        edges = self._edges[cuts][ended]
         cut = np.arange(len(edges))
         begin, end = (0.5 * (edges[cut, slab] + edges[cut, slab + 1]) for slab in (first, last))
+        if self._is_calibrated:  # the published definition has this bias
+            end = np.minimum(end + self._bias_of_thin_bulk(cuts, ended), self.n_fine)
         heights = np.stack([begin, end, end - begin]) * (period_angstrom / self.n_fine)
         heights[:2] = offset + way * heights[:2]
         running = _running(fine)
@@ -170,6 +202,18 @@ class SlabCuts:
         # counts of single cuts are biased, counts between the mean boundaries are not
         summary[4:, 0] = (_at(running, end.mean(keepdims=True)) - _at(running, begin.mean(keepdims=True)))[:, 0]
         return np.asarray(summary)
+
+    def _bias_of_thin_bulk(self, cuts: NDArray[np.bool_], ended: NDArray[np.bool_]) -> FloatArray:
+        """Return the shift of the end of each cut with one that removes a bias, in fine slices.
+
+        Slabs of width w find bulk of a thickness W below 2 w in a fraction W / w - 1 = p of the cuts, and then on average
+        w (1 - p) / 2 too close to the electrode.
+        """
+        widths = self._width_of[cuts]
+        n_widths = len(self._widths_angstrom)
+        found = np.bincount(widths[ended], minlength=n_widths) / np.maximum(np.bincount(widths, minlength=n_widths), 1)
+        slices = (self._edges[:, 2] - self._edges[:, 1])[cuts]
+        return np.asarray(0.5 * slices[ended] * (1.0 - found[widths[ended]]))
 
 
 def _running(fine: NDArray[np.integer]) -> FloatArray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.growth.depletion import Depletion, find_depletion, require_series
+from interphase_flows.analysis.interfaces.depletion import Depletion, find_depletion, require_series
 from interphase_flows.analysis.statistics.estimate import Array, Estimate
 from interphase_flows.exceptions import AnalysisError
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from interphase_flows.analysis.growth.depletion import Depletion
+from interphase_flows.analysis.interfaces.depletion import Depletion
 from interphase_flows.analysis.passivation.history import GROWTH, InterphaseHistory, RateHistory
 from interphase_flows.analysis.passivation.replica_rate import ReplicaRate, replica_rate
 from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate, Number
@@ -105,6 +105,11 @@ def verdict(
     least = LEAST_FRAMES * max(float(np.diff(each.time_ps).max()) for each in replicas)
     window = WINDOW_SHARE * (end - start) if window_ps is None else window_ps
     peak_window = min(window, max(window / PEAKS_PER_WINDOW, least)) if peak_window_ps is None else peak_window_ps
+    ran_out = [d for each in replicas if (d := each.depletion()) is not None and d.time_ps <= end]
+    depletion = min(ran_out, key=lambda each: each.time_ps, default=None)
+    if window_ps is None and window < least and depletion is not None:
+        state, reason = _judged({}, {}, depletion)
+        return Verdict(state, reason, {}, None, depletion, None, len(replicas))
     if window_ps is None and window < least:
         reason = f"{end - start:g} ps contain too few frames for windows of {LEAST_FRAMES}"
         return Verdict("undecided", reason, {}, None, None, (least / WINDOW_SHARE,) * 2, len(replicas))
@@ -121,8 +126,6 @@ def verdict(
     checks = _checks(
         {name: [replica_rate(replicas, name, span) for span in firsts] for name in names}, in_windows, epsilon
     )
-    ran_out = [d for each in replicas if (d := each.depletion()) is not None and d.time_ps <= end]
-    depletion = min(ran_out, key=lambda each: each.time_ps, default=None)
     state, reason = _judged(checks, in_windows, depletion)
     needed = None
     if state == "undecided":

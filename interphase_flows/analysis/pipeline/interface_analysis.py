@@ -11,6 +11,7 @@ import numpy as np
 from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.changing_cell import MeanCell
 from interphase_flows.analysis.geometry.frames import FrameSource, elements_of, require_frames
+from interphase_flows.analysis.geometry.interface_normal import AlongNormal
 from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
 from interphase_flows.analysis.io.open import open_trajectory
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
@@ -39,7 +40,8 @@ def analyse_interface(
             return analyse_interface(opened, settings, stage=stage, references=references)
     require_frames(frames)
     settings.check(frames)
-    context = AnalysisContext(ProgressFrames(frames), settings, references)
+    along_c = frames if settings.normal == "c" else AlongNormal(frames, settings.normal)
+    context = AnalysisContext(ProgressFrames(along_c), settings, references)
     time_ps = np.asarray(context.frames.time_fs, dtype=float) / 1000.0
     context.arrays |= _changing_cell(context.frames, time_ps)
     for name in settings.parts_to_run():

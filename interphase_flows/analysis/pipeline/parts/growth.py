@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from interphase_flows.analysis.growth.kinetics import LEAST_FRAMES, GrowthKinetics, thickness_kinetics
 from interphase_flows.analysis.growth.replicas import AverageKinetics, average_kinetics
 from interphase_flows.analysis.growth.results import GrowthAverage, GrowthResult
@@ -52,16 +54,20 @@ class GrowthPart(AnalysisPart):
 
 
 def _growth(each: Interface) -> GrowthKinetics:
-    known = each.is_found
-    if known.sum() < LEAST_FRAMES:
+    n_known = int(each.is_found.sum())
+    # frames after the last boundary show the depletion, and are not fitted
+    after = np.arange(len(each.is_found)) > np.flatnonzero(each.is_found)[-1]
+    if n_known < LEAST_FRAMES:
+        hint = "write frames more often" if after.any() else "run longer, or write frames more often"
         raise AnalysisError(
-            f"{known.sum()} frames with boundaries; a growth law needs at least {LEAST_FRAMES}, and the selection "
-            "among seven laws more. Hint: run longer, or write frames more often"
+            f"{n_known} frames with boundaries; a growth law needs at least {LEAST_FRAMES}, and the selection "
+            f"among seven laws more. Hint: {hint}"
         )
+    usable = each.is_found | after
     return thickness_kinetics(
-        each.time_ps[known],
-        each.thickness_angstrom[known],
-        reservoirs={name: left[known] for name, left in each.reservoirs.items()},
+        each.time_ps[usable],
+        each.thickness_angstrom[usable],
+        reservoirs={name: left[usable] for name, left in each.reservoirs.items()},
     )
 
 

@@ -28,13 +28,13 @@ FEW_FOUND = 0.5
 class BoundariesPart(AnalysisPart):
     """Find the boundaries, which later parts use."""
 
-    version = 1
+    version = 2
     result = BoundariesResult
 
     def analyse(self, context: AnalysisContext) -> BoundariesResult:
         """Return thicknesses and compositions of the interphases; the series go to the arrays."""
         sides = context.settings.sides
-        found, widths, notes = find_interfaces(context.frames, sides)
+        found, widths, notes = find_interfaces(context.frames, sides, tolerance=context.settings.bulk_tolerance)
         context.interfaces, missing = interfaces_of(context.frames, sides, found)
         notes += missing
         if not context.interfaces:

@@ -5,7 +5,6 @@ import pytest
 from pydantic import TypeAdapter
 
 from correlated_series import correlated_noise
-from interphase_flows.analysis.growth.depletion import find_depletion
 from interphase_flows.analysis.growth.kinetics import (
     LAWS,
     GrowthKinetics,
@@ -15,6 +14,7 @@ from interphase_flows.analysis.growth.kinetics import (
 from interphase_flows.analysis.growth.laws.linear import Linear
 from interphase_flows.analysis.growth.least_squares import fit_law, fit_many
 from interphase_flows.analysis.growth.replicas import average_kinetics
+from interphase_flows.analysis.interfaces.depletion import find_depletion
 from interphase_flows.analysis.statistics.autocorrelation import statistical_inefficiency
 from interphase_flows.analysis.statistics.block_bootstrap import block_length, resampled_noise
 from interphase_flows.analysis.statistics.replicas import between_replicas

@@ -189,7 +189,7 @@ def test_population_has_the_elements_of_both_sides():
         (SIDES, {"widths_angstrom": []}, "at least one slab width"),
         (SIDES, {"tolerance": 0.0}, "must be positive"),
         (SIDES, {"reference": np.zeros(1, dtype=bool)}, "selects no atom"),
-        (TwoSides({"Li", "P"}, {"Li": 1, "S": 11}), {}, "differ from its composition"),
+        (TwoSides({"Li", "P"}, {"Li": 1, "S": 11}), {}, "differs from its composition"),
     ],
 )
 def test_invalid_options_raise(sides, options, match):

@@ -38,17 +38,37 @@ def test_reservoir_is_interpolated_where_the_other_boundary_is_missing(found):
     frames, series = found
     intact, gap = (interfaces_of(frames, SIDES, each)[0] for each in (series, without_below(series, 7)))
     above, other = (next(each for each in one if each.name == "above") for one in (intact, gap))
-    expected = above.reservoirs["electrolyte"].copy()
-    expected[7] = 0.5 * (expected[6] + expected[8])
-    np.testing.assert_allclose(other.reservoirs["electrolyte"], expected)
+    expected = above.reservoirs["electrolyte"]
+    np.testing.assert_allclose(np.delete(other.reservoirs["electrolyte"], 7), np.delete(expected, 7))
+    assert other.reservoirs["electrolyte"][7] == pytest.approx(expected[7], abs=0.5)
 
 
-def test_reservoir_is_unknown_if_the_other_boundary_is_lost_for_long(found):
+def test_reservoir_is_measured_from_the_last_boundary_if_the_other_one_is_lost(found):
     frames, series = found
-    above = next(
-        e for e in interfaces_of(frames, SIDES, without_below(series, slice(10, None)))[0] if e.name == "above"
+    intact, lost = (
+        next(each for each in interfaces_of(frames, SIDES, one)[0] if each.name == "above")
+        for one in (series, without_below(series, slice(10, None)))
     )
-    assert np.isnan(above.reservoirs["electrolyte"]).sum() == 10
+    left = lost.reservoirs["electrolyte"]
+    assert len(left) == 20
+    assert np.isfinite(left).all()
+    np.testing.assert_allclose(left, intact.reservoirs["electrolyte"], atol=3.0)
+
+
+def test_electrolyte_without_any_bulk_is_used_up(found):
+    """Both boundaries are lost for good after frame 10; a loss of two frames before is interpolated."""
+    frames, series = found
+    names = ("thickness_angstrom", "electrode_side_angstrom", "electrolyte_side_angstrom")
+    gone = {name: getattr(series, name).copy() for name in names}
+    for values in gone.values():
+        values[5:7] = values[11:] = np.nan
+    interfaces, notes = interfaces_of(frames, SIDES, replace(series, **gone))
+    assert len(interfaces) == 2
+    for each in interfaces:
+        left = each.reservoirs["electrolyte"]
+        np.testing.assert_array_equal(np.flatnonzero(left == 0.0), np.arange(11, len(left)))
+        assert not each.is_found[11:].any()
+    assert sum("the electrolyte was used up at 11 ps" in note for note in notes) == 2
 
 
 def test_reservoir_before_a_vacuum_scales_with_the_cell():

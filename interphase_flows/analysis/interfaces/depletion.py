@@ -29,6 +29,11 @@ class Depletion:
     """Fraction of the initial amount that is left at the end of the series."""
 
 
+def median_frames(n_frames: int) -> int:
+    """Return the number of frames of the running median of a series."""
+    return max(LEAST_MEDIAN_FRAMES, round(SHARE_OF_THE_MEDIAN * n_frames)) | 1
+
+
 def require_series(name: str, time_ps: ArrayLike, values: ArrayLike) -> None:
     """Raise AnalysisError unless there is one finite number per frame."""
     if np.shape(values) != np.shape(time_ps):
@@ -57,7 +62,7 @@ def find_depletion(
         A series and the times differ in length, or the series is not finite or begins with zero.
     """
     found: list[Depletion] = []
-    window = max(LEAST_MEDIAN_FRAMES, round(SHARE_OF_THE_MEDIAN * len(time_ps))) | 1
+    window = median_frames(len(time_ps))
     for name, remaining in reservoirs.items():
         left = np.asarray(remaining, dtype=float)
         require_series(f"reservoir {name}", time_ps, left)
