@@ -25,9 +25,9 @@ def _transport_option(help_text: str) -> typer.models.OptionInfo:
 
 
 def print_notes(notes: Sequence[str]) -> None:
-    """Print repairs of the trajectory to standard error."""
+    """Print repairs of the trajectory and detected options to standard error."""
     for note in notes[:MOST_NOTES]:
-        print(f"repaired: {note}", file=sys.stderr)
+        print(note, file=sys.stderr)
     if len(notes) > MOST_NOTES:
         print(f"and {len(notes) - MOST_NOTES} more, in the page", file=sys.stderr)
 

@@ -172,13 +172,10 @@ def file_input(
     ) as frames:
         analysis = replace(analysis, normal=normal or detected_normal(frames, analysis.sides.anions))
         detected = () if normal or analysis.normal == "c" else (normal_note(analysis.normal),)
-        about = (
-            f"{paths[0]}; unwrapped: {frames.unwrapping}",
-            *(f"repaired: {repair}" for repair in frames.repairs),
-            *detected,
-        )
+        notes = (*(f"repaired: {repair}" for repair in frames.repairs), *detected)
+        about = (f"{paths[0]}; unwrapped: {frames.unwrapping}", *notes)
         title = f"{electrode} | {electrolyte}: {paths[0].name}"
-        yield AnalysisInput(frames, analysis, title, about, notes=(*frames.repairs, *detected))
+        yield AnalysisInput(frames, analysis, title, about, notes=notes)
 
 
 def normal_note(normal: Normal) -> str:
