@@ -147,6 +147,9 @@ class _Planner:
     def _compilation(self) -> list[PlannedStage]:
         if not self.speed.compile_s:
             return []
+        if self.speed.is_graph_shared:
+            amount = f"done once for this architecture and type of machine, in {self.speed.compile_s:.0f} s"
+            return [PlannedStage(COMPILATION, amount, 0.0)]
         amount = "once for this architecture and type of machine, beside other jobs"
         return [PlannedStage(COMPILATION, amount, self.speed.compile_s, self.speed.factor, n_jobs=None)]
 

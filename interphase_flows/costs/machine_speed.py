@@ -15,10 +15,17 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.costs.model import LabelCostModel, typical_size
 from interphase_flows.costs.plan import production_cell_atoms
 from interphase_flows.potentials.compiled.compiler import cpp_compiler
-from interphase_flows.potentials.compiled.graph_keys import architecture_key, machine_type, package_versions
+from interphase_flows.potentials.compiled.graph_keys import (
+    architecture_key,
+    graph_key,
+    machine_type,
+    package_versions,
+)
 from interphase_flows.reference.spec import ChgnetSpec
 from interphase_flows.runtime.atomic_files import write_bytes_atomic
-from interphase_flows.settings import Settings
+from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
+from interphase_flows.settings import MongodbSettings, Settings
+from interphase_flows.storage.shared_graphs import SharedGraphs
 from interphase_flows.structures.crystals.library import load_crystal
 
 FOLDER = ".machine_speed"
@@ -43,7 +50,8 @@ class MachineSpeed(BaseModel):
     """Speed of an architecture on a machine.
 
     ``segment_s`` is the time to load the potentials and to start and end a segment. ``labelled_atoms`` is the number of
-    atoms of the labelled interface, ``surrogate_s`` the time of a CHGNet label by number of atoms.
+    atoms of the labelled interface, ``surrogate_s`` the time of a CHGNet label by number of atoms. ``is_graph_shared`` is
+    whether campaigns below this root find the compiled graph, so that none compiles it again.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,6 +69,7 @@ class MachineSpeed(BaseModel):
     device: str = "cpu"
     machine: str = ""
     n_processes: int = 1
+    is_graph_shared: bool = False
     is_measured: bool = True
     notes: tuple[str, ...] = ()
 
@@ -152,9 +161,18 @@ def speed_key(campaign: Campaign, settings: Settings) -> str:
 def stored_speed(campaign: Campaign, settings: Settings) -> MachineSpeed | None:
     """Return the measured speed of a campaign's architecture on this machine; None if it was not measured."""
     try:
-        return MachineSpeed.model_validate_json(_path(settings, speed_key(campaign, settings)).read_bytes())
+        found = MachineSpeed.model_validate_json(_path(settings, speed_key(campaign, settings)).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
+    return found.model_copy(update={"is_graph_shared": shared_graph(campaign, settings) is not None})
+
+
+def shared_graph(campaign: Campaign, settings: Settings) -> tuple[CompiledPotentialDoc, Path] | None:
+    """Return the compiled graph that campaigns below this root share; None if there is none."""
+    if isinstance(settings.store, MongodbSettings):
+        return None
+    architecture = architecture_key(campaign.committee.model, phase_elements(campaign))
+    return SharedGraphs(settings.root).get(graph_key(architecture, settings.device, settings.n_threads))
 
 
 def store_speed(campaign: Campaign, settings: Settings, speed: MachineSpeed) -> None:

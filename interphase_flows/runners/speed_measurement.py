@@ -21,6 +21,7 @@ from interphase_flows.costs.machine_speed import (
     StepTime,
     is_compiled_here,
     phase_elements,
+    shared_graph,
     store_speed,
     stored_speed,
 )
@@ -32,7 +33,7 @@ from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.structures.interfaces import InterfaceMaker
 from interphase_flows.jobs.structures.production_cells import ProductionCellsMaker
 from interphase_flows.jobs.structures.structure_sets import load_set
-from interphase_flows.potentials.compiled.graph_keys import architecture_key, graph_key, machine_type
+from interphase_flows.potentials.compiled.graph_keys import machine_type
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.settings import EmbeddedSettings, MongodbSettings, Settings
@@ -79,7 +80,7 @@ def campaign_speed(campaign: Campaign, settings: Settings, n_workers: int) -> Ma
         speed = speed_of(_run(request, n_processes), compiled, settings, labelled_atoms=len(cells[0]))
     store_speed(campaign, settings, speed)
     emit(LABEL, 3, 3)
-    return speed
+    return stored_speed(campaign, settings) or speed
 
 
 def ten_steps(campaign: Campaign, settings: Settings) -> MachineSpeed:
@@ -93,8 +94,7 @@ def ten_steps(campaign: Campaign, settings: Settings) -> MachineSpeed:
     with _workspace(settings) as (workspace, folder):
         cells, compiled = measured_cells(campaign, MAX_ATOMS_OF_TEN_STEPS), None
         if is_compiled_here(campaign, settings):
-            architecture = architecture_key(campaign.committee.model, phase_elements(campaign))
-            found = SharedGraphs(settings.root).get(graph_key(architecture, settings.device, settings.n_threads))
+            found = shared_graph(campaign, settings)
             compiled = None if found is None else found[0]
         request = _request(campaign, settings, cells[-1:], compiled, workspace, folder)
         return speed_of(_run(request.model_copy(update={"n_steps": 10}), 1), compiled, settings)

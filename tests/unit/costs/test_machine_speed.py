@@ -93,6 +93,9 @@ def test_compilation_is_a_stage_where_it_takes_time():
     stage = plan()["compilation"]
     assert (stage.cost_s, stage.wall_s(1), stage.wall_s(2)) == (90.0, 90.0, 45.0)
     assert "compilation" not in plan(BUILT_IN)
+    done = plan(SPEED.model_copy(update={"is_graph_shared": True}))["compilation"]
+    assert done.cost_s == 0
+    assert done.amount.endswith("in 90 s")
 
 
 def test_training_scales_with_the_measured_rate():
