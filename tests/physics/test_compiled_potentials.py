@@ -1,8 +1,10 @@
 """Compiled potentials: agreement with eager ones, sharing, damaged files."""
 
 import json
+import multiprocessing
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from interphase_flows.potentials.compiled.agreement import (
     STRESS_TOLERANCE_EV_PER_ANGSTROM3,
     check_agreement,
 )
-from interphase_flows.potentials.compiled.calculator import CompiledNequIPCalculator, load_graph
+from interphase_flows.potentials.compiled.calculator import CompiledNequIPCalculator, extracted_folders, load_graph
 from interphase_flows.potentials.compiled.check_frames import check_frames
 from interphase_flows.potentials.compiled.committee import load_compiled_calculator
 from interphase_flows.potentials.compiled.compiler import GraphFile, cpp_compiler
@@ -112,6 +114,23 @@ def test_forces_in_another_process_are_identical(checkpoints, graph):
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1]
     forces = committee_of(checkpoints[:2], graph).forces_all(check_frames(ELEMENTS, CUTOFF_ANGSTROM)[0])
     assert forces.tobytes().hex() == found
+
+
+def load_and_report(path: Path, folders: multiprocessing.Queue) -> None:
+    load_graph(path)
+    folders.put(extracted_folders())
+
+
+def test_worker_process_leaves_no_extracted_graph(graph):
+    """Processes of multiprocessing end without the destructors of libraries."""
+    context = multiprocessing.get_context("spawn")
+    folders = context.Queue()
+    process = context.Process(target=load_and_report, args=(graph.path, folders))
+    process.start()
+    (folder,) = folders.get()
+    process.join()
+    assert folder.name.startswith("aotinductor_")
+    assert not folder.exists()
 
 
 def test_order_of_atoms_and_elements_does_not_matter(root, checkpoints, graph, document):

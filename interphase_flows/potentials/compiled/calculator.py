@@ -1,9 +1,11 @@
 """Calculator that evaluates a compiled graph with the parameters of one member."""
 
 import functools
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +27,15 @@ MIN_SIZE = 2
 """Smallest number of atoms and of pairs for which the graph is valid."""
 KEPT_GRAPHS = 2
 """Graphs cached per process: a campaign has one architecture."""
+EXTRACTED_PREFIX = "aotinductor_"
+"""Start of the names of the folders into which torch extracts graphs."""
 
 
 class CompiledGraph:
     """A compiled graph in memory, which holds the constants of one member at a time."""
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
+        before = extracted_folders()
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", module=r"(nequip|torch)\..*")
@@ -39,6 +44,9 @@ class CompiledGraph:
                 )
         except (RuntimeError, ValueError, KeyError, OSError) as error:
             raise CompilationError(f"{path}: the graph cannot be loaded: {error}", "cannot_load") from error
+        for folder in extracted_folders() - before:
+            # torch removes it only at a normal exit, which processes of multiprocessing do not have
+            Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
         self.model.eval()
         self.device = torch.device(device)
         self._loaded: object = None
@@ -48,6 +56,16 @@ class CompiledGraph:
         if constants is not self._loaded:
             self.model.model.load_constants(dict(constants), check_full_update=False)
             self._loaded = constants
+
+
+def extracted_folders() -> set[Path]:
+    """Return the temporary folders from which this process has loaded graphs; none if the system does not list them."""
+    try:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return set()
+    paths = {Path(line.split(maxsplit=5)[-1]) for line in lines if EXTRACTED_PREFIX in line}
+    return {each for path in paths for each in path.parents if each.name.startswith(EXTRACTED_PREFIX)}
 
 
 @functools.lru_cache(maxsize=KEPT_GRAPHS)
