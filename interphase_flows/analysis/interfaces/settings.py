@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ase.formula import Formula
+from pymatgen.core import Composition
 
 from interphase_flows.analysis.geometry.frames import FrameSource, elements_of, numbers_of
 from interphase_flows.analysis.geometry.interface_normal import NORMALS, Normal
 from interphase_flows.analysis.interfaces.boundaries import TwoSides
 from interphase_flows.exceptions import AnalysisError
+
+LONGEST_FORMULA = 200
+SMALLEST_AMOUNT, LARGEST_AMOUNT = 1e-6, 1e6
+LARGEST_TEMPERATURE_K = 1e5
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,8 @@ class InterfaceSettings:
             raise AnalysisError(f"normal {self.normal!r}: choose from {', '.join(NORMALS)}")
         if self.bulk_tolerance is not None and not 0 < self.bulk_tolerance < 1:
             raise AnalysisError(f"bulk tolerance {self.bulk_tolerance:g}: it must be between 0 and 1, such as 0.02")
-        if not self.temperature_K > 0:
-            raise AnalysisError(f"temperature_K = {self.temperature_K}: must be positive")
+        if not 0 < self.temperature_K < LARGEST_TEMPERATURE_K:
+            raise AnalysisError(f"temperature_K = {self.temperature_K}: must be positive, and below 1e5")
         numbers_of(self.sides.electrolyte)
         numbers_of(self.sides.electrode)
 
@@ -84,16 +88,24 @@ class InterfaceSettings:
 
 
 def composition_of(formula: str) -> dict[str, float]:
-    """Return the atoms of each element in a formula such as Li7P3S11.
+    """Return the atoms of each element in a formula such as Li7P3S11 or Li2.9PO3.3N0.46.
 
     Raises
     ------
     AnalysisError
         It is not a formula.
     """
+    text = formula.strip()
     try:
-        counts = {symbol: float(count) for symbol, count in Formula(formula).count().items()}
-    except ValueError as error:
-        raise AnalysisError(f"{formula!r} is not a chemical formula such as Li, Li7P3S11 or Li6PS5Cl") from error
-    numbers_of(counts)
+        if not 0 < len(text) <= LONGEST_FORMULA or not text.isascii():
+            raise ValueError(f"{len(text)} characters")
+        counts = {str(symbol): float(n) for symbol, n in Composition(text).get_el_amt_dict().items()}
+        if not counts or not all(SMALLEST_AMOUNT <= n <= LARGEST_AMOUNT for n in counts.values()):
+            raise ValueError(f"amounts {sorted(counts.values())}")
+        if min(numbers_of(counts)) < 1:
+            raise ValueError("a dummy atom")
+    except (ValueError, TypeError, KeyError, RecursionError, AnalysisError) as error:
+        raise AnalysisError(
+            f"{text[:60]!r} is not a chemical formula such as Li, Li7P3S11 or Li2.9PO3.3N0.46"
+        ) from error
     return counts

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import get_args
 
-from pymatgen.core import Composition
+from pymatgen.core import Composition, Element, Species
 
 from interphase_flows.analysis.geometry.frames import FrameSource, elements_of, numbers_of
 from interphase_flows.analysis.transport.reference_frames import ReferenceFrame
 from interphase_flows.exceptions import AnalysisError
 
+NEUTRAL = 1e-6
+"""Largest charge per atom of a neutral formula."""
 FRAMES: tuple[ReferenceFrame, ...] = get_args(ReferenceFrame)
 
 
@@ -91,21 +94,53 @@ def frame_of(text: str) -> tuple[ReferenceFrame, tuple[str, ...]]:
 def formal_charges(electrolyte: Mapping[str, float], elements: tuple[str, ...]) -> tuple[dict[str, float], str]:
     """Guess the charge of each element of a trajectory from the neutral electrolyte, given by its atoms per formula unit.
 
-    Returns the most frequent oxidation states that make the formula neutral, and a description of their source. Raises
-    AnalysisError if there are none, or an element is not in the electrolyte.
+    Returns the most frequent oxidation states that make the formula neutral, one integer for each element, negative
+    for the more electronegative elements only (hydrogen is H- beside boron, aluminium and metals), and a description of
+    their source. Raises AnalysisError if there are none, or an element is not in the electrolyte.
     """
     reduced, times = Composition(electrolyte).get_reduced_composition_and_factor()
     formula = "".join(f"{symbol}{n / times:g}" if n != times else symbol for symbol, n in electrolyte.items())
-    guesses = reduced.oxi_state_guesses()
     missing = [symbol for symbol in elements if symbol not in electrolyte]
-    if not guesses or missing:
+    guesses = [] if missing else _integral_guesses(reduced)
+    if not guesses:
         reason = (
             f"{', '.join(missing)} is not in {formula}"
             if missing
-            else f"no common oxidation states make {formula} neutral"
+            else f"no common oxidation states, one for each element, make {formula} neutral"
         )
         raise AnalysisError(
             f"charges cannot be guessed: {reason}. Hint: state all of them, such as --charges Li=1,P=5,S=-2"
         )
     charges = {symbol: float(guesses[0][symbol]) for symbol in elements}
     return charges, f"oxidation states guessed from {formula} by pymatgen"
+
+
+def _integral_guesses(formula: Composition) -> list[dict[str, float]]:
+    """Return neutral combinations of one oxidation state for each element, the most frequent first.
+
+    States and their frequencies in the ICSD are those of pymatgen, whose guesses also mix states of one element: they
+    take minutes for large formulas, and give fractional charges.
+    """
+    Composition("LiF").oxi_state_guesses()  # loads the frequencies
+    frequencies: Mapping[Species, float] = Composition.oxi_prob or {}
+    by_electronegativity = sorted(formula.elements, key=lambda element: element.X)
+    others = [element.X for element in by_electronegativity if element.symbol != "H"]
+    is_hydride = bool(others) and max(others) < Element("H").X
+    states = [
+        (-1,) if is_hydride and element.symbol == "H" else element.icsd_oxidation_states or element.oxidation_states
+        for element in by_electronegativity
+    ]
+    amounts = [formula[element] for element in by_electronegativity]
+    found: list[tuple[float, dict[str, float]]] = []
+    for combination in product(*states):
+        charge = sum(amount * state for amount, state in zip(amounts, combination, strict=True))
+        if abs(charge) > NEUTRAL * sum(amounts):
+            continue
+        first_negative = next((k for k, state in enumerate(combination) if state < 0), len(combination))
+        if any(state > 0 for state in combination[first_negative:]):
+            continue  # a positive element that is more electronegative than a negative one
+        pairs = list(zip(by_electronegativity, amounts, combination, strict=True))
+        score = sum(amount * frequencies.get(Species(element.symbol, state), 0.0) for element, amount, state in pairs)
+        found.append((score, {element.symbol: float(state) for element, _, state in pairs}))
+    found.sort(key=lambda each: -each[0])
+    return [charges for _, charges in found]

@@ -1,5 +1,6 @@
 """Library of phases of the Li-P-S system, and a reader of the user's structure files."""
 
+import difflib
 import json
 import warnings
 from collections import Counter
@@ -15,6 +16,7 @@ from ase.io.formats import UnknownFileTypeError
 
 from interphase_flows.exceptions import StructureError
 from interphase_flows.structures.checks import check_finite, check_has_cell, check_no_overlap
+from interphase_flows.structures.crystals.cif import read_cif
 
 Geometry = Literal["experimental", "settled", "relaxed"]
 
@@ -31,6 +33,9 @@ _KEY_OF_PHASE = {
     "LiPS3": "Li2P2S6_OBELiX",
     "Li2PS3": "Li4P2S6_OBELiX",
 }
+
+CIF_SUFFIXES = (".cif", ".mcif")
+PARTLY_OCCUPIED_HINT = "Hint: give an ordered structure (all occupancies 1); `interphase order FILE.cif` makes one"
 
 # The published coordinates of Li7P3S11 have errors of 0.01 (fractional): 1.99 Å between Li and S.
 _DEFAULT_GEOMETRY: dict[str, Geometry] = {"Li7P3S11": "settled"}
@@ -53,9 +58,16 @@ def _key(name: str) -> str:
         return _KEY_OF_PHASE[name]
     except KeyError:
         raise StructureError(
-            f"unknown phase {name!r}. Hint: choose one of {', '.join(phase_names())}, or give a structure file "
-            "(CIF, POSCAR, extxyz)"
+            f"unknown phase {name[:60]!r}. Hint: {_nearest_phase(name)}choose one of {', '.join(phase_names())}, or "
+            "give a structure file (CIF, POSCAR, extxyz)"
         ) from None
+
+
+def _nearest_phase(name: str) -> str:
+    """Return a question for the phase with the most similar name, empty if none is similar."""
+    by_lower = {each.lower(): each for each in phase_names()}
+    nearest = difflib.get_close_matches(name.strip().lower()[:60], by_lower, n=1, cutoff=0.75)
+    return f"did you mean {by_lower[nearest[0]]!r}? " if nearest else ""
 
 
 def phase_source(name: str) -> str:
@@ -127,36 +139,65 @@ def load_structure_file(path: str | Path) -> Atoms:
         Two atoms are closer than any bond.
     """
     path = Path(path)
-    if not path.is_file():
-        raise StructureError(f"{path}: no such file. Hint: give the path of a CIF, POSCAR or extxyz file")
+    try:
+        exists = path.is_file()
+    except OSError as error:  # such as a name that is too long
+        raise StructureError(f"{str(path)[:60]!r}...: cannot be read ({error.strerror})") from error
+    if not exists:
+        raise StructureError(f"{str(path)[:300]}: no such file. Hint: give the path of a CIF, POSCAR or extxyz file")
     if path.stat().st_size == 0:
         raise StructureError(f"{path}: the file is empty. Hint: export the structure again")
     try:
-        with warnings.catch_warnings():
-            # ASE's CIF reader warns about unusual space-group settings and still reads the cell correctly.
-            warnings.filterwarnings("ignore", category=UserWarning, module=r"ase\.")
-            frames = read(path, index=":")
+        atoms = _ordered_cif(path) if path.suffix.lower() in CIF_SUFFIXES else _read_with_ase(path)
     except UnknownFileTypeError as error:
         raise StructureError(
             f"{path}: format not recognised ({error}). Hint: name the file *.cif, *.vasp, POSCAR or *.extxyz"
         ) from error
+    except StructureError:
+        raise
     except Exception as error:  # ASE's parsers raise any exception, without the file's name
-        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        reason = f"{type(error).__name__}: {str(error)[:200]}" if str(error) else type(error).__name__
         raise StructureError(
             f"{path}: cannot be read ({reason}). Hint: open it in a viewer and export it again"
         ) from error
+    where = str(path)
+    check_finite(atoms, where)
+    check_has_cell(atoms, where)
+    if atoms.cell.handedness < 0:
+        # the same lattice with right-handed vectors; atoms stay where they are
+        atoms.set_cell(-atoms.cell.array, scale_atoms=False)
+    dummies = [index for index, number in enumerate(atoms.numbers) if number < 1]
+    if dummies:
+        raise StructureError(f"{path}: atom {dummies[0]} is a dummy atom (X). Hint: remove dummy atoms from the file")
+    atoms.calc = None
+    atoms.pbc = True
+    check_no_overlap(atoms, where=where)
+    return atoms
+
+
+def _read_with_ase(path: Path) -> Atoms:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        frames = read(path, index=":")
     if len(frames) != 1:
         raise StructureError(
             f"{path}: contains {len(frames)} structures instead of one. Hint: keep only one in the file"
         )
     atoms: Atoms = frames[0]
-    where = str(path)
     occupancy = atoms.info.get("occupancy") or {}
     if any(abs(sum(site.values()) - 1.0) > 1e-6 or len(site) > 1 for site in occupancy.values()):
-        raise StructureError(f"{path}: has partly occupied sites. Hint: give an ordered structure (all occupancies 1)")
-    check_has_cell(atoms, where)
-    check_finite(atoms, where)
-    atoms.calc = None
-    atoms.pbc = True
-    check_no_overlap(atoms, where=where)
+        raise StructureError(f"{path}: has partly occupied sites. {PARTLY_OCCUPIED_HINT}")
     return atoms
+
+
+def _ordered_cif(path: Path) -> Atoms:
+    crystal = read_cif(path)
+    if partial := [site for site in crystal.sites if not site.is_ordered]:
+        example = ", ".join(f"{symbol} {occupancy:g}" for symbol, occupancy in partial[0].occupancy.items())
+        raise StructureError(
+            f"{path}: has partly occupied sites: {len(partial)} of {len(crystal.sites)}, such as {example} at "
+            f"{[round(float(x), 4) for x in partial[0].position]}. {PARTLY_OCCUPIED_HINT}"
+        )
+    symbols = [next(iter(site.occupancy)) for site in crystal.sites]
+    scaled = [site.position for site in crystal.sites]
+    return Atoms(symbols, cell=crystal.cell, scaled_positions=scaled, pbc=True)

@@ -1,0 +1,321 @@
+"""Crystals in CIF, as sites with occupancies.
+
+The file is parsed by ASE. Operators in the file take precedence; without them, the setting is determined from the
+symbols, the cell, the formula and Z, and rejected if several settings give different crystals. Images of a site that
+differ by the rounding of its coordinates, such as 0.333 for 1/3, are averaged.
+"""
+
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase.cell import Cell
+from ase.data import atomic_numbers
+from ase.io.cif import CIFBlock, parse_cif
+from ase.spacegroup.spacegroup import parse_sitesym
+from pymatgen.core import Composition
+
+from interphase_flows.analysis.array_types import FloatArray, IntArray
+from interphase_flows.exceptions import StructureError
+from interphase_flows.structures.crystals.cif_settings import Setting, fits_cell, operations, settings_of
+
+FULL_OCCUPANCY = 0.995
+"""Occupancies from here on are full: 0.998(4)."""
+SHARED_SITE_ANGSTROM = 0.05
+ROUNDING_FACTOR, LARGEST_ROUNDING_ANGSTROM = 3.0, 0.3
+SMALLEST_ROUNDING_ANGSTROM = 2e-3
+FORMULA_TOLERANCE = 0.03
+MOST_ATOMS = 100_000
+
+
+@dataclass(frozen=True)
+class OccupiedSite:
+    """A site in the cell: fractional coordinates, and the occupancy of each element."""
+
+    position: FloatArray
+    occupancy: dict[str, float]
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether one element occupies the site fully."""
+        return len(self.occupancy) == 1 and min(self.occupancy.values()) >= FULL_OCCUPANCY
+
+
+@dataclass(frozen=True)
+class CifCrystal:
+    """A crystal with its cell, rows are vectors in Å, and all sites in the cell."""
+
+    cell: FloatArray
+    sites: list[OccupiedSite]
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether every site is occupied by one element."""
+        return all(site.is_ordered for site in self.sites)
+
+    @property
+    def composition(self) -> dict[str, float]:
+        """Number of atoms of each element in the cell."""
+        counts: Counter[str] = Counter()
+        for site in self.sites:
+            for symbol, occupancy in site.occupancy.items():
+                counts[symbol] += 1.0 if occupancy >= FULL_OCCUPANCY else occupancy  # type: ignore[assignment]
+        return {symbol: float(count) for symbol, count in counts.items()}
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """A site as it is listed in the file."""
+
+    symbol: str
+    position: FloatArray
+    occupancy: float
+    rounding_angstrom: float
+
+
+def read_cif(path: Path) -> CifCrystal:
+    """Read the only crystal of a CIF.
+
+    Raises
+    ------
+    StructureError
+        The file has no crystal or several, a value is not a number, the setting is ambiguous, or the cell contradicts the
+        formula or Z in the file.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # badly formed numbers and duplicated tags
+        blocks = [block for block in parse_cif(str(path)) if block.get("_atom_site_label") is not None
+                  or block.get("_atom_site_type_symbol") is not None]  # fmt: skip
+    if len(blocks) != 1:
+        raise StructureError(
+            f"{path}: contains {len(blocks)} structures instead of one. Hint: keep only one in the file"
+        )
+    block = blocks[0]
+    cell = _cell(block, path)
+    listed = list(_listed_sites(block, cell, path))
+    candidates = list(_candidate_operations(block, cell, path))
+    crystals = [(name, CifCrystal(cell, _expanded(listed, cell, *ops, path))) for name, ops in candidates]
+    mismatches = {name: _formula_mismatch(block, crystal) for name, crystal in crystals}
+    fitting = [(name, crystal) for name, crystal in crystals if mismatches[name] is None]
+    if not fitting:
+        raise StructureError(
+            f"{path}: {next(iter(mismatches.values()))}. Hint: export the file with its symmetry operators, or correct "
+            "the formula, _cell_formula_units_Z, or the missing atoms"
+        )
+    different = [fitting[0]] + [each for each in fitting[1:] if not _same(each[1], fitting[0][1])]
+    if len(different) > 1:
+        names = ", ".join(name for name, _ in different)
+        raise StructureError(
+            f"{path}: has no symmetry operators, and its space group allows the settings {names}, which give different "
+            "crystals. Hint: export the file with its symmetry operators (_space_group_symop_operation_xyz), or name the "
+            "setting, such as 'F d -3 m :2'"
+        )
+    return fitting[0][1]
+
+
+def _cell(block: CIFBlock, path: Path) -> FloatArray:
+    try:
+        parameters = np.array([float(value) for value in block.get_cellpar() or ()])
+        if len(parameters) != 6:
+            raise ValueError("parameters are missing")
+        cell = np.asarray(Cell.new(parameters).array, dtype=float)
+        if not np.isfinite(cell).all() or not abs(np.linalg.det(cell)) > 1e-3:
+            raise ValueError(f"{parameters.tolist()} is not a cell")
+    except (ValueError, TypeError, AssertionError, ArithmeticError) as error:
+        raise StructureError(f"{path}: no valid cell ({error}). Hint: export the structure again") from error
+    return cell
+
+
+def _listed_sites(block: CIFBlock, cell: FloatArray, path: Path) -> Iterator[_Listed]:
+    columns = [block.get(f"_atom_site_fract_{axis}") for axis in "xyz"]
+    cartesian = None in columns
+    if cartesian:
+        columns = [block.get(f"_atom_site_cartn_{axis}") for axis in "xyz"]
+    labels: Any = block.get("_atom_site_type_symbol", block.get("_atom_site_label"))
+    occupancies = block.get("_atom_site_occupancy")
+    lengths = np.linalg.norm(cell, axis=1)
+    if None in columns or not all(isinstance(column, list) for column in (*columns, labels)):
+        raise StructureError(f"{path}: no coordinates of atoms. Hint: export the structure again")
+    symbols = block.get_symbols()
+    for k, symbol in enumerate(symbols):
+        if symbol not in atomic_numbers or atomic_numbers[symbol] < 1:
+            raise StructureError(f"{path}: site {labels[k]}: {symbol!r} is not a chemical element")
+        raw = [column[k] for column in columns]
+        try:
+            position = np.array([float(value) for value in raw])
+        except (TypeError, ValueError):
+            raise StructureError(
+                f"{path}: site {labels[k]} has the coordinates {', '.join(str(value)[:12] for value in raw)}, which "
+                "are not numbers. Hint: remove the site or add its coordinates"
+            ) from None
+        if not np.isfinite(position).all() or np.abs(position).max() > 1e4:
+            raise StructureError(f"{path}: site {labels[k]}: the coordinates {position.tolist()} are not finite")
+        decimals = max(len(repr(value).partition(".")[2]) if isinstance(value, float) else 0 for value in raw)
+        rounding = ROUNDING_FACTOR * 10.0**-decimals * float(lengths.max())
+        if cartesian:
+            position = position @ np.linalg.inv(cell)
+        occupancy = _occupancy(occupancies[k] if isinstance(occupancies, list) else None, str(labels[k]), path)
+        if occupancy > 0:
+            yield _Listed(
+                symbol,
+                position,
+                occupancy,
+                float(np.clip(rounding, SMALLEST_ROUNDING_ANGSTROM, LARGEST_ROUNDING_ANGSTROM)),
+            )
+
+
+def _occupancy(value: Any, label: str, path: Path) -> float:
+    """Return an occupancy; one that is not stated is 1, the default of the CIF dictionary."""
+    if value is None or value in {".", "?"}:
+        return 1.0
+    try:
+        occupancy = float(value)
+    except (TypeError, ValueError):
+        occupancy = float("nan")
+    if not 0.0 <= occupancy <= 1.0 + 1e-3:
+        raise StructureError(f"{path}: site {label} has the occupancy {str(value)[:20]}, which is not between 0 and 1")
+    return occupancy
+
+
+def _candidate_operations(
+    block: CIFBlock, cell: FloatArray, path: Path
+) -> Iterator[tuple[str, tuple[IntArray, FloatArray]]]:
+    """Yield the names and operations of the settings that a file allows."""
+    operators = block._get_sitesym()
+    if operators:
+        try:
+            rotations, translations = parse_sitesym([str(each) for each in operators])
+        except (ValueError, IndexError, KeyError, SyntaxError, NameError) as error:
+            raise StructureError(
+                f"{path}: the symmetry operators cannot be parsed ({error}). Hint: export the file again"
+            ) from error
+        yield "of its operators", (np.asarray(rotations, dtype=np.int64), np.asarray(translations, dtype=float))
+        return
+    symbol, number = block._get_spacegroup_name(), block._get_spacegroup_number()
+    hall = block.get("_space_group_name_hall", block.get("_symmetry_space_group_name_hall"))
+    symbol, hall = (None if each in {None, "?", "."} else str(each) for each in (symbol, hall))
+    try:
+        number = None if number in {None, "?", "."} else int(number)
+    except (TypeError, ValueError):
+        number = -1
+    if symbol is None and number is None and hall is None:
+        yield "P 1", operations(1)
+        return
+    candidates: list[Setting] = settings_of(symbol, number, hall)
+    fitting = [each for each in candidates if fits_cell(operations(each.hall_number)[0], cell)]
+    stated = ", ".join(str(each) for each in (symbol, number, hall) if each is not None)
+    if not fitting:
+        reason = "no known setting has these symbols" if not candidates else "the cell does not have this symmetry"
+        raise StructureError(
+            f"{path}: has no symmetry operators, and the space group {stated!r} gives no setting: {reason}. Hint: export "
+            "the file with its symmetry operators (_space_group_symop_operation_xyz)"
+        )
+    for setting in fitting:
+        yield setting.description, operations(setting.hall_number)
+
+
+def _expanded(
+    listed: list[_Listed], cell: FloatArray, rotations: IntArray, translations: FloatArray, path: Path
+) -> list[OccupiedSite]:
+    """Apply all operations to all sites; merge images that differ by rounding, and sites of several elements."""
+    if len(listed) * len(rotations) > MOST_ATOMS:
+        raise StructureError(f"{path}: {len(listed)} sites times {len(rotations)} operators are too many for a crystal")
+    positions: list[FloatArray] = []
+    entries: list[tuple[str, float]] = []
+    for site in listed:
+        tolerance = site.rounding_angstrom if site.occupancy >= FULL_OCCUPANCY else SMALLEST_ROUNDING_ANGSTROM
+        images = rotations @ site.position + translations
+        offsets = images - site.position
+        offsets -= np.rint(offsets)
+        near = np.linalg.norm(offsets @ cell, axis=1) <= tolerance
+        centre = site.position + (offsets[near].mean(axis=0) if near.any() else 0.0)
+        for image in _distinct(rotations @ centre + translations, cell, SMALLEST_ROUNDING_ANGSTROM):
+            positions.append(image)
+            entries.append((site.symbol, site.occupancy))
+    return _shared(positions, entries, cell, path)
+
+
+def _distinct(images: FloatArray, cell: FloatArray, tolerance: float) -> FloatArray:
+    """Return the images that differ by more than a distance in Å, in [0, 1)."""
+    images = np.round(images, 12) % 1.0
+    kept: list[FloatArray] = []
+    for image in images:
+        offsets = np.array(kept).reshape(-1, 3) - image
+        offsets -= np.rint(offsets)
+        if not (np.linalg.norm(offsets @ cell, axis=1) <= tolerance).any():
+            kept.append(image)
+    return np.array(kept)
+
+
+def _shared(
+    positions: list[FloatArray], entries: list[tuple[str, float]], cell: FloatArray, path: Path
+) -> list[OccupiedSite]:
+    """Merge entries of the same position into one site with several elements."""
+    kept = np.empty((len(positions), 3))
+    occupancies: list[dict[str, float]] = []
+    for position, (symbol, occupancy) in zip(positions, entries, strict=True):
+        n = len(occupancies)
+        offsets = kept[:n] - position
+        offsets -= np.rint(offsets)
+        distances = np.linalg.norm(offsets @ cell, axis=1)
+        nearest = int(distances.argmin()) if n else -1
+        partial = n > 0 and sum(occupancies[nearest].values()) + occupancy <= 1.0 + 1e-3
+        if (
+            n
+            and distances[nearest] <= SHARED_SITE_ANGSTROM
+            and (partial or occupancies[nearest] == {symbol: occupancy})
+        ):
+            if partial:
+                occupancies[nearest][symbol] = occupancies[nearest].get(symbol, 0.0) + occupancy
+            continue
+        kept[n] = position
+        occupancies.append({symbol: occupancy})
+    return [OccupiedSite(kept[k].copy(), occupancy) for k, occupancy in enumerate(occupancies)]
+
+
+def _formula_mismatch(block: CIFBlock, crystal: CifCrystal) -> str | None:
+    """Compare the cell with the formula and Z of the file; return the contradiction, or None."""
+    text = block.get("_chemical_formula_sum")
+    try:
+        stated = {s: n for s, n in Composition(str(text)).get_el_amt_dict().items() if n > 0}
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    if text is None or not stated or not set(stated) <= set(atomic_numbers):
+        return None
+    stated["H"] = stated.get("H", 0.0) + stated.pop("D", 0.0)
+    stated = {symbol: count for symbol, count in stated.items() if count > 0}
+    found = crystal.composition
+    try:
+        z = float(block.get("_cell_formula_units_z"))
+    except (TypeError, ValueError):
+        z = float("nan")
+    ratio = sum(found.values()) / sum(stated.values())
+    # some programs write the sum of the cell and Z
+    allowed = [z, 1.0] if z > 0 else [ratio]
+    for units in allowed:
+        expected = {symbol: units * count for symbol, count in stated.items()}
+        if set(expected) == set(found) and all(
+            abs(found[s] - n) <= FORMULA_TOLERANCE * n + 0.02 for s, n in expected.items()
+        ):
+            return None
+    states = f"the file states {str(text)[:60]}" + (f" with Z = {z:g}" if z > 0 else "")
+    return f"{states}, the cell holds {''.join(f'{s}{round(n, 3):g}' for s, n in sorted(found.items()))}"
+
+
+def _same(first: CifCrystal, second: CifCrystal) -> bool:
+    """Return whether two crystals in the same cell have the same sites."""
+    if len(first.sites) != len(second.sites):
+        return False
+    positions = np.array([site.position for site in second.sites])
+    for site in first.sites:
+        offsets = positions - site.position
+        offsets -= np.rint(offsets)
+        distances = np.linalg.norm(offsets @ first.cell, axis=1)
+        nearest = int(distances.argmin())
+        if distances[nearest] > SHARED_SITE_ANGSTROM or second.sites[nearest].occupancy != site.occupancy:
+            return False
+    return True
