@@ -59,7 +59,7 @@ def test_interface_of_given_crystals():
 @pytest.mark.parametrize(
     ("source", "error", "message"),
     [
-        ("Li9S", StructureError, "unknown phase 'Li9S'. Hint: did you mean 'Li2S'? choose one of"),
+        ("Li9S", StructureError, r"unknown phase 'Li9S'\. Hint: did you mean 'Li2S'\? choose one of"),
         ("missing.cif", StructureError, "missing.cif: no such file. Hint"),
         (Atoms("Li"), StructureError, "Li"),
         (3, InputError, "int: not a structure. Hint"),
