@@ -17,10 +17,18 @@ class CrystalSpec(Spec):
 
 
 class EquationOfStateSpec(Spec):
-    """Isotropically scaled cells of every phase, for energy and pressure against volume."""
+    """Isotropically scaled crystals of every phase, without which constant pressure gives wrong volumes.
 
-    n_volumes: CountOrNone = 0
-    max_strain: Annotated[float, Field(gt=0.0, le=0.2)] = 0.06
+    With five volumes or more, the equilibrium volume and bulk modulus of the potential are compared with the labels.
+    Rattled copies teach the volume at finite temperature: a potential that is right for perfect lithium can expand it
+    by 20 % at 300 K.
+    """
+
+    n_volumes: CountOrNone = 7
+    max_strain: Annotated[float, Field(gt=0.0, le=0.2)] = 0.08
+    n_rattled_per_volume: CountOrNone = 2
+    max_rattle_fraction: Annotated[float, Field(gt=0.0, le=0.2)] = 0.1
+    rattled_min_atoms: Count = 16
 
 
 class VacancySpec(Spec):

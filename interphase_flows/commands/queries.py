@@ -49,6 +49,7 @@ DEFAULT_FIELDS = {
     "relaxed_phases": ["key", "phase", "energy_eV", "volume_angstrom3", "cell", "energy_method"],
     "thermodynamics": ["key", "prediction.full_reaction", "prediction.electrolyte_above_hull_eV_per_atom"],
     "learning_curves": ["key", "n_frames", "committee_keys"],
+    "equations_of_state": ["key", "committee_key", "notes"],
     "production_audits": [
         "key",
         "n_frames",

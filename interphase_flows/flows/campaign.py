@@ -15,6 +15,7 @@ from interphase_flows.flows.refinement import RefinementMaker
 from interphase_flows.flows.transport_grid import TransportGridMaker
 from interphase_flows.jobs.campaign_result import conclude
 from interphase_flows.jobs.committee import LearningCurveMaker
+from interphase_flows.jobs.equations_of_state import EquationsOfStateCheckMaker
 from interphase_flows.jobs.interface_analysis import InterfaceAnalysisMaker
 from interphase_flows.jobs.phase_references import PhaseReferencesMaker
 from interphase_flows.jobs.production_audit import DrawProductionMaker, ProductionAuditMaker
@@ -52,6 +53,8 @@ class CampaignMaker(Maker):
         Energies of the phases, and the predicted reaction.
     learning_curve_maker, references_maker, analysis_maker
         Learning curve of the loop; runs of known phases; analysis of production, with these references.
+    equations_of_state_maker
+        Compares bulk phases at several volumes with their labels, if the initial data contain them.
     production_cells_maker
         Builds the cells of production; with None, it runs in those of the loop.
     refinement_maker, n_refinements
@@ -77,6 +80,7 @@ class CampaignMaker(Maker):
     relax_maker: RelaxMaker = field(default_factory=RelaxMaker)
     reaction_maker: ReactionMaker = field(default_factory=ReactionMaker)
     learning_curve_maker: LearningCurveMaker = field(default_factory=LearningCurveMaker)
+    equations_of_state_maker: EquationsOfStateCheckMaker = field(default_factory=EquationsOfStateCheckMaker)
     references_maker: PhaseReferencesMaker = field(default_factory=PhaseReferencesMaker)
     analysis_maker: InterfaceAnalysisMaker = field(default_factory=InterfaceAnalysisMaker)
     transport_grid_maker: TransportGridMaker | None = None
@@ -142,6 +146,9 @@ class CampaignMaker(Maker):
         relaxations = self._relaxations()
         reaction = self.reaction_maker.make(self.electrode, self.electrolyte, [r.output for r in relaxations])
         curve = self.learning_curve_maker.make(learned["dataset"], learned["iterations"])
+        bulk = []
+        if self.initial_data_maker.equations_of_state_maker is not None:
+            bulk = [self.equations_of_state_maker.make(learned["dataset"], learned["committee"])]
         references = self.references_maker.make(self.phases, learned["committee"], self.seed + REFERENCES_SEED)
         interface = self.analysis_maker.make(production.output, references.output)
         drawn = self.draw_maker.make(production.output, self.seed + AUDIT_SEED, learned["committee"])
@@ -157,6 +164,8 @@ class CampaignMaker(Maker):
             "interface_analysis": interface.output,
             "production_audit": audit.output,
         }
+        if bulk:
+            analyses["equations_of_state"] = bulk[0].output
         if grids:
             analyses["transport_grid"] = grids[0].output
         conclusion = conclude(
@@ -164,7 +173,7 @@ class CampaignMaker(Maker):
         )
         for tolerant in (reaction, interface, conclusion):
             tolerant.config.on_missing_references = OnMissing.NONE
-        analysing = [curve, references, interface, *grids, drawn, audit_labels, audit]
+        analysing = [curve, *bulk, references, interface, *grids, drawn, audit_labels, audit]
         return Flow(
             [initial, *cells, *relaxations, reaction, learning, *refinements, production, *analysing, conclusion],
             output=conclusion.output,

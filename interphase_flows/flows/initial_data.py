@@ -63,7 +63,7 @@ class InitialDataMaker(Maker):
     snapshots_maker: SnapshotsMaker | None = field(default_factory=SnapshotsMaker)
     amorphous_maker: AmorphousMaker | None = field(default_factory=AmorphousMaker)
     crystals_maker: CrystalsMaker | None = field(default_factory=CrystalsMaker)
-    equations_of_state_maker: EquationsOfStateMaker | None = None
+    equations_of_state_maker: EquationsOfStateMaker | None = field(default_factory=EquationsOfStateMaker)
     vacancies_maker: VacanciesMaker | None = None
     slabs_maker: SlabsMaker | None = None
     dimers_maker: DimersMaker | None = None
@@ -83,7 +83,7 @@ class InitialDataMaker(Maker):
         """Return the Maker of a campaign."""
         s, files = campaign.structures, campaign.structure_files
         driver = campaign.reference if s.dynamics_method == "reference" else method_spec("chgnet")
-        scaled = EquationsOfStateMaker(spec=s.equations_of_state, min_atoms=s.crystals.min_atoms, structure_files=files)
+        scaled = EquationsOfStateMaker(spec=s.equations_of_state, structure_files=files)
         vacancies = VacanciesMaker(spec=s.vacancies, structure_files=files)
         slabs = SlabsMaker(spec=s.slabs, structure_files=files)
         dimers = DimersMaker(spec=s.dimers, structure_files=files)
@@ -149,7 +149,7 @@ class InitialDataMaker(Maker):
         if self.crystals_maker is not None:
             jobs.append(self.crystals_maker.make(phases, self.seed))
         if self.equations_of_state_maker is not None:
-            jobs.append(self.equations_of_state_maker.make(phases))
+            jobs.append(self.equations_of_state_maker.make(phases, self.seed))
         if self.vacancies_maker is not None:
             jobs.append(self.vacancies_maker.make(phases, self.seed + VACANCY_SEED))
         if self.slabs_maker is not None:

@@ -1,5 +1,6 @@
 """Build the configuration of NequIP's trainer (Hydra ``_target_`` form)."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +77,16 @@ def training_config(
         }
 
     terms = {"total_energy": training.energy_weight, "forces": training.forces_weight}
-    coefficients: dict[str, float | None] = {"per_atom_energy_rmse": 2.0, "forces_rmse": 1.0}
+    # the best epoch is that of the smallest sum of these: each error with the weight that it has in the loss
+    coefficients: dict[str, float | None] = {
+        "per_atom_energy_rmse": math.sqrt(training.energy_weight),
+        "forces_rmse": math.sqrt(training.forces_weight),
+    }
     target = "EnergyForce"
     if training.stress_weight:
         target = "EnergyForceStress"
         terms |= {"stress": training.stress_weight}
-        coefficients |= {"stress_rmse": None, "stress_mae": None}
+        coefficients |= {"stress_rmse": math.sqrt(training.stress_weight), "stress_mae": None}
     metrics = {"_target_": f"nequip.train.{target}Metrics", "coeffs": coefficients}
     warm = parent_checkpoint is not None
     epochs = training.warm_start_epochs if warm else training.max_epochs

@@ -86,6 +86,10 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
             learning_figures.learning_curve(inputs.iterations, reference),
             "Errors against the number of labels",
         ),
+        "equations_of_state": (
+            learning_figures.equations_of_state(inputs.equations_of_state, reference),
+            "Stress against volume of the bulk phases, by the potential and by its labels",
+        ),
         "uncertainty": (
             learning_figures.uncertainty(inputs.production, inputs.committee),
             "Force uncertainty of production runs against time",

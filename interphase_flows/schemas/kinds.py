@@ -20,6 +20,7 @@ DOCUMENT_KINDS: dict[str, str] = {
     "segments": f"{_HERE}.segment:SegmentDoc",
     "iterations": f"{_HERE}.iteration:IterationDoc",
     "learning_curves": f"{_HERE}.potential_errors:LearningCurveDoc",
+    "equations_of_state": f"{_HERE}.equations_of_state:EquationsOfStateDoc",
     "production_audits": f"{_HERE}.potential_errors:ProductionAuditDoc",
     "relaxed_phases": f"{_HERE}.thermodynamics:RelaxedPhaseDoc",
     "thermodynamics": f"{_HERE}.thermodynamics:ThermodynamicsDoc",

@@ -14,6 +14,8 @@ CUTOUT: Final = "cutout"
 THERMODYNAMICS: Final = "thermodynamics"
 DIMER: Final = "dimer"
 ATOM: Final = "atom"
+EQUATION_OF_STATE: Final = " equation of state"
+"""End of the name of a crystal at several volumes."""
 
 _FIXED_SPLITS: dict[str, Literal["train", "test"]] = {
     CRYSTAL: "train",
@@ -46,6 +48,13 @@ class Origin(str):
     def name(self) -> str:
         """Name within the family, such as a phase or a run."""
         return self.partition("/")[2]
+
+    @property
+    def scaled_phase(self) -> str | None:
+        """Phase of a crystal at several volumes; None for all other structures."""
+        if self.family != CRYSTAL or not self.name.endswith(EQUATION_OF_STATE):
+            return None
+        return self.name.removesuffix(EQUATION_OF_STATE)
 
     @property
     def is_isolated(self) -> bool:

@@ -13,9 +13,13 @@ from interphase_flows.jobs.caching import cached, settings_of
 from interphase_flows.jobs.inputs import Crystal, JobMaker, as_crystals, open_job
 from interphase_flows.jobs.structures.structure_sets import KIND, store_set
 from interphase_flows.runtime.progress import emit
-from interphase_flows.schemas.origin import Origin
+from interphase_flows.schemas.origin import CRYSTAL, EQUATION_OF_STATE, Origin
 from interphase_flows.schemas.structures import StructureSetDoc
-from interphase_flows.structures.crystals.perturb import equation_of_state, strained_and_rattled
+from interphase_flows.structures.crystals.perturb import (
+    equation_of_state,
+    rattled_at_volumes,
+    strained_and_rattled,
+)
 from interphase_flows.structures.crystals.vacancies import vacancies
 from interphase_flows.structures.interfaces.slabs import slabs
 from interphase_flows.structures.structure_keys import structure_key
@@ -66,7 +70,7 @@ class PhaseStructuresMaker(JobMaker, ABC):
             for done, (name, crystal) in enumerate(crystals.items(), start=1):
                 made = self.structures_of_phase(crystal, seed + PHASE_SEED_STEP * done)
                 frames += made
-                origins += [Origin(self.origin.format(name))] * len(made)
+                origins += [self.origin_of(name, frame) for frame in made]
                 notes += [f"{name}: {note}" for note in self.notes_on(made)]
                 emit(self.name, done, len(crystals), name)
             details = {structure_key(frame): dict(frame.info) for frame in frames if frame.info}
@@ -77,6 +81,10 @@ class PhaseStructuresMaker(JobMaker, ABC):
     @abstractmethod
     def structures_of_phase(self, crystal: Atoms, seed: int) -> list[Atoms]:
         """Return the structures of one phase."""
+
+    def origin_of(self, phase: str, frame: Atoms) -> Origin:
+        """Return the origin of a structure of a phase."""
+        return Origin(self.origin.format(phase))
 
     def notes_on(self, made: Sequence[Atoms]) -> list[str]:
         """Return notes for the user on the structures of one phase."""
@@ -101,17 +109,30 @@ class CrystalsMaker(PhaseStructuresMaker):
 
 @dataclass
 class EquationsOfStateMaker(PhaseStructuresMaker):
-    """Make isotropically scaled cells of every phase, of at least ``min_atoms`` atoms."""
+    """Make isotropically scaled cells of every phase, and rattled supercells of them."""
 
     name: str = "equations of state"
     spec: EquationOfStateSpec = field(default_factory=EquationOfStateSpec)
-    min_atoms: int = 12
 
-    origin: ClassVar[str] = "crystal/{} equation of state"
+    origin: ClassVar[str] = CRYSTAL + "/{}" + EQUATION_OF_STATE
 
     def structures_of_phase(self, crystal: Atoms, seed: int) -> list[Atoms]:
-        """Return the scaled cells, densest first; the seed has no effect."""
-        return equation_of_state(crystal, self.spec.n_volumes, self.spec.max_strain, self.min_atoms)
+        """Return the scaled cells, densest first, then rattled ones; the seed is that of the displacements."""
+        spec = self.spec
+        return equation_of_state(crystal, spec.n_volumes, spec.max_strain) + rattled_at_volumes(
+            crystal,
+            spec.n_volumes,
+            spec.max_strain,
+            spec.n_rattled_per_volume,
+            spec.max_rattle_fraction,
+            spec.rattled_min_atoms,
+            seed,
+        )
+
+    def origin_of(self, phase: str, frame: Atoms) -> Origin:
+        """Return one origin for perfect cells, and one for rattled ones."""
+        is_rattled = "rattle_angstrom" in frame.info
+        return Origin.of(CRYSTAL, f"{phase} scaled and rattled") if is_rattled else super().origin_of(phase, frame)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from interphase_flows.schemas.campaign import CampaignResult
 from interphase_flows.schemas.convergence import ConvergenceStudyDoc
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.document import Document
+from interphase_flows.schemas.equations_of_state import EquationsOfStateDoc
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.potential_errors import LearningCurveDoc, ProductionAuditDoc
@@ -73,6 +74,10 @@ class CampaignDocuments:
     def learning_curve(self) -> LearningCurveDoc | None:
         """Return the learning curve, None if it failed or has not run."""
         return self._analysis_of_kind("learning_curve", "learning_curves", LearningCurveDoc)
+
+    def equations_of_state(self) -> EquationsOfStateDoc | None:
+        """Return the check of bulk phases, None if it was not requested, failed or has not run."""
+        return self._analysis_of_kind("equations_of_state", "equations_of_state", EquationsOfStateDoc)
 
     def production_audit(self) -> ProductionAuditDoc | None:
         """Return the audit of production, None if it failed or has not run."""

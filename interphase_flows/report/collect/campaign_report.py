@@ -68,6 +68,9 @@ def collect_inputs(workspace: Workspace) -> ReportInputs:
     if audit is not None:
         note = f"{audit.n_frames} random frames, labelled after production"
         cited.cite("production audit", "production_audits", audit.key, note=note)
+    bulk = documents.equations_of_state()
+    if bulk is not None:
+        cited.cite("bulk equations of state", "equations_of_state", bulk.key, note=", ".join(bulk.phases))
     labels = documents.labels()
     convergence = documents.convergence()
     if convergence is not None:
@@ -105,12 +108,13 @@ def collect_inputs(workspace: Workspace) -> ReportInputs:
         displacement=band_over_replicas(arrays, "displacement.msd_angstrom2 ", "displacement.time_ps"),
         electrode_order=order if isinstance(order, ElectrodeOrderResult) else None,
         production_audit=audit,
+        equations_of_state=bulk,
         thermodynamics=None if predicted is None else thermodynamics(predicted, spec, before, environments),
         before=before,
         after=after,
         provenance=cited.rows,
         software={name: version(name) for name in SOFTWARE} | {"python": platform.python_version()},
-        notes=_notes(documents, [dataset, committee, analysis, *documents.production, predicted]),
+        notes=_notes(documents, [dataset, committee, bulk, analysis, *documents.production, predicted]),
         analyses=analyses,
         transport_grid=None if grid is None else TransportGrid(grid.result, documents.arrays(grid), grid.notes),
         grid_requested=spec.transport_grid is not None,

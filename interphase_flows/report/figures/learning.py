@@ -24,6 +24,7 @@ from interphase_flows.report.inputs.campaign import ReferenceLabels, Spending
 from interphase_flows.report.inputs.interphase import ProductionRun
 from interphase_flows.report.inputs.learning import IterationErrors
 from interphase_flows.report.text.numbers import duration
+from interphase_flows.schemas.equations_of_state import EquationsOfStateDoc
 from interphase_flows.schemas.model import CommitteeDoc
 
 MEV = 1000.0
@@ -122,6 +123,29 @@ def _parity(axes: Axes, reference: np.ndarray, predicted: np.ndarray, name: str,
         va="top",
         fontsize=8.5,
     )
+
+
+def equations_of_state(found: EquationsOfStateDoc | None, reference: ReferenceLabels) -> Figure | None:
+    """Draw the stress of each bulk phase against its volume, by the potential and by its labels."""
+    if found is None:
+        return None
+    columns = min(3, len(found.phases))
+    rows = -(-len(found.phases) // columns)
+    with figure_style():
+        figure = Figure(figsize=(3.2 * columns, 2.5 * rows))
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes, (phase, curves) in zip(panels, found.phases.items(), strict=False):
+            volume, potential = curves.volume_angstrom3_per_atom, np.array(curves.potential_stress_GPa)
+            spread = np.array(curves.potential_stress_std_GPa)
+            axes.axhline(0, color=GREY, linewidth=0.8)
+            axes.fill_between(volume, potential - spread, potential + spread, color=BLUE, alpha=0.25, linewidth=0)
+            axes.plot(volume, potential, color=BLUE, label="potential ± std of members")
+            axes.plot(volume, curves.reference_stress_GPa, "o", color=VERMILION, markersize=4, label=reference.short)
+            axes.set(title=phase, xlabel="Volume (Å³ per atom)", ylabel="Stress (GPa)")
+        for axes in panels[len(found.phases) :]:
+            axes.set_axis_off()
+        panels[0].legend(fontsize=7)
+    return figure
 
 
 def uncertainty(runs: Sequence[ProductionRun], committee: CommitteeDoc | None) -> Figure | None:

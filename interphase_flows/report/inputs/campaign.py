@@ -19,6 +19,7 @@ from interphase_flows.report.inputs.interphase import (
 )
 from interphase_flows.report.inputs.learning import IterationErrors, Labelling
 from interphase_flows.schemas.convergence import ConvergenceStudyDoc
+from interphase_flows.schemas.equations_of_state import EquationsOfStateDoc
 from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.potential_errors import ProductionAuditDoc
 
@@ -112,6 +113,7 @@ class ReportInputs:
     electrode_order: ElectrodeOrderResult | None = None
     """Average over replicas."""
     production_audit: ProductionAuditDoc | None = None
+    equations_of_state: EquationsOfStateDoc | None = None
     thermodynamics: Thermodynamics | None = None
     analyses: InterfaceResults | None = None
     transport_grid: TransportGrid | None = None

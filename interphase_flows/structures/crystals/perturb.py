@@ -2,6 +2,7 @@
 
 import numpy as np
 from ase import Atoms
+from ase.neighborlist import neighbor_list
 
 from interphase_flows.exceptions import OverlappingAtomsError, StructureError
 from interphase_flows.structures.checks import check_has_cell, check_no_overlap
@@ -105,3 +106,37 @@ def equation_of_state(atoms: Atoms, n_volumes: int, max_strain: float, min_atoms
         scaled.info["linear_strain"] = strain
         cells.append(scaled)
     return cells
+
+
+def rattled_at_volumes(
+    atoms: Atoms,
+    n_volumes: int,
+    max_strain: float,
+    n_per_volume: int,
+    max_rattle_fraction: float,
+    min_atoms: int,
+    seed: int,
+) -> list[Atoms]:
+    """Return rattled copies of the cells of `equation_of_state`, ``n_per_volume`` of each.
+
+    Displacements are Gaussian. Their standard deviation per component, ``info["rattle_angstrom"]``, ranges from a third
+    of `max_rattle_fraction` to it, relative to the smallest distance in the crystal, in random order over the copies.
+    Atoms of lithium at 300 K have about 0.08.
+
+    Raises
+    ------
+    StructureError, OverlappingAtomsError
+        As `equation_of_state` and `strained_and_rattled`.
+    """
+    cells = equation_of_state(atoms, n_volumes, max_strain, min_atoms) * n_per_volume
+    if not cells:
+        return []
+    rng = np.random.default_rng(seed)
+    distance = float(neighbor_list("d", atoms, 6.0).min())
+    sizes = rng.permutation(np.linspace(max_rattle_fraction / 3, max_rattle_fraction, len(cells))) * distance
+    copies = []
+    for cell, size in zip(cells, sizes, strict=True):
+        copy = _one_copy(cell, 0.0, float(size), rng)
+        copy.info = cell.info | {"rattle_angstrom": float(size)}
+        copies.append(copy)
+    return copies

@@ -145,7 +145,7 @@ def test_all_kinds_of_initial_structures_are_planned_within_the_limit():
     fields = {"name": "unit", "phases": ["Li", "Li2S", "Li7P3S11"], "structures": structures}
     campaign = Campaign.model_validate(fields)
     sizes = plan_labels(campaign).initial
-    assert len(sizes) == 3 * (1 + 5 + 2 + 1) + 6 * 4 + 3 + 2
+    assert len(sizes) == 3 * (1 + 5 * 3 + 2 + 1) + 6 * 4 + 3 + 2
     few = Campaign.model_validate(fields | {"structures": structures | {"max_first_labels": 10}})
     kept = plan_labels(few).initial
     assert len(kept) == 10

@@ -104,11 +104,11 @@ def test_dimers_scaled_cells_and_vacancies_only_train(workspace):
     """Their families are that of the crystals, or too small to be split."""
     made = [
         run(DimersMaker(spec=DimerSpec(n_distances=1, isolated_atoms=True)), ["Li2S", "Li3P"]),
-        run(EquationsOfStateMaker(spec=EquationOfStateSpec(n_volumes=1)), ["Li", "Li2S", "Li3P"]),
+        run(EquationsOfStateMaker(spec=EquationOfStateSpec(n_volumes=1)), ["Li", "Li2S", "Li3P"], 1),
         run(VacanciesMaker(spec=VacancySpec(n_per_phase=1)), ["Li", "Li2S", "Li3P"], 1),
     ]
     origins = {entry.origin for document in made for entry in document.entries}
-    assert len(origins) == 2 + 3 + 3
+    assert len(origins) == 2 + 2 * 3 + 3
     assert set(split_origins(origins, {}, 1, 0.4, 0.4).values()) == {"train"}
 
 

@@ -8,6 +8,7 @@ from interphase_flows.structures.crystals.library import load_phase
 from interphase_flows.structures.crystals.perturb import (
     equation_of_state,
     linear_strains,
+    rattled_at_volumes,
     repeated,
     strained_and_rattled,
 )
@@ -88,3 +89,17 @@ def test_compression_to_overlap_raises():
         equation_of_state(dense, 2, 0.29)
     with pytest.raises(StructureError, match="max_strain=0"):
         equation_of_state(load_phase("Li2S"), 2, 0.0)
+
+
+def test_rattled_cells_have_the_volumes_of_the_equation_of_state():
+    """Displacements have the stated size, from a third of the largest one, 0.1 of the distance of 2.97 Å, to it."""
+    crystal = load_phase("Li")
+    cells = equation_of_state(crystal, 5, 0.08, 16)
+    rattled = rattled_at_volumes(crystal, 5, 0.08, 2, 0.1, 16, seed=1)
+    assert [frame.get_volume() for frame in rattled] == pytest.approx([cell.get_volume() for cell in cells] * 2)
+    distance = crystal.get_all_distances(mic=True)[0, 1]
+    sizes = [frame.info["rattle_angstrom"] for frame in rattled]
+    assert sorted(sizes) == pytest.approx(np.linspace(0.1 / 3, 0.1, 10) * distance)
+    for frame, cell in zip(rattled, cells * 2, strict=True):
+        assert (frame.positions - cell.positions).std() == pytest.approx(frame.info["rattle_angstrom"], rel=0.4)
+    assert rattled_at_volumes(crystal, 5, 0.08, 0, 0.1, 16, seed=1) == []

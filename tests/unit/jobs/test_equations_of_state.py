@@ -1,0 +1,85 @@
+"""Equations of state of bulk phases by a potential and by its labels."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from interphase_flows.analysis.results import Unavailable
+from interphase_flows.jobs.equations_of_state import compare, notes_on
+from interphase_flows.schemas.equations_of_state import Equilibrium
+from interphase_flows.schemas.origin import Origin
+from interphase_flows.structures.crystals.perturb import equation_of_state
+
+
+class Scaled(Calculator):
+    """EMT at lengths divided by a factor: the equilibrium volume is exactly factor³ that of EMT."""
+
+    implemented_properties = ["energy", "forces", "stress"]
+
+    def __init__(self, factor: float, tension_eV_per_angstrom3: float = 0.0) -> None:
+        super().__init__()
+        self.factor, self.tension = factor, tension_eV_per_angstrom3
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        inner = Atoms(atoms.numbers, cell=atoms.cell.array / self.factor, pbc=True)
+        inner.set_scaled_positions(atoms.get_scaled_positions())
+        inner.calc = EMT()
+        volume = atoms.get_volume()
+        self.results["energy"] = inner.get_potential_energy() + self.tension * volume
+        self.results["forces"] = np.zeros((len(atoms), 3))
+        self.results["stress"] = inner.get_stress() / self.factor**3 + self.tension * np.array([1, 1, 1, 0, 0, 0])
+
+
+def labelled(calculator: Calculator) -> list[Atoms]:
+    frames = equation_of_state(bulk("Cu", a=3.59), 7, 0.08)
+    for frame in frames:
+        frame.calc = calculator
+        results = {"energy": frame.get_potential_energy(), "forces": frame.get_forces(), "stress": frame.get_stress()}
+        frame.calc = SinglePointCalculator(frame, **results)
+    return frames[::-1]
+
+
+def test_potential_that_is_the_reference_agrees():
+    """The bulk modulus of copper by EMT is 134 GPa (Jacobsen, Stoltze, Norskov, Surf. Sci. 366, 394 (1996))."""
+    curves = compare(labelled(EMT()), [EMT(), EMT()])
+    assert isinstance(curves.potential, Equilibrium)
+    assert curves.volume_error == pytest.approx(0.0, abs=1e-9)
+    assert curves.potential_stress_GPa == pytest.approx(curves.reference_stress_GPa)
+    assert curves.potential_stress_std_GPa == pytest.approx([0.0] * 7)
+    assert curves.volume_angstrom3_per_atom == sorted(curves.volume_angstrom3_per_atom)
+    assert curves.potential.bulk_modulus_GPa == pytest.approx(134, rel=0.03)
+    assert notes_on("Cu", curves) == []
+
+
+def test_wrong_volume_and_spread_of_members_are_reported():
+    curves = compare(labelled(EMT()), [Scaled(1.02), Scaled(1.02, 0.01)])
+    assert curves.volume_error == pytest.approx(1.02**3 - 1, abs=2e-3)
+    assert curves.potential_stress_std_GPa == pytest.approx([0.01 * 160.2176634 / np.sqrt(2)] * 7)
+    [note] = notes_on("Cu", curves)
+    assert "+6 %" in note
+
+
+def test_potential_without_minimum_is_reported():
+    """As with a potential that has never seen the volume of a metal change: it expands without limit."""
+    curves = compare(labelled(EMT()), [Scaled(1.0, -0.5)])
+    assert isinstance(curves.potential, Unavailable)
+    assert curves.volume_error is None
+    [note] = notes_on("Cu", curves)
+    assert "no equilibrium volume of Cu" in note
+
+
+def test_reference_without_minimum_is_not_held_against_the_potential():
+    curves = compare(labelled(Scaled(1.0, -0.5)), [EMT()])
+    assert isinstance(curves.reference, Unavailable)
+    assert notes_on("Cu", curves) == []
+
+
+def test_origin_names_the_phase_of_a_scaled_crystal():
+    assert Origin("crystal/Li2S equation of state").scaled_phase == "Li2S"
+    assert Origin("crystal/Li2S").scaled_phase is None
+    assert Origin("slab/Li2S equation of state").scaled_phase is None
