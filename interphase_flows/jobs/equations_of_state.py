@@ -78,7 +78,7 @@ class EquationsOfStateCheckMaker(JobMaker):
 def compare(frames: Sequence[Atoms], members: Sequence["Calculator"]) -> PhaseEquationOfState:
     """Compare potentials with the labels of one crystal at several volumes; the first potential drives the dynamics."""
     frames = sorted(frames, key=lambda frame: float(frame.get_volume()))
-    volumes = np.array([frame.get_volume() for frame in frames])
+    volumes = [float(frame.get_volume()) for frame in frames]
     energies, stresses = np.empty((2, len(members), len(frames)))
     for column, frame in enumerate(frames):
         for row, calculator in enumerate(members):
@@ -86,12 +86,12 @@ def compare(frames: Sequence[Atoms], members: Sequence["Calculator"]) -> PhaseEq
             stresses[row, column] = _mean_normal_stress_GPa(calculator.get_property("stress", frame))
     reference = equilibrium(volumes, [frame.get_potential_energy() for frame in frames], len(frames[0]))
     return PhaseEquationOfState(
-        volume_angstrom3_per_atom=list(volumes / len(frames[0])),
+        volume_angstrom3_per_atom=[volume / len(frames[0]) for volume in volumes],
         reference_stress_GPa=[_mean_normal_stress_GPa(frame.get_stress()) for frame in frames],
         potential_stress_GPa=list(stresses[0]),
         potential_stress_std_GPa=list(stresses.std(axis=0, ddof=1)) if len(members) > 1 else [0.0] * len(frames),
         reference=reference,
-        potential=equilibrium(volumes, energies[0], len(frames[0])),
+        potential=equilibrium(volumes, list(energies[0]), len(frames[0])),
     )
 
 

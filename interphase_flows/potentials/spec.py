@@ -39,9 +39,9 @@ class TrainingSpec(_Spec):
     learning_rate: Annotated[float, Field(gt=0.0, le=0.1)] = 0.02
     warm_start_learning_rate: Annotated[float, Field(gt=0.0, le=0.1)] = 0.01
     ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
-    energy_weight: Annotated[float, Field(ge=0.0)] = 2.0
+    energy_weight: Annotated[float, Field(ge=0.0)] = 10.0
     forces_weight: Annotated[float, Field(gt=0.0)] = 1.0
-    stress_weight: Annotated[float, Field(ge=0.0)] = 300.0
+    stress_weight: Annotated[float, Field(ge=0.0)] = 1000.0
 
 
 def _off(value: object) -> object:

@@ -1,5 +1,7 @@
 """Equations of state of bulk phases by a potential and by its labels."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -18,7 +20,7 @@ from interphase_flows.structures.crystals.perturb import equation_of_state
 class Scaled(Calculator):
     """EMT at lengths divided by a factor: the equilibrium volume is exactly factor³ that of EMT."""
 
-    implemented_properties = ["energy", "forces", "stress"]
+    implemented_properties: ClassVar[list[str]] = ["energy", "forces", "stress"]
 
     def __init__(self, factor: float, tension_eV_per_angstrom3: float = 0.0) -> None:
         super().__init__()
