@@ -8,6 +8,7 @@
     │   ├── StructureError              a structure is missing, empty, or has no cell
     │   │   └── OverlappingAtomsError   two atoms are closer than any chemical bond
     │   └── SettingsError               settings of this machine
+    │       └── SlurmNotFoundError      this machine has no Slurm
     ├── CampaignFailedError             required jobs failed, so the campaign has no result
     ├── ReferenceMethodError            a label could not be computed
     ├── WalltimeReachedError            the walltime is reached; a resume continues from the checkpoint
@@ -58,6 +59,10 @@ class OverlappingAtomsError(StructureError):
 
 class SettingsError(InputError):
     """The settings of this machine are wrong or incomplete."""
+
+
+class SlurmNotFoundError(SettingsError):
+    """A command of Slurm does not exist on this machine."""
 
 
 class CampaignFailedError(InterphaseError):

@@ -221,6 +221,14 @@ def _cluster_parts(name: str, cluster: "ClusterStatus") -> "Iterator[str | Table
     if cluster.will_be_retried:
         names = ", ".join(f"{job.name} ({job.reason})" for job in cluster.will_be_retried[:MAX_LISTED_JOBS])
         yield f"{len(cluster.will_be_retried)} failed jobs will be rerun by interphase recover: {names}"
+    for held in cluster.held_by_lpad:
+        names = ", ".join(held.jobs[:MAX_LISTED_JOBS]) + (", ..." if len(held.jobs) > MAX_LISTED_JOBS else "")
+        yield (
+            f"{len(held.jobs)} jobs {held.state} by lpad: {names}; the campaign cannot end before they are released: "
+            f"{held.release}"
+        )
+    if cluster.queue_error is not None:
+        yield f"allocations in Slurm's queue: unknown: {cluster.queue_error}"
     if cluster.allocations is not None:
         yield f"allocations in Slurm's queue: {summarise_allocations(cluster.allocations)}"
 

@@ -1,7 +1,9 @@
 """Slurm: its commands and their output, and the batch scripts of workers."""
 
+import getpass
 import math
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interphase_flows.exceptions import SettingsError
+from interphase_flows.exceptions import SettingsError, SlurmNotFoundError
 from interphase_flows.runners.cluster_settings import job_name_prefix, launch_folder
 from interphase_flows.runtime.atomic_files import write_bytes_atomic
 from interphase_flows.runtime.walltime import seconds_left
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 TIMEOUT_S = 60.0
 WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "SUSPENDED")
 QUEUE_FORMAT = "%i|%T|%j|%r|%S|%L|%N"
+IGNORED_VARIABLES = ("SBATCH_ARRAY_INX", "SBATCH_CLUSTERS", "SBATCH_EXPORT", "SBATCH_WAIT", "SLURM_CLUSTERS")
+"""Variables of the user's shell by which Slurm would submit to, or list, other clusters, arrays or environments."""
+_JOB_ID = re.compile(r"[0-9]+(?:[_+][0-9]+)?")
+_SUBMITTED = re.compile(r"([0-9]+)(?:;[\w.-]+)?")
+_SUBMITTED_SENTENCE = re.compile(r"Submitted batch job ([0-9]+)\b.*")
 
 
 @dataclass(frozen=True)
@@ -44,18 +51,41 @@ class QueueJob:
 
 def jobs_in_queue(prefix: str) -> list[QueueJob]:
     """Return this user's jobs in the queue whose name starts with a prefix."""
-    output = run_slurm(["squeue", "--noheader", "--me", f"--format={QUEUE_FORMAT}"])
+    # --me needs Slurm 20.02
+    output = run_slurm(["squeue", "--noheader", f"--user={_user()}", f"--format={QUEUE_FORMAT}"])
     n_separators = QUEUE_FORMAT.count("|")
     jobs = [QueueJob(*line.split("|")) for line in output.splitlines() if line.count("|") == n_separators]
     return [job for job in jobs if job.name.startswith(prefix)]
 
 
 def queue_if_available(prefix: str) -> list[QueueJob] | None:
-    """Return the jobs of `jobs_in_queue`, None if Slurm is not available."""
+    """Return the jobs of `jobs_in_queue`, None if this machine has no Slurm; other errors of squeue raise."""
     try:
         return jobs_in_queue(prefix)
+    except SlurmNotFoundError:
+        return None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no entry in the user database
+        return str(os.getuid())
+
+
+def is_job_id(text: object) -> bool:
+    """Return whether a text is an id of Slurm, such as 4711 or 4711_2."""
+    return isinstance(text, str) and _JOB_ID.fullmatch(text) is not None
+
+
+def local_cluster() -> str | None:
+    """Return the name of the cluster whose queue is read, None if Slurm does not state it."""
+    try:
+        output = run_slurm(["scontrol", "show", "config"])
     except SettingsError:
         return None
+    found = re.search(r"^ClusterName\s*=\s*(\S+)", output, re.MULTILINE)
+    return found[1] if found else None
 
 
 @dataclass(frozen=True)
@@ -76,6 +106,8 @@ class JobRecord:
 
 def job_record(job_id: str) -> JobRecord | None:
     """Return Slurm's record of a job, None if Slurm has none."""
+    if not is_job_id(job_id):
+        raise SettingsError(f"{str(job_id)[:40]!r} is not a job id of Slurm")
     try:
         output = run_slurm(["scontrol", "--oneliner", "show", "job", job_id])
     except SettingsError as error:
@@ -87,7 +119,7 @@ def job_record(job_id: str) -> JobRecord | None:
         state=fields.get("JobState", ""),
         reason=fields.get("Reason", ""),
         exit_code=fields.get("ExitCode", ""),
-        n_restarts=int(fields.get("Restarts", "0")),
+        n_restarts=int(fields["Restarts"]) if fields.get("Restarts", "").isdecimal() else 0,
         node=fields.get("BatchHost", ""),
     )
 
@@ -118,6 +150,8 @@ def partitions() -> list[Partition]:
 
 def cancel_jobs(job_ids: Sequence[str], *options: str) -> None:
     """Cancel jobs with ``scancel``; ignore those that have already ended."""
+    if wrong := [job_id for job_id in job_ids if not is_job_id(job_id)]:
+        raise SettingsError(f"{str(wrong[0])[:40]!r} is not a job id of Slurm: nothing was cancelled")
     try:
         run_slurm(["scancel", *options, *job_ids])
     except SettingsError as error:
@@ -136,13 +170,18 @@ def run_slurm(command: Sequence[str]) -> str:
 
     Raises
     ------
+    SlurmNotFoundError
+        The command does not exist.
     SettingsError
-        The command does not exist or fails; the message contains its error output.
+        The command fails; the message contains its error output.
     """
+    environment = {name: value for name, value in os.environ.items() if name not in IGNORED_VARIABLES}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT_S, env=os.environ)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT_S, env=environment
+        )
     except FileNotFoundError:
-        raise SettingsError(
+        raise SlurmNotFoundError(
             f"{command[0]}: no such command on this machine. Hint: run this on a machine with Slurm (a login node), or "
             "run the campaign on one machine: interphase run"
         ) from None
@@ -150,6 +189,8 @@ def run_slurm(command: Sequence[str]) -> str:
         raise SettingsError(
             f"{command[0]}: Slurm did not respond within {TIMEOUT_S:.0f} s. Hint: try again later"
         ) from None
+    except OSError as error:
+        raise SettingsError(f"{command[0]}: cannot be run ({error.strerror})") from None
     if done.returncode:
         message = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise SettingsError(f"{' '.join(command)}: {message}")
@@ -177,12 +218,29 @@ def submit_script(text: str, folder: Path, options: Sequence[str] = ()) -> str:
     Raises
     ------
     SettingsError
-        Slurm rejects it; the message contains Slurm's reason.
+        Slurm rejects it, or prints no job id; the message contains Slurm's output.
     """
     script = folder / "allocation.sh"
     write_bytes_atomic(script, text.encode())
     output = run_slurm(["sbatch", "--parsable", f"--chdir={folder}", *options, str(script)])
-    return output.strip().split(";")[0]
+    return submitted_job_id(output)
+
+
+def submitted_job_id(output: str) -> str:
+    """Return the job id in the output of ``sbatch --parsable``; lines that a site adds around it are ignored.
+
+    Raises SettingsError if there is no job id.
+    """
+    lines = [line.strip() for line in output.splitlines()]
+    for pattern in (_SUBMITTED, _SUBMITTED_SENTENCE):
+        found = [match[1] for line in lines if (match := pattern.fullmatch(line))]
+        if found:
+            return found[-1]
+    last = next((line for line in reversed(lines) if line), "")
+    raise SettingsError(
+        f"sbatch printed no job id; its last line is {last[:80]!r}. Hint: look for the allocation by squeue, and "
+        "cancel it"
+    )
 
 
 def allocation_script(settings: Settings, name: str) -> str:
@@ -212,7 +270,9 @@ def queue_adapter(settings: Settings, name: str, arguments: Sequence[str] = ()) 
         "job_name": job_name_prefix(settings) + name,
     }
     environment = _environment(settings) | worker.environment
-    sbatch_lines = [f"#SBATCH --{option}={value}" for option, value in worker.sbatch.items()]
+    sbatch_lines = [
+        f"#SBATCH --{option}={value}" if value else f"#SBATCH --{option}" for option, value in worker.sbatch.items()
+    ]
     exports = [f"export {variable}={shlex.quote(value)}" for variable, value in environment.items()]
     work = [sys.executable, "-m", "interphase_flows.cli", "work", name, *arguments]
     return CommonAdapter(

@@ -13,7 +13,7 @@ from typing import Literal
 
 from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD
 from interphase_flows.runners.fireworks.retrying_launchpad import ExpiringLock, RetryingLaunchPad
-from interphase_flows.runners.slurm import job_record
+from interphase_flows.runners.slurm import is_job_id, job_record
 from interphase_flows.storage.ledger_backend import JsonDocument
 
 RESERVED_FOR_AT_MOST_S = 60.0
@@ -186,8 +186,8 @@ def cancel_lost_reservations(launchpad: RetryingLaunchPad, dry_run: bool = False
         launch = launchpad.launches.find_one({"launch_id": launch_id, "state": "RESERVED"})
         history = launch["state_history"] if launch else []
         job_id = next((state["reservation_id"] for state in history if "reservation_id" in state), None)
-        if job_id is None:
-            continue  # its submission is in progress
+        if job_id is None or not is_job_id(str(job_id)):
+            continue  # its submission is in progress, or it is no job of Slurm
         record = job_record(str(job_id))
         if record is not None and record.is_alive:
             continue

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from interphase_flows.exceptions import InputError, SettingsError, StorageError
+from interphase_flows.exceptions import InputError, SettingsError, SlurmNotFoundError, StorageError
 from interphase_flows.runners.campaign_records import SUBMITTED, missing_analyses
 from interphase_flows.runners.fireworks.launchpad import (
     CAMPAIGN_FIELD,
@@ -254,8 +254,13 @@ def _n_active(launchpad: RetryingLaunchPad, name: str) -> int:
 def _withdrawn(settings: Settings, launchpad: RetryingLaunchPad) -> list[str] | None:
     try:
         return withdraw_idle_allocations(settings, launchpad)
-    except SettingsError:  # no Slurm here
+    except SlurmNotFoundError:
         return None
+    except SettingsError as error:
+        raise SettingsError(
+            f"{error}. The jobs are held or cancelled as requested, but allocations that wait for them may remain in the "
+            "queue: repeat the command, or cancel them by scancel"
+        ) from None
 
 
 def _stop_worker(launchpad: RetryingLaunchPad, name: str, worker: WorkerIdentity | None) -> tuple[bool, str]:

@@ -26,7 +26,7 @@ from interphase_flows.runners.fireworks.consistency import (
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.runners.fireworks.worker_identity import WorkerIdentity, runs_on_this_machine, worker_of
-from interphase_flows.runners.slurm import QueueJob, job_record, queue_if_available
+from interphase_flows.runners.slurm import QueueJob, is_job_id, job_record, local_cluster, queue_if_available
 from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace
@@ -110,8 +110,12 @@ def _evidence(worker: WorkerIdentity, queue: Mapping[str, QueueJob] | None) -> E
         if worker.get("host") != socket.gethostname() or runs_on_this_machine(worker):
             return None
         return "process_gone", f"process {worker['pid']} on {worker['host']} is gone"
-    if queue is None:
+    if queue is None or not is_job_id(job_id):
         return None
+    if job_id not in queue and (cluster := worker.get("slurm_cluster")) is not None:
+        local = local_cluster()
+        if local is not None and local != cluster:
+            return None  # an allocation on another cluster is not in this queue
     record = job_record(job_id)
     if job_id in queue:
         was_restarted = record is not None and record.n_restarts > worker.get("slurm_restarts", 0)

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from interphase_flows.exceptions import SettingsError
 from interphase_flows.runners.cluster_settings import job_name_prefix
@@ -66,6 +66,35 @@ class FailedJob:
     hint: str
     will_be_retried: bool
     n_waiting: int
+
+
+@dataclass(frozen=True)
+class JobsHeldByLpad:
+    """Jobs that FireWorks' own commands paused or defused while others are left, and the command that releases them."""
+
+    state: str
+    jobs: list[str]
+    release: str
+
+
+LPAD_RELEASES = {"PAUSED": ("paused", "resume_fws"), "DEFUSED": ("defused", "reignite_fws")}
+UNFINISHED = ("WAITING", "READY", "RESERVED", "RUNNING", "PAUSED", "FIZZLED")
+
+
+def jobs_held_by_lpad(jobs: Sequence[JsonDocument], hold: Hold | None) -> list[JobsHeldByLpad]:
+    """Return the jobs that `lpad pause_fws` or `lpad defuse_fws` hold; a cancelled campaign has none."""
+    if hold is not None and hold.state == "cancelled":
+        return []
+    if not any(job["state"] in UNFINISHED for job in jobs):
+        return []
+    found = []
+    for state, (verb, command) in LPAD_RELEASES.items():
+        held = sorted((job["fw_id"], job["name"]) for job in jobs if job["state"] == state)
+        if held:
+            ids = " ".join(str(fw_id) for fw_id, _ in held)
+            names = [f"{name} (job {fw_id})" for fw_id, name in held]
+            found.append(JobsHeldByLpad(verb, names, f"lpad {command} -i {ids}"))
+    return found
 
 
 def campaign_jobs(launchpad: RetryingLaunchPad, campaign: str) -> list[JsonDocument]:
@@ -201,7 +230,8 @@ def _n_waiting_for(fw_id: int, links: Mapping[int, Sequence[int]], jobs: Mapping
 class ClusterStatus:
     """Jobs of a campaign by kind and state, in total and by iteration of the loop, and their errors.
 
-    ``hold`` is None if jobs may start; ``allocations`` is Slurm's queue, None if Slurm is not available.
+    ``hold`` is None if jobs may start; ``allocations`` is Slurm's queue, None if Slurm is not available, or cannot be
+    queried because of ``queue_error``.
     """
 
     jobs: dict[str, dict[str, int]]
@@ -212,6 +242,8 @@ class ClusterStatus:
     needs_attention: list[FailedJob]
     will_be_retried: list[FailedJob]
     allocations: list[QueueJob] | None
+    held_by_lpad: list[JobsHeldByLpad] = field(default_factory=list)
+    queue_error: str | None = None
 
     @property
     def n_open(self) -> int:
@@ -244,7 +276,11 @@ def n_open_jobs(settings: Settings) -> int:
 
 def cluster_status(settings: Settings, campaign: str) -> ClusterStatus:
     """Return the status of a campaign's jobs."""
-    allocations = queue_if_available(job_name_prefix(settings))
+    queue_error = None
+    try:
+        allocations = queue_if_available(job_name_prefix(settings))
+    except SettingsError as error:
+        allocations, queue_error = None, str(error)
     with closing(open_launchpad(settings)) as launchpad:
         jobs = campaign_jobs(launchpad, campaign)
         hold = hold_of(launchpad, campaign)
@@ -263,6 +299,8 @@ def cluster_status(settings: Settings, campaign: str) -> ClusterStatus:
         needs_attention=[job for job in failed if not job.will_be_retried],
         will_be_retried=[job for job in failed if job.will_be_retried],
         allocations=allocations,
+        held_by_lpad=jobs_held_by_lpad(jobs, hold),
+        queue_error=queue_error,
     )
 
 

@@ -8,14 +8,19 @@ from interphase_flows.storage.ledger_backend import JsonDocument
 
 
 class WorkerIdentity(ProcessIdentity):
-    """Identity of the process of a worker, and the number of restarts of its allocation."""
+    """Identity of the process of a worker, its cluster, and the number of restarts of its allocation."""
 
     slurm_restarts: int
+    slurm_cluster: str | None
 
 
 def worker_identity() -> WorkerIdentity:
     """Return the identity of this process as a worker."""
-    return {**this_process(), "slurm_restarts": int(os.environ.get("SLURM_RESTART_COUNT", "0"))}
+    return {
+        **this_process(),
+        "slurm_restarts": int(os.environ.get("SLURM_RESTART_COUNT", "0")),
+        "slurm_cluster": os.environ.get("SLURM_CLUSTER_NAME"),
+    }
 
 
 def worker_of(launch: JsonDocument) -> WorkerIdentity | None:

@@ -18,7 +18,7 @@ from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.site_check.machine_checks import Check, elements_of, run_check
 from interphase_flows.runners.site_check.node_probe import DftParameters, NodeView, from_node, reply_to
 from interphase_flows.runners.site_check.probe_jobs import CheckJobs, Outcome
-from interphase_flows.runners.slurm import allocation_script, run_slurm
+from interphase_flows.runners.slurm import allocation_script, jobs_in_queue, run_slurm
 from interphase_flows.runtime.walltime import MARGIN_S
 from interphase_flows.settings import Settings, WorkerSettings
 
@@ -39,6 +39,10 @@ def check_cluster(settings: Settings, timeout_s: float, campaign: Campaign | Non
     slurm = run_check("Slurm", lambda: run_slurm(["sbatch", "--version"]).strip())
     yield slurm
     if not slurm.passed:
+        return
+    queue = run_check("Slurm's queue", lambda: f"{len(jobs_in_queue(''))} jobs of this user")
+    yield queue
+    if not queue.passed:
         return
     accepted = []
     for name in settings.cluster.workers:

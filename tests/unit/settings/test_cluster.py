@@ -1,9 +1,18 @@
 """Settings of a cluster: workers, kinds of job, invalid values."""
 
 import pytest
+from pydantic import ValidationError
 
 from interphase_flows.exceptions import SettingsError
-from interphase_flows.settings import JOB_KINDS, ClusterSettings, Settings, WorkerSettings, load_settings
+from interphase_flows.runners.slurm import allocation_script
+from interphase_flows.settings import (
+    JOB_KINDS,
+    ClusterSettings,
+    MongodbSettings,
+    Settings,
+    WorkerSettings,
+    load_settings,
+)
 
 
 def test_by_default_every_kind_of_job_has_one_worker():
@@ -46,3 +55,53 @@ def test_invalid_settings_raise_with_their_key(tmp_path, monkeypatch, content, m
 def test_settings_of_a_cluster_are_read_back_from_their_dump():
     settings = Settings(cluster=ClusterSettings(signal_before_end_s=30))
     assert Settings.model_validate(settings.model_dump()).cluster == settings.cluster
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [(True, "exclusive"), (None, "exclusive"), ("", "exclusive"), ("user", "exclusive=user"), (100, "exclusive=100")],
+)
+def test_flags_of_sbatch_have_no_value(value, line, tmp_path):
+    worker = WorkerSettings(kinds=("dft",), sbatch={"exclusive": value})
+    assert worker.sbatch == {"exclusive": line.partition("=")[2]}
+    others = WorkerSettings(kinds=("train", "md", "analysis"))
+    settings = Settings(
+        root=tmp_path,
+        store=MongodbSettings(type="mongodb"),
+        cluster=ClusterSettings(workers={"a": worker, "b": others}),
+    )
+    assert f"#SBATCH --{line}" in allocation_script(settings, "a").splitlines()
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["array", "arr", "chdir", "clusters", "clus", "dependency", "export", "export-file", "hold", "wait", "wrap", "par"],
+)
+def test_options_that_break_the_count_of_allocations_are_rejected(option):
+    with pytest.raises(ValidationError, match=r"not supported|separate setting"):
+        WorkerSettings(kinds=("dft",), sbatch={option: "x"})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sbatch": {"exclusive": False}},
+        {"sbatch": {"comment": "a\nb"}},
+        {"sbatch": {"comment": "a\rb"}},
+        {"sbatch": {"Nice": "1"}},
+        {"partition": "gpu\n#SBATCH --array=1-4"},
+        {"account": "a\nb"},
+        {"qos": "a\0b"},
+        {"before": ["module load vasp\nexit"]},
+        {"before": ["#SBATCH --array=1-4"]},
+        {"environment": {"A B": "1"}},
+        {"environment": {"A": "a\0b"}},
+        {"cores": 10**12},
+        {"max_in_queue": 10**9},
+        {"memory_gb": float("inf")},
+        {"wait_for_work_s": float("nan")},
+    ],
+)
+def test_values_that_change_the_script_or_have_no_limit_are_rejected(fields):
+    with pytest.raises(ValidationError):
+        WorkerSettings(kinds=("dft",), **fields)
