@@ -1,33 +1,39 @@
-"""Choice of the coarse-graining step of the covariance estimator, by the plateau of its estimates.
+"""Choice of the coarse-graining step of the covariance estimator.
 
-A step must be longer than the memory of the motion, but as short as possible, because the error grows with the square
-root of the step. Candidates are 1, 2, 4, ... frames that leave enough steps. The rule:
+A step must be longer than the memory of the motion, but not longer than needed, because the error grows with the square
+root of the step. Candidates are 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, ... frames, at least as long as a vibration
+(`LEAST_STEP_PS`), up to the longest that leave enough steps. The rule:
 
-1. A step passes if it is at least as long as a vibration (`LEAST_STEP_PS`), and if doubling it changes N_i D*_i of no
-   species by more than a quarter of the standard error of the collective rate, beyond three standard errors of the
-   self-diffusion coefficient. Memory is detected much earlier in the motion of single atoms than in the collective
-   sum, which is one number per frame.
-2. It must also agree with the collective rate of every longer candidate within 3.5 standard errors of the difference,
-   and every longer step must pass too.
-3. Of the steps that pass, the one with the smallest predicted relative variances v is taken, as if atoms with these
-   moments were independent: averages over longer blocks remove vibration that the shortest step still contains. The
-   criterion is the sum over species of v / (1 + v), so that a framework that only vibrates, which no step resolves,
-   does not cost the mobile ions their precision. Errors of the collective rates are not used, because they are smallest
-   where the estimate is low by chance.
-4. The step is doubled if the window holds enough steps. Memory too small to be detected in few atoms may still matter;
-   its remainder falls with the third power of the step, while the error grows by a factor of 1.3 to 1.4.
+1. The bias of every step follows from the motion of single atoms, which is measured much better than the collective
+   sum: a model of diffusion with vibration of several memories is fitted to their moments (`vibration`). A step is
+   unbiased if atoms that vibrate independently add at most a tenth of the standard error to every diagonal rate, the
+   longest step a quarter.
+2. The collective rates of longer steps must agree with that of the step. The error of their difference is computed at
+   the rate of the *shorter* step: a longer step whose rate is low by chance also claims too small an error.
+3. Of the steps that pass, the one with the smallest predicted relative variances v is taken: longer blocks average
+   over vibration, shorter ones leave more steps. All steps are compared at the rates of the shortest one that passes,
+   or of independent atoms if it does not resolve them, again because own errors are smallest where the estimate is low
+   by chance. The criterion is the sum over species of
+   v / (1 + v), so that a framework that only vibrates, which no step resolves, does not cost the mobile ions their
+   precision.
 
 A window in which no step passes is not diffusive yet and supports no coefficient.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
-from interphase_flows.analysis.transport.covariance_estimator import StepStatistics, block_steps
-from interphase_flows.analysis.transport.self_moments import SelfRung, self_diffusion_angstrom2_per_ps
+from interphase_flows.analysis.transport.covariance_estimator import (
+    StepStatistics,
+    block_steps,
+    diffusive_lags,
+    gaussian_variance,
+)
+from interphase_flows.analysis.transport.self_moments import ATOMS_PER_GROUP, SelfRung
+from interphase_flows.analysis.transport.vibration import fit_vibration
 from interphase_flows.exceptions import UnsupportedWindowError
 
 LEAST_STEP_PS = 0.1
@@ -35,14 +41,18 @@ LEAST_STEP_PS = 0.1
 ballistic. A step that the user requests may be shorter."""
 MIN_SAMPLES = 150
 """Minimum of steps times axes: 50 steps in three dimensions, 18 % relative error of a diagonal coefficient."""
-MEMORY_PER_ERROR = 0.25
-"""Largest tolerated memory in the motion of single atoms, per standard error of the collective rate."""
-SELF_ERRORS = 3.0
-COLLECTIVE_ERRORS = 3.5
+BIAS_PER_ERROR = 0.1
+"""Largest tolerated bias by vibration, per standard error of the collective rate."""
+BIAS_PER_ERROR_LONGEST = 0.25
+"""The same for the longest step of a window in which no other passes."""
+BIAS_PER_ERROR_UNRESOLVED = 0.5
+"""The same for a rate that is not resolved, of which the upper bound matters."""
+COLLECTIVE_ERRORS = 4.0
+RESOLVED_ERRORS = 3.0
 
 
 @dataclass(frozen=True)
-class PlateauPoint:
+class StepCandidate:
     """Rates that one candidate step gives."""
 
     step_ps: float
@@ -50,14 +60,14 @@ class PlateauPoint:
     rate_angstrom2_per_ps: FloatArray
     """(n_species,), diagonal of Lambda: kB T V L_ii."""
     standard_error_angstrom2_per_ps: FloatArray
-    self_rate_angstrom2_per_ps: FloatArray
-    """(n_species,), N_i D*_i."""
+    vibration_bias_angstrom2_per_ps: FloatArray
+    """(n_species,), what vibration adds to the rate, from the motion of single atoms."""
     passes: bool
-    """Whether this step and all longer ones agree."""
+    """Whether this bias is negligible and longer steps agree."""
 
 
 def given_step(displacement_angstrom: FloatArray, interval_ps: float, step_ps: float) -> StepStatistics:
-    """Take the requested step, rounded up to 1, 2, 4, ... frames, without a search for a plateau.
+    """Take the requested step, rounded up to 1, 2, 4, ... frames, without a test for bias.
 
     Raises UnsupportedWindowError if the window holds too few such steps.
     """
@@ -77,91 +87,96 @@ def choose_step(
     rungs: Sequence[SelfRung],
     counts: IntArray,
     axes: Sequence[int],
-) -> tuple[StepStatistics, tuple[PlateauPoint, ...]]:
+    frame: FloatArray,
+) -> tuple[StepStatistics, tuple[StepCandidate, ...]]:
     """Choose the coarse-graining step by the rule of this module; return it and all candidates.
 
-    Displacements are summed in the reference frame, (n_frames, n_species, n_axes). `rungs` are the moments of single
-    atoms of these species, by the exponent of the step, `axes` those of the moments that correspond to the
-    displacements. Raises UnsupportedWindowError if the window is too short, or its motion has not become diffusive.
+    Displacements are summed in the reference frame with the matrix `frame`, (n_frames, n_species, n_axes). `rungs` are
+    the moments of single atoms of these species, by the exponent of the step, `axes` those of the moments that
+    correspond to the displacements. Raises UnsupportedWindowError if the window is too short, or its motion has not
+    become diffusive.
     """
     n_frames, n_axes = len(displacement_angstrom), displacement_angstrom.shape[2]
-    candidates: list[StepStatistics] = []
-    while True:
-        frames = 2 ** len(candidates)
-        if (n_frames // frames - 1) * n_axes < MIN_SAMPLES:
-            break
-        candidates.append(block_steps(displacement_angstrom, frames, interval_ps))
-    shortest_ps = LEAST_STEP_PS * (1.0 - 1e-6)
-    if candidates and candidates[-1].step_ps < shortest_ps:
-        raise UnsupportedWindowError(
-            f"a window of {n_frames * interval_ps:g} ps supports no transport coefficient: it holds too few steps of "
-            f"{LEAST_STEP_PS:g} ps, and within shorter steps atoms vibrate. Hint: use a window of "
-            f"{_frames_needed(n_axes) * LEAST_STEP_PS:g} ps or more"
-        )
-    if not candidates:
+    largest = n_frames // _frames_needed(n_axes)
+    if not largest:
         raise UnsupportedWindowError(
             f"a window of {n_frames} frames supports no transport coefficient: {n_axes} "
             f"{'axes need' if n_axes > 1 else 'axis needs'} {_frames_needed(n_axes)} frames or more, and "
             "several hundred independent steps for an error of 10 %. Hint: use a longer window or write frames more "
             "often"
         )
-
-    own: list[tuple[FloatArray, FloatArray]] = []
-    for exponent, rung in enumerate(rungs[: len(candidates) + 1]):
-        value, error = self_diffusion_angstrom2_per_ps(
-            rung, counts=counts, step_ps=2**exponent * interval_ps, axes=axes
+    least = int(np.ceil(LEAST_STEP_PS / interval_ps - 1e-6))
+    candidates = [block_steps(displacement_angstrom, k, interval_ps) for k in _lengths(least, largest)]
+    if not candidates:
+        raise UnsupportedWindowError(
+            f"a window of {n_frames * interval_ps:g} ps supports no transport coefficient: it holds too few steps of "
+            f"{LEAST_STEP_PS:g} ps, and within shorter steps atoms vibrate. Hint: use a window of "
+            f"{_frames_needed(n_axes) * LEAST_STEP_PS:g} ps or more"
         )
-        own.append((counts * value, counts * error))
-
-    rates = [np.diagonal(each.rate_angstrom2_per_ps) for each in candidates]
-    errors = [np.diagonal(each.standard_error) for each in candidates]
-    passes = np.array([each.step_ps >= shortest_ps for each in candidates])
-    for i in range(len(candidates)):
-        memory = np.abs(own[i + 1][0] - own[i][0])
-        # few steps estimate their own scatter poorly, and doubling the step at least doubles the variance
-        own_error = np.maximum(own[i + 1][1], np.sqrt(2.0) * own[i][1])
-        passes[i] &= (memory <= MEMORY_PER_ERROR * errors[i] + SELF_ERRORS * own_error).all()
-        for j in range(i + 1, len(candidates)):
-            apart = np.abs(rates[j] - rates[i])
-            # the more precise estimate accounts for part of the error of the other (Hausman's test)
-            both = np.stack([errors[i], errors[j]]) ** 2
-            unexplained = np.sqrt(np.maximum(np.ptp(both, axis=0), 0.1 * both.max(axis=0)))
-            passes[i] &= (apart <= COLLECTIVE_ERRORS * unexplained).all()
-    passes = np.logical_and.accumulate(passes[::-1])[::-1]
+    first = max(least - 1, 0).bit_length()
+    vibration = fit_vibration(rungs, first, interval_ps, np.minimum(counts, ATOMS_PER_GROUP), axes)
+    per_atom = frame**2 * counts
+    rates = np.array([np.diagonal(each.rate_angstrom2_per_ps) for each in candidates])
+    errors = np.array([np.diagonal(each.standard_error) for each in candidates])
+    lags = np.array([[per_atom @ lag for lag in vibration.lags(each.block_frames)] for each in candidates])
+    bias = np.array([lag @ [1.0, 2.0] for lag in lags.swapaxes(1, 2)])
+    bias /= np.array([[2.0 * each.step_ps] for each in candidates])
+    resolved = rates > RESOLVED_ERRORS * errors
+    tolerated = np.where(resolved, BIAS_PER_ERROR, BIAS_PER_ERROR_UNRESOLVED) * errors
+    passes = (bias <= tolerated).all(axis=1)
+    for i in np.flatnonzero(passes):
+        passes[i] = _longer_steps_agree(candidates[i:], lags[i:], rates[i:], errors[i])
+    if not passes.any():
+        passes[-1] = (bias[-1] <= BIAS_PER_ERROR_LONGEST * errors[-1]).all()
     plateau = tuple(
-        PlateauPoint(each.step_ps, each.n_steps, rates[i], errors[i], own[i][0], bool(passes[i]))
+        StepCandidate(each.step_ps, each.n_steps, rates[i], errors[i], bias[i], bool(passes[i]))
         for i, each in enumerate(candidates)
     )
     if not passes.any():
-        longest = candidates[-1]
         raise UnsupportedWindowError(
-            f"a window of {n_frames * interval_ps:g} ps supports no transport coefficient: steps of up to "
-            f"{longest.step_ps:g} ps still disagree with longer ones, so the motion is not yet diffusive. Hint: use a "
+            f"a window of {n_frames * interval_ps:g} ps supports no transport coefficient: atoms still vibrate within "
+            f"steps of {candidates[-1].step_ps:g} ps, so the motion is not yet diffusive. Hint: use a "
             f"window of at least {2 * n_frames * interval_ps:g} ps, or a higher temperature"
         )
     shortest = int(np.flatnonzero(passes)[0])
-    value, error = own[shortest]
-    diffusion = np.where(value > SELF_ERRORS * error, value, 0.0) / counts
-    predicted = [_predicted_loss(rung, each, axes, diffusion) for rung, each in zip(rungs, candidates, strict=False)]
-    best = min(range(shortest, len(candidates)), key=lambda i: predicted[i])
-    return candidates[min(best + 1, len(candidates) - 1)], plateau
+    rate = np.where(resolved[shortest], rates[shortest], per_atom @ vibration.diffusion_angstrom2_per_ps)
+    # vibrations of a species may cancel in its sum, which then moves less than independent atoms
+    steps = candidates[shortest]
+    expected = diffusive_lags(steps.block_frames)[0] * 2.0 * steps.step_ps * rate + lags[shortest, 0]
+    moved = (steps.steps**2).mean(axis=(0, 2))
+    lags = lags * np.minimum(moved / np.maximum(expected, 1e-300), 1.0)
+    variances = _predicted_variances(candidates, lags, rate)
+    loss = (variances / np.maximum(variances + rate**2, 1e-300)).sum(axis=1)
+    return candidates[int(np.where(passes, loss, np.inf).argmin())], plateau
 
 
-def _predicted_loss(
-    rung: SelfRung, step: StepStatistics, axes: Sequence[int], diffusion_angstrom2_per_ps: FloatArray
-) -> float:
-    """Return the sum over species of v / (1 + v), v the relative variance that independent atoms would give.
+def _predicted_variances(candidates: Sequence[StepStatistics], lags: FloatArray, rate: FloatArray) -> FloatArray:
+    """Return the variances that steps would have at one rate with this vibration, (n_candidates, n_species)."""
+    predicted = []
+    for each, (zero, one) in zip(candidates, lags, strict=True):
+        alpha, beta = diffusive_lags(each.block_frames)
+        spread = 2.0 * each.step_ps * np.maximum(rate, 0.0)
+        of_mean = gaussian_variance(alpha * spread + zero, beta * spread + one, each.n_steps * each.n_axes)
+        predicted.append(of_mean / (2.0 * each.step_ps) ** 2)
+    return np.array(predicted)
 
-    A species without resolved diffusion contributes 1 at every step.
-    """
-    columns = list(axes)
-    rung = rung.without_drift()
-    zero = rung.squared_angstrom2[:, :, columns].mean(axis=(0, 2))
-    one = rung.lagged_angstrom2[:, :, columns].mean(axis=(0, 2))
-    variance = 2.0 * (3.0 * zero**2 + 8.0 * zero * one + 8.0 * one**2) / (step.n_steps * len(columns))
-    square = (2.0 * step.step_ps * np.maximum(diffusion_angstrom2_per_ps, 0.0)) ** 2
-    still = variance + square == 0.0
-    return float(np.sum(np.where(still, 0.0, variance) / np.where(still, 1.0, variance + square)))
+
+def _longer_steps_agree(
+    candidates: Sequence[StepStatistics], lags: FloatArray, rates: FloatArray, error: FloatArray
+) -> bool:
+    """Return whether the rates of the first candidate, with their errors, agree with those of all longer ones."""
+    variances = _predicted_variances(candidates, lags, rates[0])
+    # the more precise estimate accounts for part of the error of the other (Hausman's test)
+    unexplained = np.maximum(variances - variances[0], 0.1 * np.maximum(variances, error**2))
+    return bool((np.abs(rates - rates[0]) <= COLLECTIVE_ERRORS * np.sqrt(unexplained)).all())
+
+
+def _lengths(least: int, largest: int) -> Iterator[int]:
+    """Yield 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, ... from the least to the largest, and the largest."""
+    powers = range(largest.bit_length())
+    for length in sorted({1, 2, 3, largest} | {base << power for base in (4, 5, 6) for power in powers}):
+        if least <= length <= largest:
+            yield length
 
 
 def _frames_needed(n_axes: int) -> int:

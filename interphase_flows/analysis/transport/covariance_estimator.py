@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.statistics.estimate import Estimate, normal_quantile
@@ -150,8 +151,7 @@ class StepStatistics:
         noise = max(beta * rate - self._scale * float(np.trace(self._lags[1][i, :, i, :])), 0.0)
 
         def parabola(x: float) -> float:
-            zero, one = alpha * x + 2.0 * noise, beta * x - noise
-            return 3.0 * zero**2 + 8.0 * zero * one + 8.0 * one**2
+            return float(gaussian_variance(alpha * x + 2.0 * noise, beta * x - noise, 1))
 
         constant = parabola(0.0)
         square = 0.5 * (parabola(1.0) + parabola(-1.0)) - constant
@@ -175,6 +175,12 @@ def block_steps(displacement_angstrom: FloatArray, block_frames: int, interval_p
     steps = np.diff(blocks, axis=0)
     drift = steps.mean(axis=0)
     return StepStatistics(steps - drift, drift, block_frames, block_frames * interval_ps)
+
+
+def gaussian_variance(zero_lag: ArrayLike, one_lag: ArrayLike, n: int | FloatArray) -> FloatArray:
+    """Return the variance of F = C_0 + 2 C_1 of one component from n Gaussian steps."""
+    zero, one = np.asarray(zero_lag), np.asarray(one_lag)
+    return np.asarray(2.0 * (3.0 * zero**2 + 8.0 * zero * one + 8.0 * one**2) / n)
 
 
 def diffusive_lags(block_frames: int) -> tuple[float, float]:

@@ -102,7 +102,7 @@ def onsager_matrix(
     first_frame, end_frame
         The window, end excluded.
     step_ps
-        Coarse-graining step, rounded up to 1, 2, 4, ... frames; chosen by the plateau by default.
+        Coarse-graining step, rounded up to 1, 2, 4, ... frames; chosen by `coarse_graining` by default.
     confidence
         Of the intervals.
 
@@ -154,7 +154,7 @@ def window_result(
 
     rungs = [each.of_groups(chosen) for each in motion.self_rungs]
     if request.step_ps is None:
-        steps, plateau = choose_step(moved, motion.interval_ps, rungs, counts, axes)
+        steps, plateau = choose_step(moved, motion.interval_ps, rungs, counts, axes, frame)
     else:
         steps, plateau = given_step(moved, motion.interval_ps, request.step_ps), ()
     statistics = steps.combined(np.eye(len(present))[rows])
@@ -221,15 +221,16 @@ def window_result(
 
 
 def _self_block_frames(block_frames: int, n_frames: int, n_axes: int) -> int:
-    """Return the block for single atoms, up to four times the collective one where the window holds enough.
+    """Return the block for single atoms, a power of two: four times the collective one where the window holds enough.
 
     Memory that is negligible against the error of the collective sum is not so against the much smaller error of the
     mean over atoms.
     """
-    for factor in (4, 2):
-        if (n_frames // (factor * block_frames) - 1) * n_axes >= MIN_SAMPLES:
-            return factor * block_frames
-    return block_frames
+    shortest = 1 << (block_frames - 1).bit_length()
+    for frames in (4 * shortest, 2 * shortest, shortest):
+        if (n_frames // frames - 1) * n_axes >= MIN_SAMPLES:
+            return frames
+    return 1 << (block_frames.bit_length() - 1)
 
 
 def _positive_semidefinite(rates: Estimate) -> tuple[Estimate, float]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.statistics.estimate import Estimate
-from interphase_flows.analysis.transport.coarse_graining import PlateauPoint
+from interphase_flows.analysis.transport.coarse_graining import StepCandidate
 from interphase_flows.analysis.transport.covariance_estimator import StepStatistics
 from interphase_flows.analysis.transport.reference_frames import ReferenceFrame
 from interphase_flows.units import (
@@ -73,7 +73,7 @@ class OnsagerResult:
     """(n_species,), difference of L_ii between the halves of the window in standard errors."""
     stationary: bool
     """Whether the halves of the window agree; otherwise L is an average over different states."""
-    plateau: tuple[PlateauPoint, ...] = field(repr=False)
+    plateau: tuple[StepCandidate, ...] = field(repr=False)
     """All candidates for the step."""
     statistics: StepStatistics = field(repr=False)
     """Steps of the collective displacements of `species` in the frame."""

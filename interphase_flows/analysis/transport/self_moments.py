@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
+from interphase_flows.analysis.transport.covariance_estimator import gaussian_variance
 
 ATOMS_PER_GROUP = 128
 """Atoms of a group that are sampled, evenly spaced among its atoms."""
@@ -180,12 +181,30 @@ def self_diffusion_angstrom2_per_ps(
     unbias = 1.0 / (1.0 - 3.0 / (n * sampled)) if n > 3 else 1.0
     scale = 1.0 / (2.0 * len(columns) * step_ps)
     value = scale * unbias * (squared.mean(axis=0) + 2.0 * lagged.mean(axis=0))
-    terms = squared[:-1] + 2.0 * lagged
-    terms = terms - terms.mean(axis=0)
-    of_scatter = (terms * terms).mean(axis=0)
-    for lag in range(1, min(SCATTER_LAGS, len(terms) - 1) + 1):
-        of_scatter = of_scatter + 2.0 * (terms[lag:] * terms[:-lag]).mean(axis=0)
-    zero = about_drift.squared_angstrom2[:, :, columns].mean(axis=0)
-    one = about_drift.lagged_angstrom2[:, :, columns].mean(axis=0)
-    of_gauss = 2.0 * (3.0 * zero**2 + 8.0 * zero * one + 8.0 * one**2).sum(axis=1) / sampled
-    return value, scale * np.sqrt(np.maximum(of_scatter, of_gauss) / len(terms))
+    zero, one = (about_drift.squared_angstrom2[:, :, columns], about_drift.lagged_angstrom2[:, :, columns])
+    of_gauss = gaussian_variance(zero.mean(axis=0), one.mean(axis=0), sampled[:, None]).sum(axis=1)
+    error = _error_of_mean(squared[:-1] + 2.0 * lagged, of_gauss)
+    return value, scale * error
+
+
+def mean_moments(
+    rung: SelfRung, n_atoms: IntArray, axes: Sequence[int]
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return <D_n²> and <D_n D_n+1> about the drift, per axis, and their standard errors, (n_groups,) each, Å²."""
+    columns = list(axes)
+    about_drift = rung.without_drift()
+    squared = about_drift.squared_angstrom2[:, :, columns].mean(axis=2)
+    lagged = about_drift.lagged_angstrom2[:, :, columns].mean(axis=2)
+    zero, one = squared.mean(axis=0), lagged.mean(axis=0)
+    n = n_atoms * len(columns)
+    zero_error = _error_of_mean(squared, 2.0 * (zero**2 + 2.0 * one**2) / n)
+    return zero, one, zero_error, _error_of_mean(lagged, (zero**2 + 3.0 * one**2) / n)
+
+
+def _error_of_mean(terms: FloatArray, of_gauss: FloatArray) -> FloatArray:
+    """Return the standard error of the mean of terms, (n, n_groups), at least that of Gaussian atoms."""
+    apart = terms - terms.mean(axis=0)
+    of_scatter = (apart * apart).mean(axis=0)
+    for lag in range(1, min(SCATTER_LAGS, len(apart) - 1) + 1):
+        of_scatter = of_scatter + 2.0 * (apart[lag:] * apart[:-lag]).mean(axis=0)
+    return np.sqrt(np.maximum(of_scatter, of_gauss) / len(terms))
