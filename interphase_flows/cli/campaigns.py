@@ -284,7 +284,7 @@ def _speed(
 ) -> "tuple[MachineSpeed, str]":
     """Return the speed of this machine, and a line that describes it."""
     from interphase_flows.costs.machine_speed import BUILT_IN, stored_speed
-    from interphase_flows.exceptions import SpeedError
+    from interphase_flows.exceptions import InterphaseError
     from interphase_flows.settings import EmbeddedSettings
 
     if measure is None:
@@ -297,7 +297,7 @@ def _speed(
         try:
             with shown_progress(Console(stderr=True)):
                 speed = campaign_speed(campaign, settings, n_workers)
-        except SpeedError as error:
+        except InterphaseError as error:  # a plan needs no measurement
             return BUILT_IN, f"Speeds are built-in figures of a laptop core: {error}"
     if speed is None:
         return BUILT_IN, "Speeds are built-in figures of a laptop core; --measure measures this machine."

@@ -1,7 +1,6 @@
 """Measurement of the speed of a campaign's architecture on this machine, in its own cells; see `costs.speed_process`."""
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,7 +37,7 @@ from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.settings import EmbeddedSettings, MongodbSettings, Settings
 from interphase_flows.storage.shared_graphs import SharedGraphs
-from interphase_flows.storage.workspace import Workspace, use_workspace
+from interphase_flows.storage.workspace import Workspace, current_workspace, use_workspace
 
 CAMPAIGN = "interphase-speed"
 MODULE = "interphase_flows.costs.speed_process"
@@ -67,14 +66,14 @@ def campaign_speed(campaign: Campaign, settings: Settings, n_workers: int) -> Ma
     if stored is not None and stored.n_processes == n_processes:
         return stored
     emit(LABEL, 0, 3, "building cells")
-    with _workspace(settings) as (workspace, folder):
+    with _workspace(settings) as folder:
         cells = measured_cells(campaign, MAX_ATOMS)
-        compiled = None
+        compiled = graph = None
         if is_compiled_here(campaign, settings):
             emit(LABEL, 1, 3, "compiling the potentials, which the campaign will use")
-            compiled = _compile(campaign)
+            compiled, graph = _compiled(campaign, settings)
         emit(LABEL, 2, 3, f"{', '.join(str(len(cell)) for cell in cells)} atoms, {n_processes} processes")
-        request = _request(campaign, settings, cells, compiled, workspace, folder).model_copy(
+        request = _request(campaign, settings, cells, compiled, graph, folder).model_copy(
             update={"training": campaign.committee.training, "measures_surrogate": _uses_surrogate(campaign)}
         )
         speed = speed_of(_run(request, n_processes), compiled, settings, labelled_atoms=len(cells[0]))
@@ -91,12 +90,11 @@ def ten_steps(campaign: Campaign, settings: Settings) -> MachineSpeed:
     SpeedError
         The measurement fails.
     """
-    with _workspace(settings) as (workspace, folder):
-        cells, compiled = measured_cells(campaign, MAX_ATOMS_OF_TEN_STEPS), None
-        if is_compiled_here(campaign, settings):
-            found = shared_graph(campaign, settings)
-            compiled = None if found is None else found[0]
-        request = _request(campaign, settings, cells[-1:], compiled, workspace, folder)
+    with _workspace(settings) as folder:
+        cells = measured_cells(campaign, MAX_ATOMS_OF_TEN_STEPS)
+        found = shared_graph(campaign, settings) if is_compiled_here(campaign, settings) else None
+        compiled, graph = found or (None, None)
+        request = _request(campaign, settings, cells[-1:], compiled, graph, folder)
         return speed_of(_run(request.model_copy(update={"n_steps": 10}), 1), compiled, settings)
 
 
@@ -168,28 +166,32 @@ def _uses_surrogate(campaign: Campaign) -> bool:
     return campaign.reference.method == "chgnet" or campaign.structures.dynamics_method != "reference"
 
 
-def _compile(campaign: Campaign) -> CompiledPotentialDoc:
+def _compiled(campaign: Campaign, settings: Settings) -> tuple[CompiledPotentialDoc, Path | None]:
+    """Return the compiled graph of a campaign; compile it, for campaigns below this root, if they do not share it."""
+    if (found := shared_graph(campaign, settings)) is not None:
+        return found
     maker = CompileMaker(spec=campaign.committee.model, structure_files=campaign.structure_files)
     document: CompiledPotentialDoc = _now(maker, campaign.phases)
-    return document
+    if document.artifact is None:
+        return document, None
+    graph = current_workspace().artifacts.get(document.artifact)
+    if not isinstance(settings.store, MongodbSettings):  # else campaigns share graphs by the database
+        SharedGraphs(settings.root).put(document, graph)
+    return document, graph
 
 
 @contextmanager
-def _workspace(settings: Settings) -> Iterator[tuple[Workspace, Path]]:
-    """Open a workspace for a measurement, with its folder, and remove all but shared graphs.
-
-    It writes to no database: graphs of campaigns in a database are compiled by their own jobs.
-    """
-    with tempfile.TemporaryDirectory() as name:
-        is_shared = isinstance(settings.store, MongodbSettings)
-        own = {"store": EmbeddedSettings(), "artifacts_url": None} | ({"root": Path(name)} if is_shared else {})
-        workspace = Workspace(settings.model_copy(update=own), f"{CAMPAIGN}-{os.getpid()}")
+def _workspace(settings: Settings) -> Iterator[Path]:
+    """Use a workspace in a hidden folder below the root, which is removed afterwards, and yield the folder."""
+    settings.root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".measuring-", dir=settings.root) as name:
+        own = {"store": EmbeddedSettings(), "artifacts_url": None, "root": Path(name)}
+        workspace = Workspace(settings.model_copy(update=own), CAMPAIGN)
         try:
             with use_workspace(workspace):
-                yield workspace, Path(name)
+                yield Path(name)
         finally:
             workspace.close()
-            shutil.rmtree(workspace.root, ignore_errors=True)
 
 
 def _request(
@@ -197,7 +199,7 @@ def _request(
     settings: Settings,
     cells: Sequence[Atoms],
     compiled: CompiledPotentialDoc | None,
-    workspace: Workspace,
+    graph: Path | None,
     folder: Path,
 ) -> SpeedRequest:
     files = []
@@ -205,10 +207,6 @@ def _request(
         bare = Atoms(cell.numbers, cell.positions, cell=cell.cell, pbc=True)
         files.append(folder / f"{number}.traj")
         write(files[-1], bare)
-    graph, constants = None, {}
-    if compiled is not None and compiled.artifact is not None:
-        found = SharedGraphs(workspace.settings.root).get(compiled.key)
-        graph, constants = None if found is None else found[1], compiled.constants
     production = campaign.production
     return SpeedRequest(
         spec=campaign.committee.model,
@@ -217,7 +215,7 @@ def _request(
         n_threads=settings.n_threads,
         n_members=campaign.committee.n_members,
         graph=graph,
-        constants=constants,
+        constants={} if compiled is None else compiled.constants,
         cells=files,
         dynamics=production.dynamics,
         uncertainty_interval_steps=production.uncertainty_interval_steps,
