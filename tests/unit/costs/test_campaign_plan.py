@@ -30,7 +30,7 @@ def test_numbers_of_labels_follow_from_the_file():
         },
         learning={"max_iterations": 2, "labels_per_iteration": 3, "audit_labels_per_iteration": 2},
     )
-    assert stages["initial labels"].amount.startswith(f"{3 * 3 + 11 + 3 * 2} ")
+    assert stages["initial labels"].amount.startswith(f"{3 * (3 + 7 * 3) + 11 + 3 * 2} ")
     assert stages["labels of the loop"].amount == "up to 10"
 
 
