@@ -6,11 +6,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from interphase_flows.campaign.values import (
+    MOST_ATOMS,
+    MOST_VALUES,
     Count,
     CountOrNone,
     Fraction,
     Positive,
     Spec,
+    StepCount,
     Temperature,
     TimestepFs,
     check_evaluation_interval,
@@ -103,12 +106,12 @@ class MeltQuenchSpec(Spec):
     the heat that a packing releases.
     """
 
-    electrode_fractions: Annotated[list[Fraction], Field(min_length=1)] = [0.07, 0.53]
-    n_atoms: Annotated[int, Field(ge=8)] = 45
+    electrode_fractions: Annotated[list[Fraction], Field(min_length=1, max_length=MOST_VALUES)] = [0.07, 0.53]
+    n_atoms: Annotated[int, Field(ge=8, le=MOST_ATOMS)] = 45
     melt_temperature_K: Temperature = 1500.0
     quench_temperature_K: Temperature = 300.0
-    melt_steps: Count = 400
-    quench_steps: Count = 400
+    melt_steps: StepCount = 400
+    quench_steps: StepCount = 400
     friction_per_ps: Positive = 50.0
 
     @property
@@ -137,15 +140,15 @@ class ExplorationSpec(Spec):
     """
 
     dynamics: DynamicsSpec = DynamicsSpec(temperature_K=500.0)
-    temperatures_K: list[Temperature] = []
+    temperatures_K: Annotated[list[Temperature], Field(max_length=MOST_VALUES)] = []
     n_interface_walkers: Count = 2
     n_amorphous_walkers: CountOrNone = 1
     n_melt_quench_walkers: CountOrNone = 0
     n_audit_walkers: Count = 1
-    steps_per_iteration: Count = 200
-    frame_interval_steps: Count = 10
-    uncertainty_interval_steps: Count = 10
-    checkpoint_interval_steps: Count = 50
+    steps_per_iteration: StepCount = 200
+    frame_interval_steps: StepCount = 10
+    uncertainty_interval_steps: StepCount = 10
+    checkpoint_interval_steps: StepCount = 50
     runaway_temperature_factor: Annotated[float, Field(gt=1.0)] = 3.0
     min_distance_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     melt_quench: MeltQuenchSpec = MeltQuenchSpec()

@@ -6,7 +6,16 @@ from pydantic import Field, model_validator
 
 from interphase_flows.campaign.exploration import ConstantPressureSpec, check_ladder
 from interphase_flows.campaign.structures import FacePair
-from interphase_flows.campaign.values import Count, CountOrNone, Spec, Temperature, check_evaluation_interval
+from interphase_flows.campaign.values import (
+    MOST_VALUES,
+    Count,
+    CountOrNone,
+    Spec,
+    StepCount,
+    StepCountOrNone,
+    Temperature,
+    check_evaluation_interval,
+)
 from interphase_flows.md.run_limits import RunLimits
 from interphase_flows.md.start_relaxation import StartRelaxation
 
@@ -23,8 +32,8 @@ class ProductionInterfaceSpec(Spec):
     lateral_angstrom: Annotated[float, Field(ge=5.0, le=2000.0)] = 18.0
     gap_angstrom: Annotated[float, Field(gt=1.0, le=5.0)] = 2.2
     max_strain: Annotated[float, Field(gt=0.0, le=0.15)] = 0.02
-    facets: list[FacePair] = []
-    terminations: Annotated[list[CountOrNone], Field(min_length=1)] = [0]
+    facets: Annotated[list[FacePair], Field(max_length=MOST_VALUES)] = []
+    terminations: Annotated[list[CountOrNone], Field(min_length=1, max_length=MOST_VALUES)] = [0]
     n_shifts: Count = 1
 
     @property
@@ -42,7 +51,7 @@ class CutoutSpec(Spec):
 
     edge_angstrom: Annotated[float, Field(ge=8.0, le=50.0)] = 12.0
     core_angstrom: Annotated[float, Field(ge=2.0, le=25.0)] = 4.0
-    relaxation_steps: CountOrNone = 20
+    relaxation_steps: StepCountOrNone = 20
 
     @model_validator(mode="after")
     def _core_fits(self) -> "CutoutSpec":
@@ -66,15 +75,15 @@ class ProductionSpec(Spec):
     """
 
     dynamics: ConstantPressureSpec = ConstantPressureSpec()
-    temperatures_K: list[Temperature] = []
+    temperatures_K: Annotated[list[Temperature], Field(max_length=MOST_VALUES)] = []
     relaxation: StartRelaxation | None = StartRelaxation()
     limits: RunLimits | None = RunLimits()
     n_replicas: Count = 3
     n_segments: Count = 2
-    steps_per_segment: Count = 500
-    frame_interval_steps: Count = 20
-    uncertainty_interval_steps: Count = 20
-    checkpoint_interval_steps: Count = 100
+    steps_per_segment: StepCount = 500
+    frame_interval_steps: StepCount = 20
+    uncertainty_interval_steps: StepCount = 20
+    checkpoint_interval_steps: StepCount = 100
     equilibration_fs: Annotated[float, Field(ge=0.0)] = 200.0
     audit_labels_per_replica: Count = 4
     interface: ProductionInterfaceSpec | None = None

@@ -1,5 +1,6 @@
 """Schema of a campaign file: all keys with their types, ranges and defaults."""
 
+import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
@@ -10,16 +11,11 @@ from interphase_flows.campaign.exploration import ExplorationSpec
 from interphase_flows.campaign.production import ProductionSpec
 from interphase_flows.campaign.structures import StructuresSpec
 from interphase_flows.campaign.transport_grid import TransportGridSpec
-from interphase_flows.campaign.values import (
-    Count,
-    CountOrNone,
-    Fraction,
-    Positive,
-    Spec,
-)
+from interphase_flows.campaign.values import Count, CountOrNone, Fraction, LabelCount, Positive, Spec, StepCount
 from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.selection.registry import DEFAULT_STRATEGY, strategy_names
+from interphase_flows.exceptions import CampaignFileError
 from interphase_flows.potentials.spec import CommitteeSpec
 from interphase_flows.reference.registry import method_specs
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
@@ -61,10 +57,10 @@ class LearningSpec(Spec):
 
     min_iterations: CountOrNone = 0
     max_iterations: Count = 10
-    labels_per_iteration: Count = 20
+    labels_per_iteration: LabelCount = 20
     selection_strategy: SelectionStrategyName = DEFAULT_STRATEGY
-    audit_labels_per_iteration: Count = 6
-    max_labels: Count = 2000
+    audit_labels_per_iteration: LabelCount = 6
+    max_labels: LabelCount = 2000
     select_force_error_eV_per_angstrom: Positive = 0.5
     stop_force_error_eV_per_angstrom: Positive = 1.5
     target_force_mae_meV_per_angstrom: Positive = 100.0
@@ -93,7 +89,7 @@ class ThermodynamicsSpec(Spec):
 
     relax_with: Literal["surrogate", "reference"] = "surrogate"
     cell: Literal["automatic", "fixed", "relaxed"] = "automatic"
-    max_steps: Count = 120
+    max_steps: StepCount = 120
     energy_error_meV_per_atom: Annotated[float, Field(ge=0.0)] = 0.0
 
 
@@ -123,7 +119,7 @@ class Campaign(Spec):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
     description: str = ""
-    seed: Annotated[int, Field(ge=0)] = 1
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
     electrode: str = "Li"
     electrolyte: str = "Li7P3S11"
     phases: Annotated[list[str], Field(min_length=2)] = ["Li", "Li2S", "Li3P", "LiP", "Li3PS4", "Li7P3S11"]
@@ -145,7 +141,9 @@ class Campaign(Spec):
         for role in ("electrode", "electrolyte"):
             name = getattr(self, role)
             if name not in self.phases:
-                raise ValueError(f"{role} {name!r} is not among phases {self.phases}; add it there")
+                nearest = difflib.get_close_matches(name[:60], self.phases, n=1)
+                meant = f"did you mean {nearest[0]!r}? Otherwise " if nearest else ""
+                raise ValueError(f"{role} {name[:60]!r} is not among phases {self.phases[:20]}; {meant}add it there")
         return self
 
     @classmethod
@@ -164,5 +162,8 @@ class Campaign(Spec):
 
         Relative paths start from ``folder``.
         """
-        files = {name: str((folder / path).expanduser().resolve()) for name, path in self.structure_files.items()}
+        try:
+            files = {name: str((folder / path).expanduser().resolve()) for name, path in self.structure_files.items()}
+        except (OSError, ValueError, RuntimeError) as error:  # a NUL character, a long name, a loop of links
+            raise CampaignFileError(f"structure_files: not a path: {str(error)[:200]}") from error
         return self.model_copy(update={"structure_files": files})

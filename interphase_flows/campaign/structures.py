@@ -4,7 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from interphase_flows.campaign.values import Count, CountOrNone, Fraction, Spec, Temperature, TimestepFs
+from interphase_flows.campaign.values import (
+    MOST_ATOMS,
+    MOST_VALUES,
+    Count,
+    CountOrNone,
+    Fraction,
+    LabelCount,
+    Spec,
+    StepCount,
+    Temperature,
+    TimestepFs,
+)
 
 
 class CrystalSpec(Spec):
@@ -35,7 +46,7 @@ class VacancySpec(Spec):
     """Rattled supercells of every phase with one vacancy, over its symmetry-distinct sites in turn."""
 
     n_per_phase: CountOrNone = 0
-    min_atoms: Annotated[int, Field(ge=4)] = 32
+    min_atoms: Annotated[int, Field(ge=4, le=MOST_ATOMS)] = 32
     rattle_angstrom: Annotated[float, Field(ge=0.0, le=0.5)] = 0.05
 
 
@@ -46,7 +57,7 @@ class SlabSpec(Spec):
     max_miller: Annotated[int, Field(ge=1, le=3)] = 1
     min_thickness_angstrom: Annotated[float, Field(ge=3.0, le=60.0)] = 8.0
     vacuum_angstrom: Annotated[float, Field(ge=6.0, le=40.0)] = 12.0
-    max_atoms: Annotated[int, Field(ge=4)] = 120
+    max_atoms: Annotated[int, Field(ge=4, le=MOST_ATOMS)] = 120
 
 
 class DimerSpec(Spec):
@@ -74,24 +85,24 @@ class AmorphousSpec(Spec):
     lithium.
     """
 
-    electrode_fractions: list[Fraction] = [0.07, 0.53]
+    electrode_fractions: Annotated[list[Fraction], Field(max_length=MOST_VALUES)] = [0.07, 0.53]
     n_per_fraction: CountOrNone = 2
-    n_atoms: Annotated[int, Field(ge=8)] = 45
+    n_atoms: Annotated[int, Field(ge=8, le=MOST_ATOMS)] = 45
     melt_temperature_K: Temperature = 1500.0
     quench_temperature_K: Temperature = 300.0
-    melt_steps: Count = 25
-    quench_steps: Count = 25
+    melt_steps: StepCount = 25
+    quench_steps: StepCount = 25
     timestep_fs: TimestepFs = 2.0
-    snapshot_interval_steps: Count = 5
+    snapshot_interval_steps: StepCount = 5
 
 
 class InterfaceSnapshotSpec(Spec):
     """Short reactive dynamics of interfaces; the frames of a trajectory share one origin."""
 
-    temperatures_K: list[Temperature] = [300.0, 500.0, 700.0]
-    n_steps: Count = 60
+    temperatures_K: Annotated[list[Temperature], Field(max_length=MOST_VALUES)] = [300.0, 500.0, 700.0]
+    n_steps: StepCount = 60
     timestep_fs: TimestepFs = 2.0
-    snapshot_interval_steps: Count = 5
+    snapshot_interval_steps: StepCount = 5
 
 
 class InterfaceStructuresSpec(Spec):
@@ -105,8 +116,8 @@ class InterfaceStructuresSpec(Spec):
     size: Literal["smallest", "coherent"] = "smallest"
     gap_angstrom: Annotated[float, Field(gt=1.0, le=5.0)] = 2.2
     max_strain: Annotated[float, Field(gt=0.0, le=0.15)] = 0.05
-    max_atoms: Annotated[int, Field(ge=20)] = 90
-    facets: list[FacePair] = []
+    max_atoms: Annotated[int, Field(ge=20, le=MOST_ATOMS)] = 90
+    facets: Annotated[list[FacePair], Field(max_length=MOST_VALUES)] = []
     gaps_angstrom: list[Annotated[float, Field(gt=1.0, le=5.0)]] = []
     n_as_built: CountOrNone = 0
     snapshots: InterfaceSnapshotSpec = InterfaceSnapshotSpec()
@@ -121,7 +132,7 @@ class StructuresSpec(Spec):
     """
 
     dynamics_method: Literal["surrogate", "reference"] = "surrogate"
-    max_first_labels: Count | None = None
+    max_first_labels: LabelCount | None = None
     crystals: CrystalSpec = CrystalSpec()
     equations_of_state: EquationOfStateSpec = EquationOfStateSpec()
     vacancies: VacancySpec = VacancySpec()

@@ -5,9 +5,12 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from interphase_flows.campaign.values import (
+    MOST_ATOMS,
+    MOST_VALUES,
     Count,
     Positive,
     Spec,
+    StepCount,
     Temperature,
     TimestepFs,
     check_evaluation_interval,
@@ -27,24 +30,34 @@ class TransportGridSpec(Spec):
     the decorrelation time of vibrations.
     """
 
-    electrode_fractions: Annotated[list[ElectrodeFraction], Field(min_length=2)] = [0.07, 0.25, 0.4, 0.53]
+    electrode_fractions: Annotated[list[ElectrodeFraction], Field(min_length=2, max_length=MOST_VALUES)] = [
+        0.07,
+        0.25,
+        0.4,
+        0.53,
+    ]
     n_per_fraction: Count = 3
-    n_atoms: Annotated[int, Field(ge=8)] = 135
+    n_atoms: Annotated[int, Field(ge=8, le=MOST_ATOMS)] = 135
     """With 90 atoms, rounding to formula units of Li7P3S11 would give 0.25 and 0.4 the same composition."""
-    temperatures_K: Annotated[list[Temperature], Field(min_length=3)] = [600.0, 800.0, 1000.0, 1200.0]
+    temperatures_K: Annotated[list[Temperature], Field(min_length=3, max_length=MOST_VALUES)] = [
+        600.0,
+        800.0,
+        1000.0,
+        1200.0,
+    ]
     melt_temperature_K: Temperature = 1500.0
     quench_temperature_K: Temperature = 300.0
-    melt_steps: Count = 5_000
-    quench_steps: Count = 5_000
+    melt_steps: StepCount = 5_000
+    quench_steps: StepCount = 5_000
     melt_friction_per_ps: Positive = 50.0
     timestep_fs: TimestepFs = 2.0
     friction_per_ps: Positive = 1.0
-    equilibration_steps: Count = 5_000
+    equilibration_steps: StepCount = 5_000
     n_segments: Count = 4
-    steps_per_segment: Count = 25_000
-    frame_interval_steps: Count = 10
-    uncertainty_interval_steps: Count = 50
-    checkpoint_interval_steps: Count = 5_000
+    steps_per_segment: StepCount = 25_000
+    frame_interval_steps: StepCount = 10
+    uncertainty_interval_steps: StepCount = 50
+    checkpoint_interval_steps: StepCount = 5_000
 
     @property
     def n_cells(self) -> int:

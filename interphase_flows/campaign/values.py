@@ -4,18 +4,24 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Positive = Annotated[float, Field(gt=0.0)]
+MOST_VALUES = 100
+"""Most values of a list."""
+MOST_ATOMS = 100_000
+Positive = Annotated[float, Field(ge=1e-9, le=1e9)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Temperature = Annotated[float, Field(gt=0.0, le=5000.0)]
-TimestepFs = Annotated[float, Field(gt=0.0, le=5.0)]
-Count = Annotated[int, Field(ge=1)]
-CountOrNone = Annotated[int, Field(ge=0)]
+Temperature = Annotated[float, Field(ge=0.1, le=5000.0)]
+TimestepFs = Annotated[float, Field(ge=0.01, le=5.0)]
+Count = Annotated[int, Field(ge=1, le=1000)]
+CountOrNone = Annotated[int, Field(ge=0, le=1000)]
+LabelCount = Annotated[int, Field(ge=1, le=1_000_000)]
+StepCount = Annotated[int, Field(ge=1, le=1_000_000_000)]
+StepCountOrNone = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
 class Spec(BaseModel):
-    """A block of a campaign file: frozen, without unknown keys."""
+    """A block of a campaign file: frozen, without unknown keys and infinities."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 MAX_EVALUATIONS = 30_000

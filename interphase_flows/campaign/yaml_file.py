@@ -15,8 +15,11 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from interphase_flows.exceptions import CampaignFileError
 from interphase_flows.reference.registry import method_specs
 from interphase_flows.reference.spec import MethodSpec
+from interphase_flows.settings.yaml_limits import YamlLimitError, compose, read_text, shown, shown_key
 
 _Model = TypeVar("_Model", bound=BaseModel)
+MOST_MISTAKES = 50
+MOST_CHARACTERS = 1000
 _Location = tuple[int | str, ...]
 
 
@@ -30,63 +33,69 @@ def load_yaml_model(path: str | Path, model_cls: type[_Model]) -> _Model:
         ``file:line: key.path: problem; what is allowed``.
     """
     path = Path(path)
-    root = _compose(path, _read(path))
+    text = _read(path)
+    root = _compose(path, text)
     mistakes = list(_duplicates(root))
-    content = _load(path)
+    content = _load(path, text)
     try:
         model = model_cls.model_validate(content)
     except ValidationError as error:
         for details in error.errors(include_url=False):
             keys, line = _locate(root, details["loc"])
-            mistakes.append((line, f"{'.'.join(keys) or 'file'}: {_explain(details, keys, model_cls)}"))
+            mistakes.append((line, f"{'.'.join(map(shown_key, keys)) or 'file'}: {_explain(details, keys, model_cls)}"))
     else:
         if not mistakes:
             return model
-    lines = [f"{path}:{line}: {text}" for line, text in sorted(set(mistakes))]
-    head = f"{path}: {len(lines)} mistake{'s' if len(lines) > 1 else ''}; nothing was started"
+    lines = [f"{path}:{line}: {mistake}" for line, mistake in sorted(set(mistakes))]
+    if len(lines) > MOST_MISTAKES:
+        lines = [*lines[:MOST_MISTAKES], f"and {len(lines) - MOST_MISTAKES} more"]
+    n_mistakes = len(set(mistakes))
+    head = f"{path}: {n_mistakes} mistake{'s' if n_mistakes > 1 else ''}; nothing was started"
     raise CampaignFileError("\n".join([head, *lines]))
 
 
 def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return read_text(path)
     except FileNotFoundError as error:
         nearby = sorted(p.name for p in path.parent.glob("*.y*ml"))
         hint = f". Hint: files in this folder: {', '.join(nearby)}" if nearby else ""
         raise CampaignFileError(f"{path}: no such file{hint}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise CampaignFileError(f"{path}: cannot be read as text: {error}; it must be a file in UTF-8") from error
-    return text
+    except (OSError, YamlLimitError) as error:
+        raise CampaignFileError(f"{shown_key(path)}: cannot be read as text: {str(error)[:200]}") from error
 
 
 def _compose(path: Path, text: str) -> MappingNode:
     """Return the tree of nodes, which know their lines."""
     try:
-        root = YAML(typ="safe", pure=True).compose(text)
+        root = compose(text)
     except MarkedYAMLError as error:
         raise _not_yaml(path, error) from error
+    except YamlLimitError as error:
+        raise CampaignFileError(f"{path}:{error.line}: {error}. Hint: write the values themselves") from error
     except YAMLError as error:
-        raise CampaignFileError(f"{path}: not YAML: {error}") from error
+        raise CampaignFileError(f"{path}: not YAML: {str(error)[:200]}") from error
     if root is None:
         raise CampaignFileError(f"{path}:1: the file is empty; it must contain `key: value` lines")
     if not isinstance(root, MappingNode):
-        content = "a list" if isinstance(root, SequenceNode) else f"a single value, {root.value!r}"
+        content = "a list" if isinstance(root, SequenceNode) else f"a single value, {shown(root.value)}"
         raise CampaignFileError(
             f"{path}:{_line(root)}: the file contains {content}; it must contain `key: value` lines"
         )
     return root
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, text: str) -> Any:
     # duplicates are reported with the other mistakes: the loader must not stop at them
     loader = YAML(typ="safe", pure=True)
     loader.allow_duplicate_keys = True
     try:
-        return loader.load(path)
+        return loader.load(text)
     except MarkedYAMLError as error:
         raise _not_yaml(path, error) from error
-    except (YAMLError, ValueError) as error:
-        raise CampaignFileError(f"{path}: not YAML: {error}") from error
+    except (YAMLError, ValueError, OverflowError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        # a scalar that looks like a date, a binary or a huge integer, and is none
+        raise CampaignFileError(f"{path}: not YAML: {str(error)[:200]}") from error
 
 
 def _not_yaml(path: Path, error: MarkedYAMLError) -> CampaignFileError:
@@ -116,7 +125,10 @@ def _duplicates(node: Node, keys: tuple[str, ...] = ()) -> Iterator[tuple[int, s
             name = str(key_node.value)
             path = (*keys, name)
             if name in first and name != "<<":
-                yield _line(key_node), f"{'.'.join(path)}: given twice, first on line {first[name]}; keep one"
+                yield (
+                    _line(key_node),
+                    f"{'.'.join(map(shown_key, path))}: given twice, first on line {first[name]}; keep one",
+                )
             first.setdefault(name, _line(key_node))
             yield from _duplicates(value_node, path)
 
@@ -164,9 +176,9 @@ def _explain(details: ErrorDetails, keys: list[str], model_cls: type[BaseModel])
     if kind == "union_tag_not_found":
         return f"missing its key {context.get('discriminator')}, which selects the kind of block"
     if kind == "union_tag_invalid":
-        return f"{context['discriminator']} = {context['tag']!r} is unknown; allowed: {context['expected_tags']}"
+        return f"{context['discriminator']} = {shown(context['tag'])} is unknown; allowed: {context['expected_tags']}"
     if kind in {"value_error", "assertion_error"}:
-        return f"{context.get('error', details['msg'])}"
+        return f"{context.get('error', details['msg'])}"[:MOST_CHARACTERS]
     wanted = details["msg"].removeprefix("Input should be ")
     return f"given {_shown(given)}; must be {wanted}"
 
@@ -177,7 +189,7 @@ def _shown(given: Any) -> str:
     if given is None:
         return "nothing"
     names = {str: "text", bool: "true/false", int: "integer", float: "number"}
-    return f"{given!r} ({names.get(type(given), type(given).__name__)})"
+    return f"{shown(given)} ({names.get(type(given), type(given).__name__)})"
 
 
 def _names(model: type[BaseModel]) -> list[str]:

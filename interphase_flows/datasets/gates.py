@@ -62,7 +62,7 @@ class Gates(BaseModel):
         Largest distance between the atoms of two duplicates after a rigid motion.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_force_eV_per_angstrom: Positive = 30.0
     min_distance_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.55

@@ -46,7 +46,7 @@ class RunReference(BaseModel):
 class RunLimits(BaseModel):
     """Limits that end a run; None switches one off."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_void_radius_angstrom: float | None = Field(default=4.0, ge=2.0)
     """Distance to the nearest atom; at most 2.6 Å in crystals, 3.0 Å in the gap of an interface as built."""

@@ -26,7 +26,7 @@ _ALPHA, _LESS_ALPHA, _N_BEFORE_LONGER = 0.1, 0.99, 5
 class StartRelaxation(BaseModel):
     """Limits of the relaxation; it ends at the first that is reached."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_steps: int = Field(default=100, ge=1)
     max_force_eV_per_angstrom: float = Field(default=0.3, gt=0)

@@ -6,7 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class NequIPSpec(_Spec):
@@ -33,15 +33,15 @@ class TrainingSpec(_Spec):
     with ``stress_weight`` 0 labels need no stress.
     """
 
-    max_epochs: Annotated[int, Field(ge=1)] = 100
-    warm_start_epochs: Annotated[int, Field(ge=1)] = 40
-    batch_size: Annotated[int, Field(ge=1)] = 5
-    learning_rate: Annotated[float, Field(gt=0.0, le=0.1)] = 0.02
-    warm_start_learning_rate: Annotated[float, Field(gt=0.0, le=0.1)] = 0.01
+    max_epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    warm_start_epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 40
+    batch_size: Annotated[int, Field(ge=1, le=100_000)] = 5
+    learning_rate: Annotated[float, Field(ge=1e-9, le=0.1)] = 0.02
+    warm_start_learning_rate: Annotated[float, Field(ge=1e-9, le=0.1)] = 0.01
     ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
-    energy_weight: Annotated[float, Field(ge=0.0)] = 10.0
-    forces_weight: Annotated[float, Field(gt=0.0)] = 1.0
-    stress_weight: Annotated[float, Field(ge=0.0)] = 1000.0
+    energy_weight: Annotated[float, Field(ge=0.0, le=1e9)] = 10.0
+    forces_weight: Annotated[float, Field(ge=1e-9, le=1e9)] = 1.0
+    stress_weight: Annotated[float, Field(ge=0.0, le=1e9)] = 1000.0
 
 
 def _off(value: object) -> object:

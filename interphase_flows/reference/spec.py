@@ -18,7 +18,7 @@ class MethodSpec(BaseModel):
     settings of the machine; it returns an `interphase_flows.reference.labelling.ReferenceMethod`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     implementation: ClassVar[str]
     method: str

@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,9 +19,14 @@ from ruamel.yaml.error import YAMLError
 
 from interphase_flows.exceptions import SettingsError
 from interphase_flows.settings.cluster import ClusterSettings, WorkerSettings
-from interphase_flows.settings.store import EmbeddedSettings, MongodbSettings, others_may_read
+from interphase_flows.settings.store import PASSWORD_VARIABLE, EmbeddedSettings, MongodbSettings, others_may_read
+from interphase_flows.settings.yaml_limits import YamlLimitError, compose, read_text, shown_key
 
 FILE_VARIABLE = "INTERPHASE_SETTINGS_FILE"
+PREFIX = "INTERPHASE_"
+LONGEST_PATH = 3000
+SIMILAR = 0.75
+"""Similarity above which an unknown variable is a typing error of a known one."""
 
 
 class Settings(BaseSettings):
@@ -72,28 +77,34 @@ class Settings(BaseSettings):
         frozen=True,
         hide_input_in_errors=True,
         validate_default=True,
+        allow_inf_nan=False,
     )
 
     root: Path = Path("runs")
     store: Annotated[EmbeddedSettings | MongodbSettings, Field(discriminator="type")] = EmbeddedSettings()
     artifacts_url: str | None = None
-    n_threads: int = Field(default=1, ge=1)
-    n_workers: int | None = Field(default=None, ge=1)
+    n_threads: int = Field(default=1, ge=1, le=4096)
+    n_workers: int | None = Field(default=None, ge=1, le=4096)
     device: Literal["cpu", "cuda"] = "cpu"
     compile_potentials: Literal["auto", "never"] = "auto"
     campaign: str | None = None
     gpaw_command: str | None = None
     vasp_command: str | None = None
     vasp_parallel: dict[Literal["KPAR", "NCORE"], Annotated[int, Field(ge=1)]] = {}
-    memory_limit_gb: float | None = Field(default=None, gt=0)
-    walltime_s: float | None = Field(default=None, gt=0)
+    memory_limit_gb: float | None = Field(default=None, ge=0.001, le=1e6)
+    walltime_s: float | None = Field(default=None, ge=0.001, le=1e9)
     cluster: ClusterSettings = ClusterSettings()
 
     @field_validator("root")
     @classmethod
     def _resolve(cls, root: Path) -> Path:
-        # jobs run in other folders
-        return root.expanduser().absolute()
+        if "\0" in str(root) or len(str(root)) > LONGEST_PATH:
+            raise ValueError(f"must be a path of at most {LONGEST_PATH} characters, without NUL")
+        try:
+            # jobs run in other folders
+            return root.expanduser().absolute()
+        except RuntimeError as error:  # no such user
+            raise ValueError(str(error)) from None
 
     @field_validator("artifacts_url")
     @classmethod
@@ -144,6 +155,7 @@ def load_settings(**overrides: Any) -> Settings:
         Lists all mistakes, without the values of secrets.
     """
     source = settings_file()
+    check_variables(os.environ)
     try:
         return Settings(**overrides)
     except ValidationError as error:
@@ -153,6 +165,24 @@ def load_settings(**overrides: Any) -> Settings:
     where = f"{source} or the environment (INTERPHASE_*)" if source else "the environment (INTERPHASE_*)"
     # not "from error": the invalid value may be a password
     raise SettingsError(f"settings from {where}:\n" + "\n".join(f"  {mistake}" for mistake in mistakes))
+
+
+def check_variables(environment: Iterable[str]) -> None:
+    """Raise SettingsError if the name of a variable is nearly that of a setting: it would have no effect."""
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    accepted = {*known, FILE_VARIABLE, PASSWORD_VARIABLE}
+    for variable in environment:
+        name = variable.upper().split("__")[0]
+        if not name.startswith(PREFIX) or name in accepted:
+            continue
+        nearest = difflib.get_close_matches(
+            name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in accepted], n=1, cutoff=SIMILAR
+        )
+        if nearest:
+            raise SettingsError(
+                f"environment: {shown_key(variable)} is no setting and has no effect. Hint: did you mean "
+                f"{PREFIX}{nearest[0]}? Otherwise unset it"
+            )
 
 
 def _describe(location: tuple[int | str, ...], kind: str, message: str) -> str:
@@ -199,8 +229,14 @@ def _file_content() -> dict[str, Any]:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = YAML(typ="safe", pure=True).load(path)
-    except (YAMLError, UnicodeDecodeError) as error:
+        text = read_text(path)
+        compose(text)  # checks the limits
+        content = YAML(typ="safe", pure=True).load(text)
+    except YamlLimitError as error:
+        raise SettingsError(f"{path}:{error.line}: {error}. Hint: write the values themselves, in UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (YAMLError, ValueError, OverflowError, TypeError, LookupError, AttributeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = "" if mark is None else f":{mark.line + 1}"
         # the line itself may contain a password
@@ -210,6 +246,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         ) from None
     if content is None:
         return {}
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path}: must be a mapping of `key: value`, but is a {type(content).__name__}")
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        kind = "one with keys that are not text" if isinstance(content, dict) else f"a {type(content).__name__}"
+        raise SettingsError(f"{path}: must be a mapping of `key: value`, but is {kind}")
     return content

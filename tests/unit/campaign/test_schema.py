@@ -159,6 +159,23 @@ def test_transport_grid_is_optional_and_an_empty_block_has_defaults():
         {"learning": {"test_fraction": 0.6}},
         {"reference": {"method": "dft"}},
         {"gates": {"max_force": 3}},
+        {"gates": {"max_force_eV_per_angstrom": float("inf")}},
+        {"seed": 10**30},
+        {"exploration": {"dynamics": {"temperature_K": float("nan")}}},
+        {"exploration": {"dynamics": {"timestep_fs": 1e-300}}},
+        {"exploration": {"dynamics": {"friction_per_ps": float("inf")}}},
+        {"exploration": {"dynamics": {"friction_per_ps": 1e-300}}},
+        {"exploration": {"n_interface_walkers": 10**9}},
+        {"exploration": {"steps_per_iteration": 10**15}},
+        {"production": {"n_replicas": 10**6}},
+        {"production": {"relaxation": {"max_force_eV_per_angstrom": float("inf")}}},
+        {"structures": {"crystals": {"n_per_phase": 10**7}}},
+        {"structures": {"amorphous": {"n_atoms": 10**9}}},
+        {"structures": {"amorphous": {"electrode_fractions": [0.5] * 1000}}},
+        {"committee": {"training": {"batch_size": 10**12}}},
+        {"committee": {"training": {"learning_rate": 1e-300}}},
+        {"learning": {"max_labels": 10**12}},
+        {"reference": {"method": "gpaw", "cutoff_eV": float("inf")}},
     ],
 )
 def test_values_out_of_range_and_unknown_keys_are_rejected(fields):
@@ -222,3 +239,15 @@ def test_switches_survive_yaml_of_version_1_1():
     """PyYAML reads ``off`` as false."""
     assert yaml.safe_load("compiled: off") == {"compiled": False}
     assert Campaign(name="a", committee={"compiled": False}).committee.compiled == "off"
+
+
+def test_similar_phases_are_suggested_for_the_sides():
+    assert "did you mean 'Li7P3S11'" in validation_error(electrolyte="Li7P3S1l")
+    assert len(validation_error(electrolyte="x" * 100_000)) < 3000
+
+
+@pytest.mark.parametrize("path", ["a\0b.cif", "x" * 100_000 + ".cif"])
+def test_impossible_paths_of_structures_are_rejected(path, tmp_path):
+    campaign = Campaign(name="unit", structure_files={"Li": path})
+    with pytest.raises(InputError):
+        check_campaign(campaign.with_absolute_files(tmp_path))

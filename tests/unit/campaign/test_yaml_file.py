@@ -171,3 +171,53 @@ def test_yaml_anchors_and_merges_are_supported(tmp_path):
     path = tmp_path / "campaign.yaml"
     path.write_text("name: x\ntable:\n  a: &a {k: 1}\n  b: {<<: *a}\ndynamics: {n_steps: 2, temperature_K: 1}\n")
     assert load_yaml_model(path, Campaign).table["b"].k == 1
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{last}'] * 10)}]\n" for last, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+MERGES = "a: &a {x: 1}\n" + "".join(
+    f"{name}: &{name} {{<<: [{', '.join([f'*{last}'] * 30)}]}}\n"
+    for last, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (BOMB, "expand to more than 100,000 values"),
+        (MERGES, "expand to more than 100,000 values"),
+        ("name: &a [*a]\n", "the value contains itself"),
+        ("name: &a {b: {c: *a}}\n", "the value contains itself"),
+        ("&a name: x\ntable: &b {<<: *b}\n", "contains itself"),
+        ("name: " + "[" * 20000, "not YAML|nested more than"),
+        ("name: " + "[" * 200 + "]" * 200 + "\n", "nested more than 40 deep"),
+        ("name: " + "{a: " * 60 + "}" * 60 + "\n", "nested more than 40 deep"),
+        ("name: x\nseed: " + "9" * 5000 + "\n", "not YAML: Exceeds the limit|given"),
+        ("name: 2001-99-99\n", "not YAML|given"),
+        ("name: !!binary zzz=\n", "not YAML|given"),
+        ("? [a, b]\n: 1\n", "not YAML|unknown|missing"),
+        ('name: "\\0"\n1: 2\n', "missing"),
+        ("name: x\0y\n", "not YAML"),
+        ("#" * 2_000_000, "larger than 1,000,000 bytes"),
+    ],
+)
+def test_references_nesting_and_odd_scalars_are_rejected(text, message, tmp_path):
+    path = tmp_path / "campaign.yaml"
+    path.write_text(text)
+    with pytest.raises(CampaignFileError, match=message) as caught:
+        load_yaml_model(path, Campaign)
+    assert len(str(caught.value)) < 5000
+
+
+def test_long_keys_and_values_are_shortened_in_messages(tmp_path):
+    text = f'name: x\ndynamics: {{n_steps: {"x" * 9000}, temperature_K: 1}}\n{"k" * 900}: 1\n"c\\u001b[31m": 1\n'
+    lines = error_lines(tmp_path, text)
+    assert all(len(line) < 400 for line in lines)
+    assert not any("\x1b" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
+def test_impossible_paths_of_files_are_rejected(name):
+    with pytest.raises(CampaignFileError, match=r"cannot be read|no such file"):
+        load_yaml_model(name, Campaign)

@@ -184,3 +184,53 @@ def test_representations_dumps_and_errors_contain_no_secrets(capsys):
         while error is not None:
             assert "geheim" not in str(error)
             error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("INTERPHASE_ROOTS", "INTERPHASE_ROOT"),
+        ("INTERPHASE_N_THREAD", "INTERPHASE_N_THREADS"),
+        ("INTERPHASE_SETTING_FILE", "INTERPHASE_SETTINGS_FILE"),
+        ("INTERPHASE_STOR__TYPE", "INTERPHASE_STORE"),
+        ("INTERPHASE_MONGODB_PASWORD", "INTERPHASE_MONGODB_PASSWORD"),
+    ],
+)
+def test_misspelt_variables_raise(variable, meant, monkeypatch):
+    monkeypatch.setenv(variable, "geheim")
+    with pytest.raises(SettingsError, match=f"did you mean {meant}") as raised:
+        load_settings()
+    assert "geheim" not in str(raised.value)
+
+
+def test_other_variables_are_ignored(monkeypatch):
+    for variable in ("INTERPHASE_VASP_RECORDS", "INTERPHASE_KILL_SEED", "INTERPHASE_STORE__TYPE", "OTHER_ROOT"):
+        monkeypatch.setenv(variable, "embedded")
+    assert load_settings().store.type == "embedded"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a: &a [*a]\n",
+        "a: &a [x, x, x]\n"
+        + "".join(f"{n}: &{n} [{', '.join([f'*{m}'] * 30)}]\n" for m, n in ("ab", "bc", "cd", "de")),
+        "root: " + "[" * 20000,
+        "root: " + "[" * 100 + "]" * 100,
+        "1: 2\n",
+        "root: 2001-99-99\n",
+        "root: x\0y\n",
+        "n_threads: .inf\n",
+        "n_threads: 100000000000\n",
+        "walltime_s: .nan\n",
+        "walltime_s: 1e-300\n",
+        "root: " + "x" * 5000 + "\n",
+        'root: "a\\0b"\n',
+        "root: ~nosuchuser_of_tests/x\n",
+    ],
+)
+def test_limits_of_settings_files(content):
+    Path("interphase.yaml").write_text(content)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert len(str(raised.value)) < 3000
