@@ -59,14 +59,14 @@ def freud_descriptors(
     sublattice, mobile = points[is_anion], points[~is_anion]
     originals = sublattice[:n_anions]
 
-    averaged = freud.order.Steinhardt(l=[4, 6], average=True)
-    averaged.compute((box, sublattice), neighbors=_nearest(box, sublattice, sublattice, N_SUBLATTICE, exclude=True))
+    order = freud.order.Steinhardt(l=[4, 6])
+    order.compute((box, sublattice), neighbors=_nearest(box, sublattice, sublattice, N_SUBLATTICE, exclude=True))
     near = _distances(_nearest(box, sublattice, originals, N_SUBLATTICE + 2, exclude=True), n_anions)
     around = _distances(_nearest(box, mobile, originals, N_CATIONS + 2, exclude=False), n_anions)
     shell, inner = near[:, :N_SUBLATTICE], around[:, :N_CATIONS]
     return np.column_stack(
         [
-            np.asarray(averaged.particle_order)[:n_anions],
+            np.asarray(order.particle_order)[:n_anions],
             shell.std(axis=1) / shell.mean(axis=1),
             near[:, N_SUBLATTICE:].mean(axis=1) / shell.mean(axis=1),
             shell.mean(axis=1),

@@ -1,12 +1,12 @@
-"""Thermal runs with CHGNet that the tests of phase labels read: `python tests/phase_runs.py train` makes them.
+"""Thermal runs with CHGNet that the tests of phase labels read: `python tests/phase_runs.py 300` (or 500) makes them.
 
-They are kept in `tests/physics/data/phases`, because making them takes a quarter of an hour. Training and test runs
-share neither velocities, nor the packing of the amorphous cells, nor the sites of dissolved P.
+The references are those of `interphase analyse --phases`. They and the other runs are kept in
+`tests/physics/data/phases`, because making them takes a quarter of an hour. References and the other runs share neither
+velocities, nor the packing of the amorphous cells, nor the sites of dissolved P.
 """
 
 import sys
 import tempfile
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -16,13 +16,15 @@ from ase.build import make_supercell
 from ase.optimize import FIRE
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.phases.phase_references import packed_references
+from interphase_flows.commands.analysis_input import computed_references
 from interphase_flows.md.phase_references.thermal_runs import read_frames, thermal_frames, write_frames
 from interphase_flows.reference.chgnet import CHGNetMethod
+from interphase_flows.settings import Settings
 from interphase_flows.structures.crystals.library import load_phase
 
 FOLDER = Path(__file__).parent / "physics" / "data" / "phases"
-SEEDS = {"train": (11, 12), "test": (92,)}
-SLAB_SEEDS = {"train": (11, 57), "test": (92, 23)}
+SEED, SLAB_SEEDS = 92, (92, 23)
 GLASS, GLASS_ANGSTROM = "Li31S11P3", 9.2
 SHORT, LONG = (25, 3, 8), (40, 4, 10)
 """Steps to settle, frames, steps between them."""
@@ -105,22 +107,45 @@ def composite_slab(method: CHGNetMethod, folder: Path, seed: int) -> Atoms:
     return slab
 
 
-def make(which: str) -> None:
-    """Run everything of one set of seeds and keep it under the phase's name; what is there stays."""
+def make(temperature_K: int) -> None:
+    """Make the references of a temperature and the runs that are compared with them; existing files are kept."""
     method = CHGNetMethod()
-    scratch = Path(tempfile.gettempdir()) / f"phase_runs_{which}"
-
-    def run(name: str, seed: int, build: Callable[[], Atoms], steps: tuple[int, int, int] = SHORT) -> None:
-        target = FOLDER / f"{which}_{name}.npz"
+    scratch = Path(tempfile.gettempdir()) / f"phase_runs_{temperature_K}"
+    end = "" if temperature_K == 300 else f"_{temperature_K}K"
+    references = FOLDER / f"references_{temperature_K}.npz"
+    if not references.exists():
+        made = computed_references(
+            ["Li2S", "Li3P", "LiP"],
+            electrode="Li",
+            electrolyte="Li7P3S11",
+            temperature_K=float(temperature_K),
+            settings=Settings(root=scratch),
+        )
+        references.write_bytes(packed_references(made))
+    builds = {
+        "Li2S": lithium_sulfide,
+        "Li3P": lambda: load_phase("Li3P") * (2, 2, 1),
+        "P_in_Li2S": partial(with_dissolved_phosphorus, load_phase("Li2S") * (2, 2, 1), SEED, 1),
+        "amorphous": partial(glass, method, scratch, SEED),
+    }
+    if temperature_K == 300:
+        for number, seed in enumerate(SLAB_SEEDS, start=1):
+            builds["slab" if number == 1 else f"slab_{number}"] = partial(composite_slab, method, scratch, seed)
+        builds["Li7P3S11"] = partial(load_phase, "Li7P3S11")
+        builds["LiP"] = lambda: load_phase("LiP") * (2, 1, 1)
+        builds["Li"] = lambda: load_phase("Li") * 2
+    for name, build in builds.items():
+        target = FOLDER / f"test_{name}{end}.npz"
         if target.exists():
-            return
-        n_settle, n_frames, steps_between = steps
+            continue
+        n_settle, n_frames, steps_between = LONG if (name, temperature_K) == ("Li2S", 300) else SHORT
         frames = thermal_frames(
             build(),
             method.calculator(),
             method.identity.key,
             scratch,
-            seed=seed,
+            temperature_K=float(temperature_K),
+            seed=SEED,
             n_settle=n_settle,
             n_frames=n_frames,
             steps_between=steps_between,
@@ -128,29 +153,11 @@ def make(which: str) -> None:
         write_frames(target, frames)
         print(name, frames.n_atoms, flush=True)
 
-    for copy, seed in enumerate(SEEDS[which], start=1):
-        ending = "" if copy == 1 else f"_{copy}"
-        if copy == 1:
-            run("Li2S", seed, lithium_sulfide, LONG)
-        run(f"Li3P{ending}", seed, lambda: load_phase("Li3P") * (2, 2, 1))
-        run(
-            f"P_in_Li2S{ending}",
-            seed,
-            partial(with_dissolved_phosphorus, load_phase("Li2S") * (2, 2, 1), seed, 1),
-        )
-        run(f"amorphous{ending}", seed, partial(glass, method, scratch, seed))
-    for copy, seed in enumerate(SLAB_SEEDS[which], start=1):
-        run("slab" if copy == 1 else f"slab_{copy}", seed, partial(composite_slab, method, scratch, seed))
-    if which == "test":
-        run("Li7P3S11", SEEDS[which][0], lambda: load_phase("Li7P3S11"))
-        run("LiP", SEEDS[which][0], lambda: load_phase("LiP") * (2, 1, 1))
-        run("Li", SEEDS[which][0], lambda: load_phase("Li") * 2)
 
-
-def frames_of(which: str, name: str) -> ArrayFrames:
+def frames_of(name: str, temperature_K: int = 300) -> ArrayFrames:
     """Read a run that was kept."""
-    return read_frames(FOLDER / f"{which}_{name}.npz")
+    return read_frames(FOLDER / f"test_{name}{'' if temperature_K == 300 else f'_{temperature_K}K'}.npz")
 
 
 if __name__ == "__main__":
-    make(sys.argv[1])
+    make(int(sys.argv[1]))

@@ -99,6 +99,10 @@ def analyse(
     frame: Annotated[
         str, _transport_option("Reference frame: barycentric, lattice (or lattice:P,S), or hittorf:S.")
     ] = "barycentric",
+    export_labels: Annotated[
+        bool,
+        typer.Option(help="Write the phase of each atom to labels.extxyz in the output folder, for OVITO and ASE."),
+    ] = False,
     out: Annotated[Path, typer.Option(help="Output folder for analysis.json, analysis.html and figures.")] = Path(
         "analysis"
     ),
@@ -195,8 +199,10 @@ def analyse(
                 electrolyte=electrolyte,
                 temperature_K=opened.settings.temperature_K,
                 settings=settings_of(root),
+                announce=lambda line: print(line, file=sys.stderr),
             )
-        found = analyse_interface(opened.frames, opened.settings, references=references)
+        labels_path = out / "labels.extxyz" if export_labels else None
+        found = analyse_interface(opened.frames, opened.settings, references=references, labels_path=labels_path)
     page = write_analysis_page(found, out, title=opened.title, about=opened.about)
     for line in analysis_summary(found.parts):
         print(line)

@@ -1,9 +1,13 @@
 """Input of `interphase analyse`: a trajectory file or a run of a campaign, its settings, and phase references."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from ase import Atoms
+from ase.calculators.calculator import Calculator
 
 from interphase_flows.analysis.geometry.frames import FrameSource
 from interphase_flows.analysis.geometry.interface_normal import Normal, detected_normal
@@ -19,7 +23,7 @@ from interphase_flows.analysis.transport.settings import TransportSettings
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import InputError, StructureError
 from interphase_flows.jobs.structures.crystals import phase_keys
-from interphase_flows.md.phase_references.plan import ReferenceSteps
+from interphase_flows.md.phase_references.plan import ReferenceSteps, plan_references
 from interphase_flows.md.phase_references.runs import phase_references
 from interphase_flows.reference.chgnet import CHGNetMethod
 from interphase_flows.results import CampaignResults
@@ -56,11 +60,12 @@ def computed_references(
     temperature_K: float,
     settings: Settings,
     steps: ReferenceSteps = ReferenceSteps(),
+    announce: Callable[[str], None] = lambda _: None,
 ) -> PhaseReferences:
     """Run phases with CHGNet at the temperature of the trajectory, or read the stored references of an earlier call.
 
     Phases are names of the package, or ``name=file``; ``electrode`` and ``electrolyte`` are such names, which need not
-    be among them.
+    be among them. The estimated time is passed to ``announce`` before the runs.
 
     Raises
     ------
@@ -89,12 +94,18 @@ def computed_references(
     path = settings.root / FOLDER / f"{key}.npz"
     if path.exists():
         return unpacked_references(path)
+    roles = roles_of(sides[electrode].get_chemical_symbols(), sides[electrolyte].get_chemical_symbols())
+    calculator = method.calculator()
+    plan = plan_references(crystals, sides[electrolyte], roles, steps)
+    announce(
+        f"{len(plan.runs)} reference runs of phases with CHGNet at {temperature_K:g} K: about "
+        f"{_force_s(plan.runs[0].build(), calculator) * plan.n_atom_steps / 60:.2g} min, once for this input"
+    )
     references = phase_references(
         crystals,
-        sides[electrode],
         sides[electrolyte],
-        roles_of(sides[electrode].get_chemical_symbols(), sides[electrolyte].get_chemical_symbols()),
-        method.calculator(),
+        roles,
+        calculator,
         method_key=method.identity.key,
         made_by="CHGNet, a surrogate",
         folder=path.parent / "runs",
@@ -104,6 +115,16 @@ def computed_references(
     with atomic_path(path) as target:
         target.write_bytes(packed_references(references))
     return references
+
+
+def _force_s(atoms: Atoms, calculator: Calculator) -> float:
+    """Return the time of a calculation of forces per atom, without that of the first one."""
+    atoms.calc = calculator
+    atoms.get_forces()
+    atoms.rattle(0.01)
+    start = time.perf_counter()
+    atoms.get_forces()
+    return (time.perf_counter() - start) / len(atoms)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,6 @@ class PhaseReferencesMaker(JobMaker):
             potential = load_committee(committee.models[:1], list(crystals.values()), compiled=committee.compiled)
             made = phase_references(
                 crystals,
-                electrode,
                 electrolyte,
                 roles_of(electrode.get_chemical_symbols(), electrolyte.get_chemical_symbols()),
                 potential.dynamics_calculator,

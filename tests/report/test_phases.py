@@ -45,7 +45,7 @@ def text_of(page: str) -> str:
 
 @pytest.fixture(scope="module")
 def analysis():
-    return analyse_interface(frames_of("test", "slab"), SETTINGS, references=references())
+    return analyse_interface(frames_of("slab"), SETTINGS, references=references())
 
 
 @pytest.fixture(scope="module")

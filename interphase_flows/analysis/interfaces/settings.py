@@ -62,7 +62,7 @@ class InterfaceSettings:
         return TwoSides(frozenset(self.electrode), self.electrolyte)
 
     def check(self, frames: FrameSource) -> None:
-        """Check that the trajectory contains both sides.
+        """Check that the trajectory contains elements of both sides and no others.
 
         Raises
         ------
@@ -73,10 +73,7 @@ class InterfaceSettings:
         unknown = sorted(elements - set(self.electrode) - set(self.electrolyte))
         absent = [
             name
-            for name, side in (
-                ("the electrode", self.electrode),
-                ("the electrolyte's anions", self.sides.anions),
-            )
+            for name, side in (("the electrode", self.electrode), ("the electrolyte", self.electrolyte))
             if not elements & set(side)
         ]
         if unknown or absent:

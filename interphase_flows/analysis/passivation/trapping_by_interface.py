@@ -60,6 +60,8 @@ def analyse_trapping(
         The two sides do not determine the network formers, or the trajectory has too few frames.
     """
     roles = roles_of(settings.electrode, settings.electrolyte)
+    if not roles.network_formers:
+        raise AnalysisError("the electrolyte has no network former, such as P, that could be trapped")
     chemistry = anions or measured_chemistry(frames, roles, every=max(1, frames.n_frames // MOST_BOND_FRAMES))
     centres = np.flatnonzero(mask_of(frames.numbers, roles.network_formers))
     time_ps, codes, together = _labelled(frames, chemistry, centres)

@@ -2,7 +2,8 @@
 
 Atoms of connected anions are labelled by their bonds: intact anions of the electrolyte, chains of bonded network formers
 (LixP), fragments (amorphous). Single anions are classified by their environment (`anion_descriptors`,
-`gaussian_classifier`) with thermal references, or are unknown. Cations take the label of most of the anions around them;
+`gaussian_classifier`) with thermal references, or are unknown; anions that continue the lattice of a crystal join it
+(`grain_surfaces`). Cations take the label of most of the anions around them;
 those without anions are metal.
 """
 
@@ -20,6 +21,7 @@ from interphase_flows.analysis.geometry.frames import FrameSource, mask_of
 from interphase_flows.analysis.geometry.neighbours import Nearest, Pairs, PeriodicTree, tree_for_nearest
 from interphase_flows.analysis.phases.anion_descriptors import N_NEAR_CATIONS, N_SUBLATTICE, describe_anions
 from interphase_flows.analysis.phases.gaussian_classifier import GaussianClassifier, fit_gaussians
+from interphase_flows.analysis.phases.grain_surfaces import with_surfaces
 from interphase_flows.analysis.speciation.anion_species import (
     CHAIN_CODE,
     N_INTACT,
@@ -31,6 +33,8 @@ from interphase_flows.exceptions import AnalysisError
 
 AMORPHOUS = "amorphous"
 """Name of the non-crystalline class, which may contain every element."""
+AMORPHOUS_WIDENED = 2.5
+"""Factor of the rejection limit of the non-crystalline class, whose environments differ from packing to packing."""
 UNKNOWN_LABEL, ELECTROLYTE, CHAINS, METAL = "unknown", "electrolyte", "chains", "metal"
 
 
@@ -63,6 +67,11 @@ class PhaseModel:
         return (UNKNOWN_LABEL, METAL, ELECTROLYTE, CHAINS, AMORPHOUS, *crystals, *dissolved)
 
     @cached_property
+    def crystal_classes(self) -> tuple[int, ...]:
+        """Positions of the crystals among the classes."""
+        return tuple(i for i, name in enumerate(self.classifier.names) if name != AMORPHOUS)
+
+    @cached_property
     def single_codes(self) -> NDArray[np.int8]:
         """Code of a single anion by class (last row: unknown) and atomic number, (n_classes + 1, 119)."""
         table = np.full((len(self.classifier.names) + 1, len(chemical_symbols)), self.labels.index(UNKNOWN_LABEL))
@@ -85,6 +94,8 @@ class SingleAnions(NamedTuple):
     """Codes of `classify_environments`, (n_atoms,)."""
     near: Nearest
     """Their nearest cations, (n_single, 12); indices are rows of `cations`."""
+    neighbours: Nearest
+    """Their nearest anions, (n_single, 12); indices are rows of `anions`."""
     anions: IntArray
     """Indices of all anion-forming and network-forming atoms, (n_anions,)."""
     anion_tree: PeriodicTree
@@ -115,7 +126,15 @@ def single_anion_descriptors(
         )
     found = describe_anions(anion_tree, cation_tree, single)
     return SingleAnions(
-        anions[single], found.descriptors, codes, found.cations, anions, anion_tree, cations, cation_tree
+        anions[single],
+        found.descriptors,
+        codes,
+        found.cations,
+        found.anions,
+        anions,
+        anion_tree,
+        cations,
+        cation_tree,
     )
 
 
@@ -132,10 +151,7 @@ def fit_phase_model(
     Parameters
     ----------
     references
-        Thermal runs of each phase with single anions, and of the non-crystalline phase ``"amorphous"``. Runs are left
-        out in turn to calibrate the rejection. If there is one run, frames are left out instead; since these are
-        similar, more true members than requested become unknown. Include a slab, or atoms near interfaces will be
-        unknown.
+        Thermal runs of each phase with single anions, and of the non-crystalline phase ``"amorphous"``.
     chemistry
         Elements and bonds, such as those of `measured_chemistry`.
     mobile_cations
@@ -150,25 +166,19 @@ def fit_phase_model(
     AnalysisError
         A reference has no single anions or too few frames.
     """
-    groups: dict[str, list[FloatArray]] = {}
+    members: dict[str, FloatArray] = {}
     hosts: dict[str, frozenset[str]] = {}
     for name, runs in references.items():
-        by_run, elements = [], []
-        for run in runs:
-            frames = [_members(run, row, chemistry, mobile_cations) for row in range(run.frames.n_frames)]
-            elements += [kinds for kinds, _ in frames]
-            by_run.append([found for _, found in frames])
-        groups[name] = (
-            [np.concatenate(run) for run in by_run] if len(by_run) > 1 else [f for run in by_run for f in run]
-        )
-        counts = np.bincount(np.concatenate(elements)) if elements else np.zeros(1, int)
+        frames = [_members(run, row, chemistry, mobile_cations) for run in runs for row in range(run.frames.n_frames)]
+        counts = np.bincount(np.concatenate([kinds for kinds, _ in frames])) if frames else np.zeros(1, int)
         if counts.sum() == 0:
             raise AnalysisError(
                 f"reference {name!r} has no single-atom anion; its anions are recognised by their bonds"
             )
+        members[name] = np.concatenate([found for _, found in frames])
         if name != AMORPHOUS:
             hosts[name] = frozenset(chemical_symbols[z] for z in np.flatnonzero(counts > 0.25 * counts.sum()))
-    classifier = fit_gaussians(groups, rejected_share=rejected_share)
+    classifier = fit_gaussians(members, rejected_share=rejected_share, widened={AMORPHOUS: AMORPHOUS_WIDENED})
     return PhaseModel(classifier, hosts, chemistry, mobile_cations, cation_cutoff_angstrom)
 
 
@@ -216,7 +226,9 @@ def label_atoms(
     codes[(anion_codes >= 0) & (anion_codes < N_INTACT)] = electrolyte
     codes[anion_codes == CHAIN_CODE] = chains
     codes[(anion_codes == N_INTACT) | (anion_codes > max(SINGLE_CODES))] = amorphous
-    kinds = model.classifier.classify(found.descriptors)
+    row_of = np.full(len(found.anions), -1)
+    row_of[np.searchsorted(found.anions, found.atoms)] = np.arange(len(found.atoms))
+    kinds = with_surfaces(model.classifier.classify(found.descriptors), model.crystal_classes, found.neighbours, row_of)
     codes[found.atoms] = model.single_codes[kinds, numbers[found.atoms]]
     pairs = _bound_pairs(found, model.cation_cutoff_angstrom)
     # every anion has one vote; slightly more for near anions breaks ties

@@ -1,16 +1,18 @@
-"""Gaussian classifier with rejection, calibrated on data left out of the fit.
+"""Gaussian classifier with rejection.
 
 Quadratic discriminant analysis (Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd ed. 2009,
-section 4.3) with equal priors. Descriptors are rejected if their Mahalanobis distance from the class exceeds the
-1 - alpha quantile of left-out members of that class (split conformal prediction; Vovk et al., *Algorithmic Learning in a
-Random World*, 2005).
+section 4.3) with equal priors. Descriptors are rejected if their squared Mahalanobis distance from the class exceeds the
+1 - alpha quantile of a new member, d (n² - 1) / (n (n - d)) F(d, n - d) for n members and d descriptors (Hotelling's
+prediction region: Johnson and Wichern, *Applied Multivariate Statistical Analysis*, section 5.4), which is close to the
+quantile of chi squared. Limits that are calibrated on left-out runs were up to 20 times wider and rejected nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import f as f_distribution
 
 from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.exceptions import AnalysisError
@@ -62,46 +64,50 @@ def _gaussian(x: FloatArray) -> tuple[FloatArray, FloatArray, float]:
 
 
 def fit_gaussians(
-    groups: Mapping[str, Sequence[NDArray[np.floating]]], *, rejected_share: float = 0.01
+    members: Mapping[str, NDArray[np.floating]],
+    *,
+    rejected_share: float = 0.01,
+    widened: Mapping[str, float] | None = None,
 ) -> GaussianClassifier:
     """Fit one Gaussian to each class.
 
     Parameters
     ----------
-    groups
-        Descriptors of each class in two or more independent groups, such as frames or runs, (n, n_features) each.
-        Groups are left out in turn to calibrate the rejection.
+    members
+        Descriptors of the members of each class, (n, n_features).
     rejected_share
         Target fraction of true members that are classified as unknown.
+    widened
+        Factors of the rejection limits of classes that are not Gaussian; 1 by default.
 
     Raises
     ------
     AnalysisError
-        A class has fewer than two groups, or fewer members than twice the features; ``rejected_share`` is not in (0, 1).
+        A class has fewer members than twice the features, or ``rejected_share`` is not in (0, 1).
     """
-    if not 0 < rejected_share < 1 or not groups:
+    if not 0 < rejected_share < 1 or not members:
         raise AnalysisError(
-            f"rejected_share = {rejected_share} and {len(groups)} classes: a number in (0, 1) and at least one class "
+            f"rejected_share = {rejected_share} and {len(members)} classes: a number in (0, 1) and at least one class "
             "are required"
         )
-    everything = {name: [np.asarray(g, dtype=float) for g in parts if len(g)] for name, parts in groups.items()}
-    for name, parts in everything.items():
-        n = sum(len(part) for part in parts)
-        if len(parts) < 2 or n < 2 * parts[0].shape[1]:
+    everything = {name: np.asarray(each, dtype=float) for name, each in members.items()}
+    for name, each in everything.items():
+        if len(each) < 2 * each.shape[1]:
             raise AnalysisError(
-                f"class {name!r} has {n} members in {len(parts)} groups; two groups and twice as many members as "
-                "descriptors are required. Hint: use more frames or a larger cell"
+                f"class {name!r} has {len(each)} members; twice as many as the {each.shape[1]} descriptors are required. "
+                "Hint: use more frames or a larger cell"
             )
-    combined = np.concatenate([x for parts in everything.values() for x in parts])
+    combined = np.concatenate(list(everything.values()))
     centre, scale = combined.mean(axis=0), combined.std(axis=0)
-    fitted, limits = [], []
-    for parts in everything.values():
-        scaled = [(x - centre) / scale for x in parts]
-        fitted.append(_gaussian(np.concatenate(scaled)))
-        left_out = []
-        for i, part in enumerate(scaled):
-            mean, precision, _ = _gaussian(np.concatenate(scaled[:i] + scaled[i + 1 :]))
-            left_out.append(_distances2(part, mean[None], precision[None])[:, 0])
-        limits.append(np.quantile(np.concatenate(left_out), 1 - rejected_share, method="higher"))
+    fitted = [_gaussian((each - centre) / scale) for each in everything.values()]
+    limits = [
+        (widened or {}).get(name, 1.0) * _prediction_limit(len(each), each.shape[1], rejected_share)
+        for name, each in everything.items()
+    ]
     means, precisions, log_determinants = (np.array(values) for values in zip(*fitted, strict=True))
     return GaussianClassifier(tuple(everything), centre, scale, means, precisions, log_determinants, np.array(limits))
+
+
+def _prediction_limit(n: int, d: int, rejected_share: float) -> float:
+    """Return the squared Mahalanobis distance that a new member of a class of n exceeds with a probability."""
+    return float(d * (n**2 - 1) / (n * (n - d)) * f_distribution.ppf(1 - rejected_share, d, n - d))

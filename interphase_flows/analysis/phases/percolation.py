@@ -196,7 +196,7 @@ class NetworkSweep:
         radii = [
             float(covalent_radii[a] + covalent_radii[b])
             for a in numbers_of(roles.mobile_cations)
-            for b in numbers_of(roles.network_formers)
+            for b in numbers_of(roles.network_formers or roles.anion_formers)
         ]
         longest = max(radii)
         self.cutoffs_angstrom = [round(float(f) * longest, 2) for f in FACTORS]

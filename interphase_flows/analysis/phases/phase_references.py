@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 from ase import Atoms
 
-from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.geometry.frames import ArrayFrames, elements_of
 from interphase_flows.analysis.phases.atom_labels import (
     PhaseModel,
     ThermalReference,
@@ -43,18 +43,25 @@ class PhaseReferences:
     ) -> PhaseModel:
         """Fit the model of phases to the runs; see `fit_phase_model`.
 
+        Runs with elements that the chemistry does not have, such as P for an electrolyte of Li2S, are not used.
+
         Raises
         ------
         AnalysisError
             There is no phase with single-atom anions, or too few atoms of one.
         """
-        if not self.runs:
+        elements = {*chemistry.anion_centres, *chemistry.ligands, *mobile_cations}
+        usable = {
+            name: [run for run in runs if set(elements_of(run.frames)) <= elements] for name, runs in self.runs.items()
+        }
+        usable = {name: runs for name, runs in usable.items() if runs}
+        if not usable:
             raise AnalysisError(
                 f"no run of a phase with single-atom anions, such as Li2S or Li3P, among the phases "
                 f"{', '.join(self.crystals) or '(none)'}{''.join(f'; {note}' for note in self.notes)}"
             )
         return fit_phase_model(
-            self.runs,
+            usable,
             chemistry=chemistry,
             mobile_cations=mobile_cations,
             cation_cutoff_angstrom=cation_cutoff_angstrom,

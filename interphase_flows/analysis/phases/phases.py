@@ -5,6 +5,7 @@ last third of that subset. Labels need references; compositions of and networks 
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from interphase_flows.analysis.interfaces.settings import InterfaceSettings
 from interphase_flows.analysis.phases.atom_labels import PhaseModel, label_atoms
 from interphase_flows.analysis.phases.crystalline_domains import domains_of
 from interphase_flows.analysis.phases.diffraction import N_FRAMES, EndPattern
+from interphase_flows.analysis.phases.label_export import LabelWriter
 from interphase_flows.analysis.phases.percolation import NetworkSweep
 from interphase_flows.analysis.phases.phase_map import PhaseMap
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
@@ -56,6 +58,8 @@ from interphase_flows.exceptions import AnalysisError
 ATOMS = "atoms"
 """Name of the group that labels are fractions of."""
 MOST_LABELLED = 60
+DEFAULT_CATION_CUTOFF_ANGSTROM = 3.3
+"""Longest distance of a cation from its anions in a trajectory without anions."""
 LARGEST_TEMPERATURE_MISMATCH = 0.25
 """Relative difference of the temperatures of references and run from which a note is written."""
 NO_REFERENCES = Unavailable(
@@ -71,6 +75,7 @@ def analyse_phases(
     references: PhaseReferences | None,
     cutoffs: PairCutoffs,
     anions: AnionChemistry | None = None,
+    labels_path: Path | None = None,
 ) -> tuple[PhasesResult, dict[str, FloatArray]]:
     """Identify anions and phases in a trajectory.
 
@@ -88,6 +93,8 @@ def analyse_phases(
         Bond cutoffs by pair of elements.
     anions
         Elements and bonds of molecular anions; from the cutoffs by default.
+    labels_path
+        File to which the labels of atoms are exported as extended XYZ.
 
     Returns
     -------
@@ -105,11 +112,16 @@ def analyse_phases(
     first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
     chemistry = anions or chemistry_within(frames, roles, cutoffs)
     molecules = anions or molecular_chemistry(frames, roles, cutoffs)
+    anion_elements = [s for s in sorted(roles.anion_formers) if mask_of(frames.numbers, {s}).any()]
+    anion_elements = anion_elements or [s for s in sorted(roles.network_formers) if mask_of(frames.numbers, {s}).any()]
     cation_cutoff = max(
-        cutoffs(ligand, cation)
-        for ligand in sorted(roles.anion_formers)
-        for cation in sorted(roles.mobile_cations)
-        if mask_of(frames.numbers, {ligand}).any() and mask_of(frames.numbers, {cation}).any()
+        (
+            cutoffs(anion, cation)
+            for anion in anion_elements
+            for cation in sorted(roles.mobile_cations)
+            if mask_of(frames.numbers, {cation}).any()
+        ),
+        default=DEFAULT_CATION_CUTOFF_ANGSTROM,
     )
     model, missing = _model(references, chemistry, roles.mobile_cations, cation_cutoff)
     numbers = np.asarray(frames.numbers)
@@ -120,13 +132,15 @@ def analyse_phases(
     labelled = set(chosen.tolist())
 
     common = CommonDrift(numbers, first, cell)
-    place = Heights(mask_of(numbers, roles.network_formers | roles.anion_formers), first, cell)
+    is_anion = mask_of(numbers, roles.network_formers | roles.anion_formers)
+    place = Heights(is_anion if is_anion.any() else np.ones(len(numbers), dtype=bool), first, cell)
     counter = AnionCounter(numbers, molecules)
     order = OrderSeries(numbers, roles, len(chosen))
     network = NetworkSweep(numbers, roles, interfaces)
     pattern = EndPattern(numbers)
     phase_map = None if model is None else PhaseMap(model.labels, cell, interfaces)
     domains: dict[str, PhaseDomains] | Unavailable = missing
+    export = None if model is None or labels_path is None else LabelWriter(labels_path, model.labels, numbers)
 
     def anions_of(positions: NDArray[np.floating], cell: NDArray[np.floating]) -> Environments:
         return classify_environments(positions, cell, numbers, molecules)
@@ -146,6 +160,8 @@ def analyse_phases(
         if model is None or references is None or phase_map is None:
             continue
         codes = label_atoms(positions, cell, numbers, model)
+        if export is not None:
+            export.add(float(times_ps[frame]), positions, cell, codes)
         phase_map.add(
             frame,
             float(times_ps[frame]),
@@ -157,6 +173,8 @@ def analyse_phases(
         )
         if frame == chosen[-1]:
             domains = domains_of(positions, cell, numbers, codes, model, references.crystals)
+    if export is not None:
+        export.close()
     labels = missing if phase_map is None else phase_map.values()
     kinetics, series = _kinetics(counter, phase_map, frames.n_atoms, interfaces, times_ps)
     result = PhasesResult(

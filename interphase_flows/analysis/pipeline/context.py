@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from interphase_flows.analysis.array_types import FloatArray
@@ -28,6 +29,8 @@ class AnalysisContext:
     settings: InterfaceAnalysisSettings
     references: PhaseReferences | None = None
     """Phase references that atoms are compared with."""
+    labels_path: Path | None = None
+    """File to which the phase labels of atoms are exported."""
     arrays: dict[str, FloatArray] = field(default_factory=dict)
     """Series by name, ``side.quantity`` or ``part.quantity``."""
     results: dict[str, Result | Unavailable] = field(default_factory=dict)

@@ -27,21 +27,23 @@ def analyse_interface(
     *,
     stage: str = "analyse",
     references: PhaseReferences | None = None,
+    labels_path: Path | None = None,
 ) -> InterfaceAnalysis:
     """Analyse every requested part of a trajectory with unwrapped positions, in contact from its first frame.
 
     `frames` may be the path of a trajectory that needs no option of `open_trajectory`.
     `stage` is the prefix under which progress is reported; `references` are phase references that atoms are
-    compared with. Raises AnalysisError if the trajectory is empty, contains other elements than the two sides, or has a
-    frame that cannot be read.
+    compared with; `labels_path` is a file to which the phase labels of atoms are exported as extended XYZ.
+    Raises AnalysisError if the trajectory is empty, contains other elements than the two sides, or has a frame that
+    cannot be read.
     """
     if isinstance(frames, str | Path):
         with open_trajectory(frames) as opened:
-            return analyse_interface(opened, settings, stage=stage, references=references)
+            return analyse_interface(opened, settings, stage=stage, references=references, labels_path=labels_path)
     require_frames(frames)
     settings.check(frames)
     along_c = frames if settings.normal == "c" else AlongNormal(frames, settings.normal)
-    context = AnalysisContext(ProgressFrames(along_c), settings, references)
+    context = AnalysisContext(ProgressFrames(along_c), settings, references, labels_path)
     time_ps = np.asarray(context.frames.time_fs, dtype=float) / 1000.0
     context.arrays |= _changing_cell(context.frames, time_ps)
     for name in settings.parts_to_run():

@@ -48,10 +48,10 @@ class AnionChemistry:
 
     def __post_init__(self) -> None:
         both = set(self.anion_centres) & set(self.ligands)
-        if both or not self.anion_centres or not self.ligands:
+        if both or not (self.anion_centres or self.ligands):
             raise AnalysisError(
                 f"centres {sorted(self.anion_centres)} and ligands {sorted(self.ligands)} of the anions must be two "
-                "sets of elements with nothing in common, neither of them empty"
+                "sets of elements with nothing in common, at least one of them not empty"
             )
 
     @property

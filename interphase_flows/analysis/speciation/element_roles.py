@@ -31,22 +31,24 @@ class Roles:
 def roles_of(electrode: Iterable[str], electrolyte: Iterable[str]) -> Roles:
     """Determine the roles of elements from those of electrode and electrolyte.
 
-    Elements of both are mobile. Chalcogens and halogens of the electrolyte form anions, and its other elements networks.
+    Elements of both are mobile. Chalcogens and halogens of the electrolyte form anions, and its other elements networks;
+    a binary electrolyte such as Li2S or Li3P has only one of these.
 
     Raises
     ------
     AnalysisError
-        An element is unknown, the two share no element, or a role is left empty.
+        An element is unknown, the two share no element, or the electrolyte has no other element.
     """
     electrode, electrolyte = set(electrode), set(electrolyte)
     numbers_of(electrode | electrolyte)
     mobile = electrode & electrolyte
     rest = electrolyte - mobile
     anions = {symbol for symbol in rest if Element(symbol).group in CHALCOGEN_GROUPS}
-    if not mobile or not anions or not rest - anions:
+    if not mobile or not rest:
         raise AnalysisError(
             f"electrode {sorted(electrode)} and electrolyte {sorted(electrolyte)} do not determine which element is "
-            "mobile, which forms networks and which forms anions. Hint: pass Roles"
+            "mobile, which forms networks and which forms anions. Hint: the two share the mobile element, and the "
+            "electrolyte has another one"
         )
     return Roles(frozenset(mobile), frozenset(rest - anions), frozenset(anions))
 
@@ -74,20 +76,16 @@ def chemistry_within(frames: FrameSource, roles: Roles, cutoff_angstrom: Callabl
     Raises
     ------
     AnalysisError
-        The trajectory lacks the elements of a role.
+        The trajectory is empty.
     """
     formers, ligands = (
         [s for s in sorted(role) if mask_of(frames.numbers, {s}).any()]
         for role in (roles.network_formers, roles.anion_formers)
     )
-    if not formers or not ligands:
-        raise AnalysisError(
-            f"the trajectory has none of {sorted(roles.network_formers)} or none of {sorted(roles.anion_formers)}; "
-            "check the roles"
-        )
 
     def longest(first: list[str], second: list[str]) -> float:
-        return max(cutoff_angstrom(a, b) for a in first for b in second)
+        # no bond between elements of which one is not there
+        return max((cutoff_angstrom(a, b) for a in first for b in second), default=0.0)
 
     return AnionChemistry(
         anion_centres=roles.network_formers,

@@ -1,9 +1,9 @@
 """Plan of the reference runs of a phase classifier: which cells are run, and for how many steps.
 
-For each phase whose anions are single atoms: two runs of the crystal with different velocities, one with each foreign
-anion substituted, and one of a layered cell of crystal, molten mixture and electrode, because atoms near boundaries have
-different environments. Two runs of the molten mixture define the amorphous phase. Phases with molecular anions are
-identified by their bonds; one run of each checks that the potential keeps these bonds.
+For each phase whose anions are single atoms: two runs of the crystal with different velocities, and one with each
+foreign anion substituted. Two runs of the molten mixture define the amorphous phase. Surfaces of crystals need no runs of
+their own (`analysis.phases.grain_surfaces`). Phases with molecular anions are identified by their bonds; one run of each
+checks that the potential keeps these bonds.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,6 @@ from functools import partial
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames, mask_of
 from interphase_flows.analysis.phases.atom_labels import AMORPHOUS
@@ -24,13 +23,7 @@ from interphase_flows.analysis.speciation.anion_species import (
 from interphase_flows.analysis.speciation.element_roles import Roles, measured_chemistry
 from interphase_flows.exceptions import AnalysisError, StructureError
 from interphase_flows.structures.crystals.perturb import repeated
-from interphase_flows.structures.phase_reference_cells import (
-    layered_cell,
-    melt_packing,
-    n_atoms_of_layered_cell,
-    reaction_mixture,
-    substitute_anion,
-)
+from interphase_flows.structures.phase_reference_cells import melt_packing, reaction_mixture, substitute_anion
 
 N_COPIES = 2
 MIN_ATOMS, MIXTURE_ATOMS = 40, 45
@@ -58,10 +51,6 @@ class ReferenceSteps:
         return MAX_RELAX_STEPS + max(2, self.n_melt) + self.n_thermal
 
 
-LayeredCell = tuple[Atoms, NDArray[np.str_]]
-"""A cell, and the layer of each atom: ``crystal``, ``molten`` or ``metal``."""
-
-
 @dataclass(frozen=True)
 class PlannedRun:
     """One reference run."""
@@ -72,7 +61,7 @@ class PlannedRun:
     n_atoms: int
     n_steps: int
     seed: int = field(compare=False)
-    build: Callable[[], Atoms | LayeredCell] = field(compare=False, repr=False)
+    build: Callable[[], Atoms] = field(compare=False, repr=False)
     is_molten: bool = False
     is_check: bool = False
     """Whether the run only checks a phase that is identified by its bonds."""
@@ -86,16 +75,20 @@ class ReferencePlan:
     chemistry: AnionChemistry
     notes: tuple[str, ...]
 
+    @property
+    def n_atom_steps(self) -> int:
+        """Number of atoms times steps of all runs, to which their cost is about proportional."""
+        return sum(run.n_atoms * run.n_steps for run in self.runs)
+
 
 def plan_references(
     crystals: Mapping[str, Atoms],
-    electrode: Atoms,
     electrolyte: Atoms,
     roles: Roles,
     steps: ReferenceSteps = ReferenceSteps(),
     seed: int = 0,
 ) -> ReferencePlan:
-    """Plan the reference runs of some phases, by name, between two sides, given by their crystals; no cell is built yet.
+    """Plan the reference runs of some phases, by name, for an electrolyte, given by its crystal; no cell is built yet.
 
     Raises AnalysisError if no phase has anions of single atoms.
     """
@@ -135,16 +128,6 @@ def plan_references(
                 build=partial(melt_packing, melt, volume, seed + copy),
             )
             for copy in range(N_COPIES)
-        ]
-        runs += [
-            molten(
-                name=f"layered cell of {name}",
-                phase=name,
-                n_atoms=n_atoms_of_layered_cell(atoms, electrode, melt, volume),
-                seed=seed + copy,
-                build=partial(layered_cell, atoms, electrode, melt, volume, seed + copy),
-            )
-            for copy, (name, atoms) in enumerate(single.items())
         ]
     for name, atoms in by_bonds.items():
         cell = repeated(atoms, MIN_ATOMS)

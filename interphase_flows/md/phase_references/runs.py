@@ -11,7 +11,7 @@ from ase.calculators.calculator import Calculator
 from ase.optimize import FIRE
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames
-from interphase_flows.analysis.phases.atom_labels import AMORPHOUS, CHAINS, ELECTROLYTE, ThermalReference
+from interphase_flows.analysis.phases.atom_labels import CHAINS, ELECTROLYTE, ThermalReference
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
 from interphase_flows.analysis.speciation.element_roles import Roles
 from interphase_flows.exceptions import AnalysisError, StructureError
@@ -35,7 +35,6 @@ MIN_FRACTION_INTACT = 0.5
 
 def phase_references(
     crystals: Mapping[str, Atoms],
-    electrode: Atoms,
     electrolyte: Atoms,
     roles: Roles,
     calculator: Calculator,
@@ -53,8 +52,8 @@ def phase_references(
 
     Parameters
     ----------
-    crystals, electrode, electrolyte
-        Phases by name; crystals of the two sides: density of the electrode, anions of the electrolyte.
+    crystals, electrolyte
+        Phases by name; crystal of the electrolyte, whose anions the amorphous phase has.
     calculator, method_key, made_by
         Calculator of the forces, its identity, and its description.
     folder
@@ -62,7 +61,7 @@ def phase_references(
     temperature_K
         Temperature of the runs, equal to that of the trajectories to be analysed.
     """
-    plan = plan_references(crystals, electrode, electrolyte, roles, steps, seed)
+    plan = plan_references(crystals, electrolyte, roles, steps, seed)
     thermal = partial(thermal_frames, calculator=calculator, method_key=method_key, folder=folder)
     notes = list(plan.notes)
     references: dict[str, list[ThermalReference]] = {}
@@ -70,18 +69,15 @@ def phase_references(
     for done, run in enumerate(plan.runs):
         emit(STAGE, done, len(plan.runs), run.name)
         try:
-            frames, layers = _run(run, thermal, temperature_K, steps)
+            frames = _run(run, thermal, temperature_K, steps)
         except (AnalysisError, StructureError) as error:
             missing = "was not run as a check" if run.is_check else "is not among the references"
             notes.append(f"{run.name} {missing}: {error}")
             continue
         if run.is_check:
             checks[run.phase] = frames
-        elif layers is None:
-            references.setdefault(run.phase, []).append(ThermalReference(frames))
         else:
-            references.setdefault(run.phase, []).append(ThermalReference(frames, layers == "crystal"))
-            references.setdefault(AMORPHOUS, []).append(ThermalReference(frames, layers == "molten"))
+            references.setdefault(run.phase, []).append(ThermalReference(frames))
     emit(STAGE, len(plan.runs), len(plan.runs), "")
     result = PhaseReferences(temperature_K, made_by, dict(crystals), references, checks, tuple(notes))
     try:
@@ -99,15 +95,11 @@ def phase_references(
     return replace(result, left_out=left_out, notes=tuple(notes))
 
 
-def _run(
-    run: PlannedRun, thermal: partial[ArrayFrames], temperature_K: float, steps: ReferenceSteps
-) -> tuple[ArrayFrames, np.ndarray | None]:
-    """Return the frames of a run, and the layer of each atom of a layered cell."""
-    built = run.build()
-    cell, layers = (built, None) if isinstance(built, Atoms) else built
+def _run(run: PlannedRun, thermal: partial[ArrayFrames], temperature_K: float, steps: ReferenceSteps) -> ArrayFrames:
+    cell = run.build()
     if run.is_molten:
         cell = _melted(cell, thermal, run.seed, steps.n_melt)
-    frames = thermal(
+    return thermal(
         cell,
         temperature_K=temperature_K,
         seed=run.seed,
@@ -115,11 +107,10 @@ def _run(
         n_frames=steps.n_frames,
         steps_between=steps.steps_between,
     )
-    return frames, layers
 
 
 def _melted(packing: Atoms, thermal: partial[ArrayFrames], seed: int, n_melt: int) -> Atoms:
-    """Relax a packing, melt the atoms without constraints, and remove the constraints."""
+    """Relax and melt a packing."""
     relaxed = packing.copy()
     relaxed.calc = thermal.keywords["calculator"]
     try:

@@ -7,7 +7,7 @@ from interphase_flows.structures.crystals.library import load_phase
 
 
 def test_key_depends_on_the_crystals_of_electrode_and_electrolyte(workspace, tmp_path, monkeypatch):
-    """They enter the mixture and the layered cells, whether they are among the phases or not."""
+    """They enter the mixture, whether they are among the phases or not."""
     monkeypatch.setattr(phase_references, "cached_exclusive", lambda kind, key, *_: key)
     expanded = load_phase("Li")
     expanded.set_cell(1.02 * expanded.cell.array, scale_atoms=True)

@@ -1,17 +1,11 @@
-"""Cells of the phase references: compositions, charges, distances, layers."""
+"""Cells of the phase references: compositions, charges, distances."""
 
-import numpy as np
 import pytest
 
 from interphase_flows.exceptions import StructureError
 from interphase_flows.structures.checks import check_no_overlap
 from interphase_flows.structures.crystals.library import load_phase
-from interphase_flows.structures.phase_reference_cells import (
-    layered_cell,
-    melt_packing,
-    reaction_mixture,
-    substitute_anion,
-)
+from interphase_flows.structures.phase_reference_cells import melt_packing, reaction_mixture, substitute_anion
 
 LI2S, LI3P = load_phase("Li2S"), load_phase("Li3P")
 ELECTROLYTE = {"Li": 7.0, "P": 3.0, "S": 11.0}
@@ -51,17 +45,3 @@ def test_anion_substitution_balances_the_charge_with_lithium(crystal, host, gues
     check_no_overlap(after)
     with pytest.raises(StructureError, match="contains no Cl"):
         substitute_anion(before, "Cl", guest, "Li", seed=0)
-
-
-@pytest.mark.parametrize("crystal", [LI2S, LI3P], ids=["Li2S", "Li3P"])
-def test_layered_cell_stacks_crystal_melt_and_metal(crystal):
-    atoms, parts = layered_cell(crystal, load_phase("Li"), {"Li": 31, "P": 3, "S": 11}, 15.4, seed=1)
-    assert len(parts) == len(atoms)
-    normal = np.cross(atoms.cell[0], atoms.cell[1])
-    height = atoms.positions @ (normal / np.linalg.norm(normal))
-    middle = [np.median(height[parts == name]) for name in ("crystal", "molten", "metal")]
-    assert middle == sorted(middle)
-    assert set(np.array(atoms.get_chemical_symbols())[parts == "metal"]) == {"Li"}
-    [held] = atoms.constraints
-    assert set(held.index.tolist()) == set(np.flatnonzero(parts == "crystal").tolist())
-    check_no_overlap(atoms)

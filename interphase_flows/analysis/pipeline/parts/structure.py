@@ -90,7 +90,7 @@ class ProfilesPart(AnalysisPart):
 class PhasesPart(AnalysisPart):
     """Identify anions and phases."""
 
-    version = 2
+    version = 3
     result = PhasesResult
     average_result = PhasesAverage
 
@@ -103,6 +103,7 @@ class PhasesPart(AnalysisPart):
             context.references,
             context.cutoffs,
             context.settings.anions,
+            context.labels_path,
         )
         context.arrays |= arrays
         return result

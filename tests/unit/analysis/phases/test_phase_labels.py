@@ -40,19 +40,16 @@ def test_descriptors_are_independent_of_wrapping_setting_and_cell_size():
     np.testing.assert_allclose(described(atoms), expected, atol=1e-4)
 
 
-def gaussians(rng, n_groups=20, n=50):
-    return {
-        "a": [rng.normal(0, 1, (n, 3)) for _ in range(n_groups)],
-        "b": [rng.normal([4, 0, 0], [1, 2, 1], (n, 3)) for _ in range(n_groups)],
-    }
+def gaussians(rng, n=1000):
+    return {"a": rng.normal(0, 1, (n, 3)), "b": rng.normal([4, 0, 0], [1, 2, 1], (n, 3))}
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1])
 def test_share_of_unknown_true_members_is_as_requested(share):
     rng = np.random.default_rng(3)
     model = fit_gaussians(gaussians(rng), rejected_share=share)
-    fresh = gaussians(np.random.default_rng(4), n_groups=100)
-    unknown = np.mean([model.classify(x) == UNKNOWN for parts in fresh.values() for x in parts])
+    fresh = gaussians(np.random.default_rng(4), n=5000)
+    unknown = np.mean([model.classify(x) == UNKNOWN for x in fresh.values()])
     assert 0.4 * share < unknown < 1.8 * share
 
 
@@ -60,15 +57,23 @@ def test_outliers_are_unknown():
     rng = np.random.default_rng(5)
     model = fit_gaussians(gaussians(rng))
     assert (model.classify(rng.normal([2, 9, -9], 0.5, (100, 3))) == UNKNOWN).all()
-    right = [(model.classify(x) == k).mean() for k, parts in enumerate(gaussians(rng).values()) for x in parts]
+    right = [(model.classify(x) == k).mean() for k, x in enumerate(gaussians(rng).values())]
     assert np.mean(right) > 0.93
 
 
 def test_too_few_members_raise():
     with pytest.raises(AnalysisError, match="class 'a' has 5 members"):
-        fit_gaussians({"a": [np.zeros((3, 3)), np.zeros((2, 3))]})
+        fit_gaussians({"a": np.zeros((5, 3))})
     with pytest.raises(AnalysisError, match="rejected_share"):
-        fit_gaussians({"a": [np.zeros((9, 3))] * 2}, rejected_share=1.0)
+        fit_gaussians({"a": np.zeros((18, 3))}, rejected_share=1.0)
+
+
+def test_few_members_have_a_limit_near_that_of_many():
+    """Within a half of the quantile of chi squared, 21.7 for nine descriptors."""
+    rng = np.random.default_rng(6)
+    few, many = (fit_gaussians({"a": rng.normal(size=(n, 9))}).largest_distance2[0] for n in (60, 5000))
+    assert many == pytest.approx(21.7, abs=0.3)
+    assert many < few < 1.5 * many
 
 
 def rattled(phase, repeat, seed, n_frames=4):

@@ -182,8 +182,8 @@ def test_too_few_frames_and_unknown_roles_are_unavailable():
     assert end.value == 8.0
     assert np.isnan([end.lower, end.upper, end.standard_error]).all()
     assert np.isnan(two.arrays["profiles.g_per_cm3_upper"]).all()
-    binary = InterfaceAnalysisSettings(composition_of("Li"), composition_of("Li2S"), 300.0, PARTS)
-    found = analyse_interface(shaken(atoms), binary)
+    unrelated = InterfaceAnalysisSettings(composition_of("Li"), composition_of("Na2S"), 300.0, PARTS)
+    found = analyse_interface(shaken(atoms), unrelated)
     assert "do not determine which element" in found.parts["profiles"].coordination.reason
     assert found.parts["profiles"].n_slices == 11
     assert "profiles.coordination" not in found.arrays
