@@ -53,14 +53,18 @@ class SegmentDoc(Document):
     """Temperature of the thermostat at the end of the segment."""
     temperature_mean_K: float | None = None
     temperature_std_K: float | None = None
+    temperature_standard_error_K: float | None = None
     n_temperatures: int = 0
     pressure_target_GPa: float | None = None
-    """External pressure, compression positive; None at constant volume, as the following four."""
+    """External pressure, compression positive; None at constant volume, as the following six."""
     volume_mean_angstrom3: float | None = None
     volume_std_angstrom3: float | None = None
+    volume_standard_error_angstrom3: float | None = None
     normal_stress_mean_GPa: float | None = None
     """Stress along z with its kinetic part, tension positive: minus the external pressure in equilibrium."""
     normal_stress_std_GPa: float | None = None
+    normal_stress_standard_error_GPa: float | None = None
+    """Of the mean, from the correlated values of one segment; a drift is not in it."""
     continue_from: ArtifactRef | None
     continue_state: str | None
     trajectory: ArtifactRef | None = None

@@ -152,12 +152,13 @@ def test_runs_at_constant_pressure_state_their_normal_stress(full_inputs, page):
                 "pressure_target_GPa": 0.5,
                 "normal_stress_mean_GPa": -0.4,
                 "normal_stress_std_GPa": 0.3,
+                "normal_stress_standard_error_GPa": 0.1,
             }
         )
     )
     second = first.model_copy(update={"normal_stress_mean_GPa": -0.6})
     text = text_of_inputs(replace(full_inputs, production=[ProductionRun([first, second])]))
-    assert "-0.50 ± 0.32 (target -0.50)" in text
+    assert "-0.50 ± 0.07 (target -0.50)" in text  # 0.1 of each of two segments
     assert "Height and volume of the cell against time" in text
 
 

@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from interphase_flows.analysis.statistics.autocorrelation import statistical_inefficiency
 from interphase_flows.md.segment import SegmentResult
 
 
 def observables(result: SegmentResult, n_equilibration_steps: float) -> dict[str, Any]:
-    """Return uncertainties, and mean and standard deviation of temperature, volume and normal stress.
+    """Return uncertainties, and mean, standard deviation and standard error of temperature, volume and normal stress.
 
     Moments are over the evaluations of the committee from ``n_equilibration_steps`` of the run; None without any.
     """
@@ -25,7 +26,13 @@ def observables(result: SegmentResult, n_equilibration_steps: float) -> dict[str
 
 
 def _moments(quantity: str, unit: str, series: np.ndarray, is_equilibrated: np.ndarray) -> dict[str, float | None]:
-    """Return mean and standard deviation; None without equilibrated values."""
+    """Return mean, standard deviation and standard error of the mean; None without equilibrated values.
+
+    The error accounts for the correlation of the values.
+    """
     values = series[is_equilibrated] if len(series) else series  # at constant volume the cell is not recorded
-    mean, std = (float(values.mean()), float(values.std())) if len(values) else (None, None)
-    return {f"{quantity}_mean_{unit}": mean, f"{quantity}_std_{unit}": std}
+    mean = std = error = None
+    if len(values):
+        mean, std = float(values.mean()), float(values.std())
+        error = std * float(np.sqrt(statistical_inefficiency(values) / len(values)))
+    return {f"{quantity}_mean_{unit}": mean, f"{quantity}_std_{unit}": std, f"{quantity}_standard_error_{unit}": error}

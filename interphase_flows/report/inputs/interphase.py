@@ -63,8 +63,17 @@ class ProductionRun:
 
     @cached_property
     def normal_stress_GPa(self) -> tuple[float, float]:
-        """Mean and fluctuation of the normal stress after equilibration; NaN at constant volume."""
-        return self._pooled("normal_stress_mean_GPa", "normal_stress_std_GPa")
+        """Mean and its standard error of the normal stress after equilibration; NaN at constant volume."""
+        mean, _ = self._pooled("normal_stress_mean_GPa", "normal_stress_std_GPa")
+        parts = [
+            (s.n_temperatures, s.normal_stress_standard_error_GPa)
+            for s in self.segments
+            if s.normal_stress_standard_error_GPa is not None
+        ]
+        if not parts:
+            return mean, float("nan")
+        weights, errors = np.array(parts).T
+        return mean, float(np.linalg.norm(weights * errors) / weights.sum())
 
     @property
     def pressure_target_GPa(self) -> float | None:

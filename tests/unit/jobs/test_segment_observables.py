@@ -1,0 +1,19 @@
+"""Moments of the observables of a segment."""
+
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+
+from interphase_flows.jobs.dynamics.segment_observables import _moments
+
+
+def test_standard_error_accounts_for_correlation():
+    """The error of the mean of an autoregressive process of coefficient 0.8 is 3 times that of independent values."""
+    rng = np.random.default_rng(5)
+    series = lfilter([1.0], [1.0, -0.8], rng.normal(size=20_000))
+    moments = _moments("normal_stress", "GPa", series, np.ones(len(series), dtype=bool))
+    naive = moments["normal_stress_std_GPa"] / np.sqrt(len(series))
+    assert moments["normal_stress_standard_error_GPa"] / naive == pytest.approx(3.0, rel=0.1)
+    assert (
+        _moments("volume", "angstrom3", np.empty(0), np.ones(3, dtype=bool))["volume_standard_error_angstrom3"] is None
+    )
