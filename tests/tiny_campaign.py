@@ -16,7 +16,7 @@ phases: [Li, Li2S, Li7P3S11]
 hull_phases: [P, S, Li3P, LiP]
 structures:
   crystals: {n_per_phase: 2, min_atoms: 8}
-  equations_of_state: {n_volumes: 5}
+  equations_of_state: {n_volumes: 5, n_rattled_per_volume: 0}
   amorphous:
     electrode_fractions: [0.5]
     n_per_fraction: 1

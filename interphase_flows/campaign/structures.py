@@ -31,13 +31,13 @@ class EquationOfStateSpec(Spec):
     """Isotropically scaled crystals of every phase, without which constant pressure gives wrong volumes.
 
     With five volumes or more, the equilibrium volume and bulk modulus of the potential are compared with the labels.
-    Rattled copies teach the volume at finite temperature: a potential that is right for perfect lithium can expand it
-    by 20 % at 300 K.
+    Rattled supercells of electrode and electrolyte teach the volume at finite temperature: a potential that is right for
+    perfect lithium can expand it by 20 % at 300 K.
     """
 
     n_volumes: CountOrNone = 7
     max_strain: Annotated[float, Field(gt=0.0, le=0.2)] = 0.08
-    n_rattled_per_volume: CountOrNone = 2
+    n_rattled_per_volume: CountOrNone = 4
     max_rattle_fraction: Annotated[float, Field(gt=0.0, le=0.2)] = 0.1
     rattled_min_atoms: Count = 16
 

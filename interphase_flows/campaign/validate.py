@@ -205,17 +205,13 @@ def _min_initial_labels(campaign: Campaign, phases: dict[str, Atoms]) -> int:
     """Return the number of initial structures that are always labelled: one of every origin, and the dimers."""
     s = campaign.structures
     scaled = s.equations_of_state
-    of_phases = (
-        scaled.n_volumes,
-        scaled.n_volumes * scaled.n_rattled_per_volume,
-        s.vacancies.n_per_phase,
-        s.slabs.n_per_phase,
-    )
+    of_phases = (scaled.n_volumes, s.vacancies.n_per_phase, s.slabs.n_per_phase)
     n_faces_and_gaps = max(1, len(s.interfaces.facets)) * max(1, len(s.interfaces.gaps_angstrom))
     elements = {symbol for name in campaign.phases if name in phases for symbol in phases[name].symbols}
     n_pairs = len(elements) * (len(elements) + 1) // 2
     return (
         len(campaign.phases) * (1 + sum(n > 0 for n in of_phases))
+        + 2 * (scaled.n_volumes * scaled.n_rattled_per_volume > 0)
         + len(s.amorphous.electrode_fractions) * s.amorphous.n_per_fraction
         + len(s.interfaces.snapshots.temperatures_K)
         + n_faces_and_gaps * s.interfaces.n_as_built

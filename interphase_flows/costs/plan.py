@@ -105,8 +105,9 @@ def _initial(campaign: Campaign, cells: dict[str, Atoms], interface: LabelSize) 
         sizes += [crystal] * (1 + s.crystals.n_per_phase)
         scaled = s.equations_of_state
         sizes += [label_size(spec, cells[name])] * scaled.n_volumes
-        rattled = label_size(spec, repeated(cells[name], scaled.rattled_min_atoms))
-        sizes += [rattled] * (scaled.n_volumes * scaled.n_rattled_per_volume)
+        if name in (campaign.electrode, campaign.electrolyte):
+            rattled = label_size(spec, repeated(cells[name], scaled.rattled_min_atoms))
+            sizes += [rattled] * (scaled.n_volumes * scaled.n_rattled_per_volume)
         if s.vacancies.n_per_phase:
             vacancy = repeated(cells[name], s.vacancies.min_atoms)
             sizes += [label_size(spec, vacancy[1:])] * s.vacancies.n_per_phase

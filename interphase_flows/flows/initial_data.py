@@ -15,6 +15,7 @@ from interphase_flows.jobs.structures.amorphous import AmorphousMaker, amorphous
 from interphase_flows.jobs.structures.crystals import (
     CrystalsMaker,
     EquationsOfStateMaker,
+    RattledCrystalsMaker,
     SlabsMaker,
     VacanciesMaker,
 )
@@ -30,6 +31,7 @@ AMORPHOUS_SEED = 100
 SNAPSHOT_SEED = 200
 WALKER_SEED = 300
 VACANCY_SEED = 400
+RATTLED_SEED = 450
 AS_BUILT_VARIANT = 1000
 """First in-plane shift of interfaces labelled as built; no walker starts from one of them."""
 AS_BUILT_FAMILY = "as built/variant"
@@ -45,7 +47,8 @@ class InitialDataMaker(Maker):
     ----------
     interface_maker
         Interfaces that snapshots and walkers start from; its ``spec`` has facets, gaps and the number labelled as built.
-    snapshots_maker, amorphous_maker, crystals_maker, equations_of_state_maker, vacancies_maker, slabs_maker, dimers_maker
+    snapshots_maker, amorphous_maker, crystals_maker, equations_of_state_maker, rattled_maker, vacancies_maker,
+    slabs_maker, dimers_maker
         Kinds of labelled structures; None leaves a kind out. Temperatures of the snapshots, and compositions and
         numbers of the amorphous cells, are in the ``spec`` of their Maker.
     starts_maker, join_maker, label_set_maker
@@ -64,6 +67,7 @@ class InitialDataMaker(Maker):
     amorphous_maker: AmorphousMaker | None = field(default_factory=AmorphousMaker)
     crystals_maker: CrystalsMaker | None = field(default_factory=CrystalsMaker)
     equations_of_state_maker: EquationsOfStateMaker | None = field(default_factory=EquationsOfStateMaker)
+    rattled_maker: RattledCrystalsMaker | None = field(default_factory=RattledCrystalsMaker)
     vacancies_maker: VacanciesMaker | None = None
     slabs_maker: SlabsMaker | None = None
     dimers_maker: DimersMaker | None = None
@@ -84,6 +88,7 @@ class InitialDataMaker(Maker):
         s, files = campaign.structures, campaign.structure_files
         driver = campaign.reference if s.dynamics_method == "reference" else method_spec("chgnet")
         scaled = EquationsOfStateMaker(spec=s.equations_of_state, structure_files=files)
+        rattled = RattledCrystalsMaker(spec=s.equations_of_state, structure_files=files)
         vacancies = VacanciesMaker(spec=s.vacancies, structure_files=files)
         slabs = SlabsMaker(spec=s.slabs, structure_files=files)
         dimers = DimersMaker(spec=s.dimers, structure_files=files)
@@ -93,6 +98,9 @@ class InitialDataMaker(Maker):
             amorphous_maker=AmorphousMaker(spec=s.amorphous, driver=driver, structure_files=files),
             crystals_maker=CrystalsMaker(spec=s.crystals, structure_files=files),
             equations_of_state_maker=scaled if s.equations_of_state.n_volumes else None,
+            rattled_maker=rattled
+            if s.equations_of_state.n_volumes and s.equations_of_state.n_rattled_per_volume
+            else None,
             vacancies_maker=vacancies if s.vacancies.n_per_phase else None,
             slabs_maker=slabs if s.slabs.n_per_phase else None,
             dimers_maker=dimers if s.dimers.n_distances or s.dimers.isolated_atoms else None,
@@ -127,7 +135,7 @@ class InitialDataMaker(Maker):
         amorphous = self._amorphous(ends)
         interfaces = self._interfaces(ends, self._n_snapshots + self.n_interface_walkers + self.n_audit_walkers)
         snapshots = self._snapshots(interfaces)
-        made = [*self._static(phases or ends), *amorphous, *snapshots, *self._as_built(ends)]
+        made = [*self._static(phases or ends, ends), *amorphous, *snapshots, *self._as_built(ends)]
         interface_sets, amorphous_sets = ([job.output for job in jobs] for jobs in (interfaces, amorphous))
         starts = self.starts_maker.make(interface_sets, amorphous_sets)
         joined = self.join_maker.make([job.output for job in made], [job.name for job in made], starts.output)
@@ -143,13 +151,15 @@ class InitialDataMaker(Maker):
             name=self.name,
         )
 
-    def _static(self, phases: Sequence[Crystal]) -> list[Job]:
+    def _static(self, phases: Sequence[Crystal], ends: Ends) -> list[Job]:
         """Return the generator jobs without dynamics."""
         jobs = []
         if self.crystals_maker is not None:
             jobs.append(self.crystals_maker.make(phases, self.seed))
         if self.equations_of_state_maker is not None:
-            jobs.append(self.equations_of_state_maker.make(phases, self.seed))
+            jobs.append(self.equations_of_state_maker.make(phases))
+        if self.rattled_maker is not None:
+            jobs.append(self.rattled_maker.make(ends, self.seed + RATTLED_SEED))
         if self.vacancies_maker is not None:
             jobs.append(self.vacancies_maker.make(phases, self.seed + VACANCY_SEED))
         if self.slabs_maker is not None:

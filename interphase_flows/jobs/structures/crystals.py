@@ -70,7 +70,7 @@ class PhaseStructuresMaker(JobMaker, ABC):
             for done, (name, crystal) in enumerate(crystals.items(), start=1):
                 made = self.structures_of_phase(crystal, seed + PHASE_SEED_STEP * done)
                 frames += made
-                origins += [self.origin_of(name, frame) for frame in made]
+                origins += [Origin(self.origin.format(name))] * len(made)
                 notes += [f"{name}: {note}" for note in self.notes_on(made)]
                 emit(self.name, done, len(crystals), name)
             details = {structure_key(frame): dict(frame.info) for frame in frames if frame.info}
@@ -81,10 +81,6 @@ class PhaseStructuresMaker(JobMaker, ABC):
     @abstractmethod
     def structures_of_phase(self, crystal: Atoms, seed: int) -> list[Atoms]:
         """Return the structures of one phase."""
-
-    def origin_of(self, phase: str, frame: Atoms) -> Origin:
-        """Return the origin of a structure of a phase."""
-        return Origin(self.origin.format(phase))
 
     def notes_on(self, made: Sequence[Atoms]) -> list[str]:
         """Return notes for the user on the structures of one phase."""
@@ -109,7 +105,7 @@ class CrystalsMaker(PhaseStructuresMaker):
 
 @dataclass
 class EquationsOfStateMaker(PhaseStructuresMaker):
-    """Make isotropically scaled cells of every phase, and rattled supercells of them."""
+    """Make isotropically scaled cells of every phase, of as few atoms as its crystal has."""
 
     name: str = "equations of state"
     spec: EquationOfStateSpec = field(default_factory=EquationOfStateSpec)
@@ -117,9 +113,23 @@ class EquationsOfStateMaker(PhaseStructuresMaker):
     origin: ClassVar[str] = CRYSTAL + "/{}" + EQUATION_OF_STATE
 
     def structures_of_phase(self, crystal: Atoms, seed: int) -> list[Atoms]:
-        """Return the scaled cells, densest first, then rattled ones; the seed is that of the displacements."""
+        """Return the scaled cells, densest first; the seed has no effect."""
+        return equation_of_state(crystal, self.spec.n_volumes, self.spec.max_strain)
+
+
+@dataclass
+class RattledCrystalsMaker(PhaseStructuresMaker):
+    """Make rattled supercells at the volumes of `EquationsOfStateMaker`, for the phases that production has in bulk."""
+
+    name: str = "rattled cells"
+    spec: EquationOfStateSpec = field(default_factory=EquationOfStateSpec)
+
+    origin: ClassVar[str] = CRYSTAL + "/{} scaled and rattled"
+
+    def structures_of_phase(self, crystal: Atoms, seed: int) -> list[Atoms]:
+        """Return the supercells of one phase, volume by volume, densest first."""
         spec = self.spec
-        return equation_of_state(crystal, spec.n_volumes, spec.max_strain) + rattled_at_volumes(
+        return rattled_at_volumes(
             crystal,
             spec.n_volumes,
             spec.max_strain,
@@ -128,11 +138,6 @@ class EquationsOfStateMaker(PhaseStructuresMaker):
             spec.rattled_min_atoms,
             seed,
         )
-
-    def origin_of(self, phase: str, frame: Atoms) -> Origin:
-        """Return one origin for perfect cells, and one for rattled ones."""
-        is_rattled = "rattle_angstrom" in frame.info
-        return Origin.of(CRYSTAL, f"{phase} scaled and rattled") if is_rattled else super().origin_of(phase, frame)
 
 
 @dataclass

@@ -30,7 +30,7 @@ def test_numbers_of_labels_follow_from_the_file():
         },
         learning={"max_iterations": 2, "labels_per_iteration": 3, "audit_labels_per_iteration": 2},
     )
-    assert stages["initial labels"].amount.startswith(f"{3 * (3 + 7 * 3) + 11 + 3 * 2} ")
+    assert stages["initial labels"].amount.startswith(f"{3 * (3 + 7) + 2 * 7 * 4 + 11 + 3 * 2} ")
     assert stages["labels of the loop"].amount == "up to 10"
 
 
@@ -145,7 +145,7 @@ def test_all_kinds_of_initial_structures_are_planned_within_the_limit():
     fields = {"name": "unit", "phases": ["Li", "Li2S", "Li7P3S11"], "structures": structures}
     campaign = Campaign.model_validate(fields)
     sizes = plan_labels(campaign).initial
-    assert len(sizes) == 3 * (1 + 5 * 3 + 2 + 1) + 6 * 4 + 3 + 2
+    assert len(sizes) == 3 * (1 + 5 + 2 + 1) + 2 * 5 * 4 + 6 * 4 + 3 + 2
     few = Campaign.model_validate(fields | {"structures": structures | {"max_first_labels": 10}})
     kept = plan_labels(few).initial
     assert len(kept) == 10

@@ -8,7 +8,12 @@ from interphase_flows.commands.status import missing_structures
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.exceptions import InputError
 from interphase_flows.flows.initial_data import AS_BUILT_VARIANT, InitialDataMaker
-from interphase_flows.jobs.structures.crystals import EquationsOfStateMaker, SlabsMaker, VacanciesMaker
+from interphase_flows.jobs.structures.crystals import (
+    EquationsOfStateMaker,
+    RattledCrystalsMaker,
+    SlabsMaker,
+    VacanciesMaker,
+)
 from interphase_flows.jobs.structures.dimers import DimersMaker
 from interphase_flows.jobs.structures.initial_structures import JoinSetsMaker, StartsMaker, place_walkers
 from interphase_flows.jobs.structures.structure_sets import load_set, store_set
@@ -104,11 +109,12 @@ def test_dimers_scaled_cells_and_vacancies_only_train(workspace):
     """Their families are that of the crystals, or too small to be split."""
     made = [
         run(DimersMaker(spec=DimerSpec(n_distances=1, isolated_atoms=True)), ["Li2S", "Li3P"]),
-        run(EquationsOfStateMaker(spec=EquationOfStateSpec(n_volumes=1)), ["Li", "Li2S", "Li3P"], 1),
+        run(EquationsOfStateMaker(spec=EquationOfStateSpec(n_volumes=1)), ["Li", "Li2S", "Li3P"]),
+        run(RattledCrystalsMaker(spec=EquationOfStateSpec(n_volumes=2)), ["Li", "Li2S"], 1),
         run(VacanciesMaker(spec=VacancySpec(n_per_phase=1)), ["Li", "Li2S", "Li3P"], 1),
     ]
     origins = {entry.origin for document in made for entry in document.entries}
-    assert len(origins) == 2 + 2 * 3 + 3
+    assert len(origins) == 2 + 3 + 2 + 3
     assert set(split_origins(origins, {}, 1, 0.4, 0.4).values()) == {"train"}
 
 
