@@ -36,7 +36,7 @@ class EquationOfStateSpec(Spec):
     """
 
     n_volumes: CountOrNone = 7
-    max_strain: Annotated[float, Field(gt=0.0, le=0.2)] = 0.08
+    max_strain: Annotated[float, Field(gt=0.0, le=0.2)] = 0.06
     n_rattled_per_volume: CountOrNone = 4
     max_rattle_fraction: Annotated[float, Field(gt=0.0, le=0.2)] = 0.1
     rattled_min_atoms: Count = 16
