@@ -33,7 +33,9 @@ class AseTraj(Reader):
     def open(self) -> None:
         """Index the frames."""
         try:
-            self._reader = self.resources.enter_context(TrajectoryReader(str(self.source)))
+            # ASE leaves a file open that it cannot read
+            file = self.resources.enter_context(self.source.open("rb"))
+            self._reader = self.resources.enter_context(TrajectoryReader(file))
             n_stored = len(self._reader)
         except (*TRAJ_ERRORS, ulm.InvalidULMFileError) as error:
             raise AnalysisError(

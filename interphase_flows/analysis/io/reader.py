@@ -17,7 +17,10 @@ from interphase_flows.analysis.io.timestamps import check_increasing, check_time
 from interphase_flows.exceptions import AnalysisError
 
 TimeOption = Literal["time_step_fs", "frame_interval_fs"]
-READ_ERRORS = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+READ_ERRORS = (
+    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError,
+    ValueError,
+)  # fmt: skip
 """Errors of parsers on damaged files; `open_trajectory` turns them into an AnalysisError."""
 
 
