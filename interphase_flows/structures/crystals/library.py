@@ -35,7 +35,10 @@ _KEY_OF_PHASE = {
 }
 
 CIF_SUFFIXES = (".cif", ".mcif")
-PARTLY_OCCUPIED_HINT = "Hint: give an ordered structure (all occupancies 1); `interphase order FILE.cif` makes one"
+PARTLY_OCCUPIED_HINT = (
+    "Hint: give an ordered structure (all occupancies 1), for example from pymatgen's "
+    "OrderDisorderedStructureTransformation"
+)
 
 # The published coordinates of Li7P3S11 have errors of 0.01 (fractional): 1.99 Å between Li and S.
 _DEFAULT_GEOMETRY: dict[str, Geometry] = {"Li7P3S11": "settled"}
