@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from interphase_flows.analysis.passivation.history import InterphaseHistory, RateHistory
-from interphase_flows.analysis.passivation.replica_rate import replica_rate
+from interphase_flows.analysis.passivation.replica_rate import replica_rates
 from interphase_flows.analysis.passivation.verdict import Verdict
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES
@@ -44,12 +44,9 @@ def rate_history(replicas: Sequence[InterphaseHistory], judged: Verdict) -> Rate
     n = int((end - start) / window * (1 + 1e-9))
     edges = end - window * np.arange(n, -1, -1.0)
     names = list(replicas[0].quantities)
-    found = {
-        name: [
-            replica_rate(replicas, name, (float(begin), float(until))).interval() for begin, until in pairwise(edges)
-        ]
-        for name in names
-    }
+    spans = [(float(begin), float(until)) for begin, until in pairwise(edges)]
+    # the noise of early windows, in which growth is curved, is not that of later ones
+    found = {name: [replica_rates(replicas, name, [span])[0].interval() for span in spans] for name in names}
     return RateHistory(edges_ps=edges, rates_per_ps={name: _as_arrays(rates) for name, rates in found.items()})
 
 

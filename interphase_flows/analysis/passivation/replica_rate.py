@@ -1,4 +1,4 @@
-"""Rate of a quantity in a window, over one or several replicas."""
+"""Rates of a quantity in windows, over one or several replicas."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.passivation.history import InterphaseHistory
 from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 from interphase_flows.analysis.statistics.replicas import LEAST_REPLICAS
-from interphase_flows.analysis.statistics.window_rate import window_rate
+from interphase_flows.analysis.statistics.window_rate import NoiseModel, WindowRate, window_rates
 
 PEAK_CONFIDENCE = 0.999
 """Confidence with which an initial peak must differ from zero."""
@@ -28,6 +28,8 @@ class ReplicaRate:
     """Standard error from the spread of three or more replicas; 0 for fewer."""
     n_points: int
     n_replicas: int
+    noise: NoiseModel
+    """Noise model of the error within the first replica."""
 
     @property
     def standard_error(self) -> float:
@@ -52,8 +54,10 @@ class ReplicaRate:
         return abs(self.rate) > float(student.ppf(0.5 + PEAK_CONFIDENCE / 2, self.n_points - 2)) * self.within
 
 
-def replica_rate(replicas: Sequence[InterphaseHistory], name: str, span_ps: tuple[float, float]) -> ReplicaRate:
-    """Return the mean rate of a quantity between two times in ps.
+def replica_rates(
+    replicas: Sequence[InterphaseHistory], name: str, spans_ps: Sequence[tuple[float, float]]
+) -> list[ReplicaRate]:
+    """Return the mean rates of a quantity between pairs of times in ps, in which its noise obeys one model per replica.
 
     Raises
     ------
@@ -64,8 +68,13 @@ def replica_rate(replicas: Sequence[InterphaseHistory], name: str, span_ps: tupl
     for each in replicas:
         time: FloatArray = np.asarray(each.time_ps, dtype=float)
         slack = 1e-9 * float(time[-1])
-        inside = (time >= span_ps[0] - slack) & (time <= span_ps[1] + slack)
-        rates.append(window_rate(time[inside], each.quantities[name][inside], event=each.event_of(name)))
+        windows = [(time >= begin - slack) & (time <= end + slack) for begin, end in spans_ps]
+        series = each.quantities[name]
+        rates.append(window_rates([(time[inside], series[inside]) for inside in windows], event=each.event_of(name)))
+    return [_over_replicas(of_span) for of_span in zip(*rates, strict=True)]
+
+
+def _over_replicas(rates: Sequence[WindowRate]) -> ReplicaRate:
     values = np.array([rate.rate_per_ps for rate in rates])
     n = len(rates)
     return ReplicaRate(
@@ -74,4 +83,5 @@ def replica_rate(replicas: Sequence[InterphaseHistory], name: str, span_ps: tupl
         between=float(values.std(ddof=1) / math.sqrt(n)) if n >= LEAST_REPLICAS else 0.0,
         n_points=rates[0].n_points,
         n_replicas=n,
+        noise=rates[0].noise,
     )

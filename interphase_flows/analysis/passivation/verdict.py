@@ -17,9 +17,9 @@ import numpy as np
 
 from interphase_flows.analysis.interfaces.depletion import Depletion
 from interphase_flows.analysis.passivation.history import GROWTH, InterphaseHistory, RateHistory
-from interphase_flows.analysis.passivation.replica_rate import ReplicaRate, replica_rate
+from interphase_flows.analysis.passivation.replica_rate import ReplicaRate, replica_rates
 from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate, Number
-from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES
+from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES, NoiseModel
 from interphase_flows.exceptions import AnalysisError
 
 EPSILON = 0.01
@@ -42,6 +42,8 @@ class RateCheck:
     """Quantity whose initial peak determines epsilon; another one if its own peak is not significant."""
     windows_per_ps: tuple[Estimate, Estimate]
     """Rates in the last two windows."""
+    noise: NoiseModel | None = None
+    """Noise model of the last two windows: ``bounded`` or ``random_walk``; None in results of earlier versions."""
 
     @property
     def is_below(self) -> tuple[bool, bool]:
@@ -108,7 +110,7 @@ def verdict(
     ran_out = [d for each in replicas if (d := each.depletion()) is not None and d.time_ps <= end]
     depletion = min(ran_out, key=lambda each: each.time_ps, default=None)
     if window_ps is None and window < least and depletion is not None:
-        state, reason = _judged({}, {}, depletion)
+        state, reason = _judged({}, {}, depletion, start)
         return Verdict(state, reason, {}, None, depletion, None, len(replicas))
     if window_ps is None and window < least:
         reason = f"{end - start:g} ps contain too few frames for windows of {LEAST_FRAMES}"
@@ -122,11 +124,11 @@ def verdict(
         (start + i * peak_window, start + (i + 1) * peak_window) for i in range(max(1, int(window / peak_window)))
     ]
     names = list(replicas[0].quantities)
-    in_windows = {name: [replica_rate(replicas, name, span) for span in last_two] for name in names}
+    in_windows = {name: replica_rates(replicas, name, last_two) for name in names}
     checks = _checks(
-        {name: [replica_rate(replicas, name, span) for span in firsts] for name in names}, in_windows, epsilon
+        {name: [replica_rates(replicas, name, [span])[0] for span in firsts] for name in names}, in_windows, epsilon
     )
-    state, reason = _judged(checks, in_windows, depletion)
+    state, reason = _judged(checks, in_windows, depletion, start)
     needed = None
     if state == "undecided":
         factor = max(_longer(in_windows[name], checks[name].epsilon_per_ps) for name in names)
@@ -136,16 +138,21 @@ def verdict(
 
 
 def _judged(
-    checks: Mapping[str, RateCheck], in_windows: Mapping[str, list[ReplicaRate]], depletion: Depletion | None
+    checks: Mapping[str, RateCheck],
+    in_windows: Mapping[str, list[ReplicaRate]],
+    depletion: Depletion | None,
+    start_ps: float,
 ) -> tuple[State, str]:
     if depletion is not None:
         return "depleted", (
             f"{depletion.reservoir} was exhausted at {depletion.time_ps:g} ps, so growth may have stopped for lack of it"
         )
     if unmeasured := [name for name, check in checks.items() if not check.epsilon_per_ps > 0]:
+        peaks = ", ".join(f"{name} {checks[name].initial_peak_per_ps}" for name in unmeasured)
+        at_contact = f", or begin at contact: the series begins {start_ps:g} ps after it" if start_ps > 0 else ""
         return "undecided", (
-            f"{', '.join(unmeasured)}: no initial rate differs from zero to compare with. "
-            "Hint: use more replicas, or begin at contact"
+            f"no initial rate differs from zero to compare with; the largest per ps: {peaks}. "
+            f"Hint: use more replicas{at_contact}"
         )
     if all(all(check.is_below) for check in checks.values()):
         return (
@@ -180,6 +187,7 @@ def _checks(
             epsilon_per_ps=epsilon * known.get(of, 0.0),
             epsilon_is_of=of,
             windows_per_ps=(in_windows[name][0].interval(), in_windows[name][1].interval()),
+            noise=in_windows[name][0].noise,
         )
     return checks
 

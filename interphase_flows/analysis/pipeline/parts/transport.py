@@ -13,6 +13,7 @@ from interphase_flows.analysis.pipeline.context import AnalysisContext
 from interphase_flows.analysis.pipeline.registry import AnalysisPart
 from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
 from interphase_flows.analysis.results import Result, Unavailable
+from interphase_flows.analysis.speciation.element_roles import chemistry_within, roles_of
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.replicas import mean_over_replicas
 from interphase_flows.analysis.transport.driven_flux import driven_by_gradients
@@ -26,7 +27,7 @@ from interphase_flows.analysis.transport.summary import TransportAverage, Transp
 class TransportPart(AnalysisPart):
     """Measure Onsager coefficients and conductivity."""
 
-    version = 2
+    version = 3
     result = TransportResult
     average_result = TransportAverage
 
@@ -44,19 +45,21 @@ class TransportPart(AnalysisPart):
 class TrappingPart(AnalysisPart):
     """Compare lifetimes of labels with diffusion without cross terms."""
 
-    version = 2
+    version = 3
     result = TrappingResult
 
     def analyse(self, context: AnalysisContext) -> TrappingResult:
         """Return the comparison for each interface and label."""
         context.require_interfaces()
-        return analyse_trapping(context.frames, context.settings, context.interfaces, context.settings.anions)
+        roles = roles_of(context.settings.electrode, context.settings.electrolyte)
+        anions = context.settings.anions or chemistry_within(context.frames, roles, context.cutoffs)
+        return analyse_trapping(context.frames, context.settings, context.interfaces, anions)
 
 
 class FluxesPart(AnalysisPart):
     """Count crossings of both boundaries of each interface."""
 
-    version = 2
+    version = 3
     result = FluxesResult
 
     def analyse(self, context: AnalysisContext) -> FluxesResult:
