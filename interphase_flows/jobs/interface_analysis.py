@@ -192,12 +192,19 @@ def analyse_runs(
     """
     analyses: dict[str, InterfaceAnalysis] = {}
     notes: list[str] = []
+    bond_cutoffs: dict[tuple[str, str], float] = {}
     for run_id, opened in runs.items():
         if opened is None:
             notes.append(f"{run_id} has no trajectory and is not analysed")
             continue
         with opened() as frames:
-            analyses[run_id] = analyse_interface(frames, settings, stage=f"analyse {run_id}:", references=references)
+            analyses[run_id] = analyse_interface(
+                frames,
+                settings,
+                stage=f"analyse {run_id}:",
+                references=references,
+                bond_cutoffs_angstrom=bond_cutoffs,
+            )
     if not analyses:
         raise AnalysisError(
             "no replica has a frame: no production run was made, or each one failed at once. "

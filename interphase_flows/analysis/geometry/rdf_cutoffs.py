@@ -24,13 +24,16 @@ class PairCutoffs:
     ----------
     frames
         The trajectory; reading it here emits no progress.
+    found
+        Cutoffs of pairs that are known already, which new ones are added to. Replicas share them, because species that
+        are defined by different bonds cannot be averaged.
     """
 
-    def __init__(self, frames: ProgressFrames) -> None:
+    def __init__(self, frames: ProgressFrames, found: dict[tuple[str, str], float] | None = None) -> None:
         self._frames = frames
         n_frames = int(np.clip(MOST_ATOMS // frames.n_atoms, 2, MOST_FRAMES))
         self._every = max(1, frames.n_frames // n_frames)
-        self._found: dict[tuple[str, str], float] = {}
+        self._found = {} if found is None else found
 
     def __call__(self, first: str, second: str) -> float:
         """Return the cutoff of a pair in Å.

@@ -25,11 +25,14 @@ from interphase_flows.analysis.growth.laws.constant import Constant
 from interphase_flows.analysis.growth.replicas import AverageKinetics, average_kinetics
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.results import Unavailable
+from interphase_flows.analysis.statistics.autocorrelation import statistical_inefficiency
 from interphase_flows.exceptions import AnalysisError
 
 GAINED, CONSUMED = "gained", "consumed"
 TURNS_BACK = 0.25
 """Fraction of the largest change that an intermediate loses again by the end."""
+TURNS_BACK_ERRORS = 4.0
+"""Standard errors by which the loss of an intermediate exceeds noise; the largest of many values is high by chance."""
 SHARE_OF_THE_MEDIAN = 0.05
 LEAST_CHANGED = 20.0
 """Minimum number of changed atoms for a law; a smaller count is uncertain by a quarter or more."""
@@ -132,17 +135,21 @@ def _direction(time_ps: FloatArray, share: FloatArray) -> str:
     Raises
     ------
     AnalysisError
-        It rises and falls, or falls and rises.
+        It rises and falls, or falls and rises, beyond its noise.
     """
     width = max(3, round(SHARE_OF_THE_MEDIAN * len(share))) | 1
-    change = median_filter(share, width, mode="nearest") - share[0]
-    furthest = int(np.abs(change).argmax())
-    end = float(change[-max(1, len(change) // 10) :].mean())
-    lost = abs(change[furthest]) - abs(end) * (np.sign(end) == np.sign(change[furthest]))
-    if lost > SMALLEST_FRACTION_CHANGE and lost > TURNS_BACK * abs(change[furthest]):
-        way, back = ("rises", "falls") if change[furthest] > 0 else ("falls", "rises")
+    smooth = median_filter(share, width, mode="nearest")
+    furthest = int(np.abs(smooth - share[0]).argmax())
+    n_end = max(1, len(share) // 10)
+    end = float(share[-n_end:].mean() - share[0])
+    top = float(share[max(0, furthest - width // 2) : furthest + width // 2 + 1].mean() - share[0])
+    lost = abs(top) - abs(end) * (np.sign(end) == np.sign(top))
+    noise = share - smooth
+    error = float(noise.std()) * np.sqrt(statistical_inefficiency(noise) * (1 / width + 1 / n_end))
+    if lost > max(SMALLEST_FRACTION_CHANGE, TURNS_BACK * abs(top), TURNS_BACK_ERRORS * error):
+        way, back = ("rises", "falls") if top > 0 else ("falls", "rises")
         raise AnalysisError(
-            f"an intermediate: its fraction {way} from {share[0]:.2g} to {share[0] + change[furthest]:.2g} at "
+            f"an intermediate: its fraction {way} from {share[0]:.2g} to {share[0] + top:.2g} at "
             f"{time_ps[furthest]:.3g} ps and {back} again to {share[0] + end:.2g}, which no growth law describes"
         )
     return CONSUMED if end < 0 else GAINED

@@ -63,6 +63,8 @@ def average_kinetics(replicas: Sequence[GrowthKinetics]) -> AverageKinetics:
         reason = f"{independent:.0f} independent samples in all replicas; a choice needs {LEAST_INDEPENDENT:.0f}"
     elif len(names) > 1:
         decision, reason = UNDECIDED, f"{', '.join(names)} are within {DECISIVE:g} in summed BIC"
+    elif all(each.decision == UNDECIDED for each in replicas):
+        decision, reason = UNDECIDED, f"no replica alone has a law ({replicas[0].reason})"
     elif decision == Constant.name and any(each.decision != Constant.name for each in replicas):
         decision, reason = UNDECIDED, "no growth is detected, but not every replica excludes it"
     return AverageKinetics(

@@ -39,9 +39,11 @@ class AnalysisContext:
     """Interphases with tracked boundaries; found by the part ``boundaries``."""
     histories: dict[str, InterphaseHistory] = field(default_factory=dict)
     """History of each interface, for the verdict over replicas."""
+    bond_cutoffs_angstrom: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Bond cutoffs by pair of elements that replicas share, measured in the first that needs them."""
 
     def __post_init__(self) -> None:
-        self.cutoffs = PairCutoffs(self.frames)
+        self.cutoffs = PairCutoffs(self.frames, self.bond_cutoffs_angstrom)
         self._crossings: dict[str, CrossingSeries] = {}
 
     def crossings(self, interface: Interface) -> CrossingSeries:

@@ -28,22 +28,34 @@ def analyse_interface(
     stage: str = "analyse",
     references: PhaseReferences | None = None,
     labels_path: Path | None = None,
+    bond_cutoffs_angstrom: dict[tuple[str, str], float] | None = None,
 ) -> InterfaceAnalysis:
     """Analyse every requested part of a trajectory with unwrapped positions, in contact from its first frame.
 
     `frames` may be the path of a trajectory that needs no option of `open_trajectory`.
     `stage` is the prefix under which progress is reported; `references` are phase references that atoms are
     compared with; `labels_path` is a file to which the phase labels of atoms are exported as extended XYZ.
-    Raises AnalysisError if the trajectory is empty, contains other elements than the two sides, or has a frame that
-    cannot be read.
+    `bond_cutoffs_angstrom` are known bond cutoffs by pair of elements, to which those of other pairs are added; pass one
+    dictionary for all replicas. Raises AnalysisError if the trajectory is empty, contains other elements than the two
+    sides, or has a frame that cannot be read.
     """
     if isinstance(frames, str | Path):
         with open_trajectory(frames) as opened:
-            return analyse_interface(opened, settings, stage=stage, references=references, labels_path=labels_path)
+            return analyse_interface(
+                opened,
+                settings,
+                stage=stage,
+                references=references,
+                labels_path=labels_path,
+                bond_cutoffs_angstrom=bond_cutoffs_angstrom,
+            )
     require_frames(frames)
     settings.check(frames)
     along_c = frames if settings.normal == "c" else AlongNormal(frames, settings.normal)
-    context = AnalysisContext(ProgressFrames(along_c), settings, references, labels_path)
+    known_cutoffs = {} if bond_cutoffs_angstrom is None else bond_cutoffs_angstrom
+    context = AnalysisContext(
+        ProgressFrames(along_c), settings, references, labels_path, bond_cutoffs_angstrom=known_cutoffs
+    )
     time_ps = np.asarray(context.frames.time_fs, dtype=float) / 1000.0
     context.arrays |= _changing_cell(context.frames, time_ps)
     for name in settings.parts_to_run():

@@ -30,3 +30,17 @@ def test_cutoff_of_a_pair_is_computed_once():
     assert Read.n_read == n_read > 0
     with pytest.raises(AnalysisError):
         cutoffs("P", "Li")
+
+
+def test_replicas_share_the_cutoff_of_the_first():
+    """The second replica alone would have another one."""
+    atoms = load_phase("Li2S") * (2, 2, 2)
+    moves = np.random.default_rng(0).normal(0, 0.1, (4, len(atoms), 3))
+    replicas = [
+        ProgressFrames(ArrayFrames(atoms.numbers, np.arange(4.0), size * (atoms.positions + moves), size * atoms.cell))
+        for size in (1.0, 1.04)
+    ]
+    shared: dict[tuple[str, str], float] = {}
+    found = [PairCutoffs(each, shared)("S", "Li") for each in replicas]
+    assert found[0] == found[1] == shared["S", "Li"]
+    assert PairCutoffs(replicas[1])("S", "Li") != found[1]
