@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,9 +11,14 @@ from rich.console import Console
 from interphase_flows.analysis.pipeline.registered_parts import part_classes
 from interphase_flows.cli.application import RESULTS_PANEL, Root, app, settings_of
 
+if TYPE_CHECKING:
+    from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
+
 MOST_NOTES = 10
 FILE_PANEL = "Trajectory file"
 TRANSPORT_PANEL = "Transport"
+UNAVAILABLE = 3
+"""Exit code if a part that `--only` names has no result."""
 
 
 def _file_option(help_text: str, *names: str) -> typer.models.OptionInfo:
@@ -38,7 +43,8 @@ def analyse(
         list[str],
         typer.Argument(
             help="LAMMPS dump, XDATCAR, vasprun.xml, extended XYZ (each also compressed), .traj, H5MD or .zarr.zip; "
-            "files of one frame each, their folder or a pattern; with --campaign a run, such as replica-0."
+            "files of one frame each, their folder or a pattern; series_above.csv with thickness and crossings; with "
+            "--campaign a run, such as replica-0."
         ),
     ],
     electrode: Annotated[str | None, _file_option("Formula of the electrode, such as Li.")] = None,
@@ -97,8 +103,15 @@ def analyse(
         _transport_option("Charges, such as Li=1,P=5,S=-2; default: oxidation states in the electrolyte."),
     ] = None,
     frame: Annotated[
-        str, _transport_option("Reference frame: barycentric, lattice (or lattice:P,S), or hittorf:S.")
+        str, _transport_option("Reference frame: barycentric, lattice (or lattice:P,S), hittorf:S, or as-simulated.")
     ] = "barycentric",
+    directions: Annotated[
+        str, _transport_option("Axes of the coefficients of the cell: all, in-plane, or normal (to the interface).")
+    ] = "all",
+    step_ps: Annotated[
+        float | None, _transport_option("Coarse-graining step in ps; default: chosen automatically.")
+    ] = None,
+    confidence: Annotated[float, _transport_option("Confidence of the intervals of Onsager coefficients.")] = 0.95,
     export_labels: Annotated[
         bool,
         typer.Option(help="Write the phase of each atom to labels.extxyz in the output folder, for OVITO and ASE."),
@@ -113,9 +126,11 @@ def analyse(
     --electrode Li --electrolyte Li7P3S11
 
     Transport alone, from VASP:  interphase analyse XDATCAR --frame-interval-fs 20 --temperature-k 900
-    --electrode Li --electrolyte Li7P3S11 --only transport
+    --charges Li=1,P=5,S=-2 --only transport
 
     A run of a campaign:  interphase analyse replica-0 --campaign demo
+
+    Growth law and verdict of a series:  interphase analyse series_above.csv
 
     Parts of the analysis (--only):
 
@@ -139,24 +154,38 @@ def analyse(
 
     - electrode_order: bcc fraction of the electrode
 
-    If the trajectory supports no result for a part, the reason is reported, and the other parts are analysed. Time is
-    counted from the first frame, at which the two sides are assumed to be in contact.
+    If the trajectory supports no result for a part, the reason is reported, and the other parts are analysed; the exit
+    code is 3 if a part that --only names has no result. Time is counted from the first frame, at which the two sides
+    are assumed to be in contact.
     """
     from interphase_flows.analysis.geometry.interface_normal import NORMALS
     from interphase_flows.analysis.io.species import elements_of_types
     from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
-    from interphase_flows.analysis.transport.settings import TransportSettings, charges_of, frame_of
+    from interphase_flows.analysis.transport.settings import DIRECTIONS, TransportSettings, charges_of, frame_of
     from interphase_flows.cli.progress_display import shown_progress
     from interphase_flows.commands.analysis_input import campaign_run_input, computed_references, file_input
+    from interphase_flows.commands.series_input import analyse_series
     from interphase_flows.exceptions import InputError
-    from interphase_flows.report.sections.interface_analysis import write_analysis_page
-    from interphase_flows.report.text.interface_analysis import analysis_summary
 
     parts = [part.strip() for part in only.split(",")] if only else []
+    if campaign is None and trajectory[0].endswith(".csv"):
+        table = Path(trajectory[0])
+        _finish(analyse_series(table, parts), out, table.name, trajectory, parts)
+        return
     reference, at_rest = frame_of(frame)
     if window_ps is not None and not window_ps > 0:
         raise InputError(f"--window-ps {window_ps:g}: it must be a positive time")
-    transport = TransportSettings(window_ps, charges_of(charges) if charges is not None else None, reference, at_rest)
+    if (axes := directions.replace("-", "_")) not in DIRECTIONS:
+        raise InputError(f"--directions {directions}: choose from all, in-plane, normal")
+    transport = TransportSettings(
+        window_ps,
+        charges_of(charges) if charges is not None else None,
+        reference,
+        at_rest,
+        directions=next(each for each in DIRECTIONS if each == axes),
+        step_ps=step_ps,
+        confidence=confidence,
+    )
     if normal is not None and normal not in NORMALS:
         raise InputError(f"--normal {normal}: choose from {', '.join(NORMALS)}")
     if campaign is not None and (normal is not None or bulk_tolerance is not None):
@@ -203,7 +232,18 @@ def analyse(
             )
         labels_path = out / "labels.extxyz" if export_labels else None
         found = analyse_interface(opened.frames, opened.settings, references=references, labels_path=labels_path)
-    page = write_analysis_page(found, out, title=opened.title, about=opened.about)
+    _finish(found, out, opened.title, opened.about, parts)
+
+
+def _finish(found: "InterfaceAnalysis", out: Path, title: str, about: Sequence[str], parts: Sequence[str]) -> None:
+    """Write the page and print the summary; exit with `UNAVAILABLE` if one of the parts that were named has no result."""
+    from interphase_flows.analysis.results import Unavailable
+    from interphase_flows.report.sections.interface_analysis import write_analysis_page
+    from interphase_flows.report.text.interface_analysis import analysis_summary
+
+    page = write_analysis_page(found, out, title=title, about=about)
     for line in analysis_summary(found.parts):
         print(line)
     print(page)
+    if any(isinstance(found.parts[part], Unavailable) for part in parts):
+        raise typer.Exit(UNAVAILABLE)

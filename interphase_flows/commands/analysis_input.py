@@ -17,6 +17,7 @@ from interphase_flows.analysis.phases.phase_references import (
     packed_references,
     unpacked_references,
 )
+from interphase_flows.analysis.pipeline.registered_parts import NEED_NO_SIDES
 from interphase_flows.analysis.pipeline.settings import PARTS, InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.analysis.transport.settings import TransportSettings
@@ -162,23 +163,24 @@ def file_input(
 
     Raises an InputError if the formula of a side or the temperature is missing.
     """
+    needs_sides = bool(set(parts or PARTS) - set(NEED_NO_SIDES)) or electrode is not None
     missing = [
         option
-        for option, value in (
-            ("--electrode", electrode),
-            ("--electrolyte", electrolyte),
-            ("--temperature-k", temperature_K),
+        for option, value, is_needed in (
+            ("--electrode", electrode, needs_sides),
+            ("--electrolyte", electrolyte, needs_sides),
+            ("--temperature-k", temperature_K, True),
         )
-        if value is None
+        if value is None and is_needed
     ]
-    if missing or electrode is None or electrolyte is None or temperature_K is None:
+    if missing or temperature_K is None:
         raise InputError(
             f"missing options: {', '.join(missing)}. Hint: for a file, give --electrode Li --electrolyte Li7P3S11 "
-            "--temperature-k 600; for a run of a campaign, --campaign NAME"
+            "--temperature-k 600; --only transport needs the temperature alone; for a run of a campaign, --campaign NAME"
         )
     analysis = InterfaceAnalysisSettings(
-        composition_of(electrode),
-        composition_of(electrolyte),
+        composition_of(electrode) if electrode else {},
+        composition_of(electrolyte) if electrolyte else {},
         temperature_K,
         tuple(parts) or PARTS,
         transport,
@@ -191,11 +193,11 @@ def file_input(
         elements=elements,
         wrapped=wrapped,
     ) as frames:
-        analysis = replace(analysis, normal=normal or detected_normal(frames, analysis.sides.anions))
+        analysis = replace(analysis, normal=normal or detected_normal(frames, analysis.anion_elements))
         detected = () if normal or analysis.normal == "c" else (normal_note(analysis.normal),)
         notes = (*(f"repaired: {repair}" for repair in frames.repairs), *detected)
         about = (f"{paths[0]}; unwrapped: {frames.unwrapping}", *notes)
-        title = f"{electrode} | {electrolyte}: {paths[0].name}"
+        title = f"{electrode} | {electrolyte}: {paths[0].name}" if electrode else paths[0].name
         yield AnalysisInput(frames, analysis, title, about, notes=notes)
 
 

@@ -188,7 +188,7 @@ def test_options_have_aliases(analyse, tmp_path):
 def test_displacement_and_electrode_order_are_shown(analyse, tmp_path):
     written(growing(2.0, n_frames=3, planes_per_angstrom=2), "run.traj")
     code, out, err = analyse("run.traj", *SIDES, "--only", "displacement,electrode_order")
-    assert code == 0, err
+    assert code == 3, err
     assert "mean squared displacement at the end, Å²: Li 0." in out
     assert "electrode_order: unavailable: the trajectory does not record" in out
     assert "Mean squared displacement" in (tmp_path / "analysis" / "analysis.html").read_text()
@@ -233,3 +233,67 @@ def test_invalid_input_exits_with_code_2_and_writes_nothing(analyse, tmp_path, a
     assert message in err
     assert "Traceback" not in err
     assert not (tmp_path / "analysis").exists()
+
+
+def test_transport_needs_neither_electrode_nor_electrolyte(analyse, tmp_path):
+    bulk("bulk.traj")
+    options = ("--frame", "as-simulated", "--directions", "in-plane", "--step-ps", "0.2", "--confidence", "0.9")
+    only = ("--temperature-k", "600", "--frame-interval-fs", "100", "--only", "transport")
+    code, out, err = analyse("bulk.traj", *only, "--charges", "Li=1,P=5,S=-2", *options)
+    assert code == 0, err
+    found = results_of(tmp_path / "analysis")[0]["transport"]
+    assert found["frame"] == "as_simulated"
+    cell = found["entire_cell"]
+    assert cell["step_ps"] == pytest.approx(0.2)
+    assert cell["onsager_per_eV_angstrom_ps"]["confidence"] == 0.9
+    assert np.shape(cell["advection_angstrom_per_ps"]["value"]) == (3, 2)
+    assert cell["conduction"]["net_charge_e"] == 0
+    assert "drift of the species, Å/ps, not part of L: " in out
+    assert "Drift, Å/ps" in (tmp_path / "analysis" / "analysis.html").read_text()
+    table = (tmp_path / "analysis" / "figures" / "onsager.csv").read_text().splitlines()
+    assert table[0] == "panel,kind,curve,x,y,value"
+    value = cell["onsager_per_eV_angstrom_ps"]["value"][0][0]
+    assert any(line.split(",")[-1] and float(line.split(",")[-1]) == pytest.approx(value) for line in table[1:])
+    code, out, _ = analyse("bulk.traj", *only)
+    assert code == 0
+    assert "conductivity: unavailable: charges are unknown without an electrolyte" in out
+    code, _, err = analyse("bulk.traj", *only[:-1], "boundaries")
+    assert code == 2
+    assert "--electrode" in err
+
+
+def test_unavailable_part_of_only_exits_with_3(analyse):
+    bulk("bulk.traj", n_frames=3)
+    code, out, _ = analyse("bulk.traj", *SIDES, "--frame-interval-fs", "100", "--only", "boundaries")
+    assert code == 3
+    assert "boundaries: unavailable: no boundaries, not even with slabs of 2 to 4 Å: no electrode" in out
+
+
+def test_series_of_an_analysis_is_read_back(analyse, tmp_path):
+    """Growth law and verdict of the CSV file are those of the trajectory."""
+    written(growing(2.0, n_frames=60, planes_per_angstrom=2), "run.traj")
+    code, out, err = analyse("run.traj", *SIDES, "--only", "boundaries,growth,fluxes,verdict")
+    assert code == 0, err
+    law, verdict = (
+        next(line for line in out.splitlines() if line.startswith(f"{part} above")) for part in ("growth", "verdict")
+    )
+    code, again, err = analyse("analysis/series_above.csv", "--out", "again")
+    assert code == 0, err
+    assert law.replace("above", "series") in again
+    assert verdict.replace("above", "series").split(":")[1] in again
+    assert (tmp_path / "again" / "analysis.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("time_ps\n1\n", "no column thickness_angstrom"),
+        ("time_ps,thickness_angstrom\n0,1\n1,thick\n", "line 3"),
+        ("", "no column time_ps, thickness_angstrom"),
+    ],
+)
+def test_invalid_series_are_rejected(analyse, tmp_path, text, message):
+    (tmp_path / "series.csv").write_text(text)
+    code, _, err = analyse("series.csv")
+    assert code == 2
+    assert message in err

@@ -24,7 +24,7 @@ class InterfaceSettings:
     electrode
         Atoms of each element of the electrode.
     electrolyte
-        Atoms of each element in a formula unit of the electrolyte.
+        Atoms of each element in a formula unit of the electrolyte. Transport of a homogeneous cell needs neither side.
     temperature_K
         Temperature of the dynamics, K.
     normal
@@ -53,8 +53,19 @@ class InterfaceSettings:
             raise AnalysisError(f"bulk tolerance {self.bulk_tolerance:g}: it must be between 0 and 1, such as 0.02")
         if not 0 < self.temperature_K < LARGEST_TEMPERATURE_K:
             raise AnalysisError(f"temperature_K = {self.temperature_K}: must be positive, and below 1e5")
-        numbers_of(self.sides.electrolyte)
-        numbers_of(self.sides.electrode)
+        numbers_of((*self.electrolyte, *self.electrode))
+        if self.has_sides:
+            TwoSides(frozenset(self.electrode), self.electrolyte)  # checks them
+
+    @property
+    def has_sides(self) -> bool:
+        """Whether the two sides are stated."""
+        return bool(self.electrode)
+
+    @property
+    def anion_elements(self) -> tuple[str, ...]:
+        """Elements of the electrolyte that the electrode lacks; empty if the two sides are not stated."""
+        return self.sides.anions if self.has_sides else ()
 
     @property
     def sides(self) -> TwoSides:
@@ -69,6 +80,8 @@ class InterfaceSettings:
         AnalysisError
             The trajectory contains elements of neither side, or lacks a side.
         """
+        if not self.has_sides:
+            return
         elements = set(elements_of(frames))
         unknown = sorted(elements - set(self.electrode) - set(self.electrolyte))
         absent = [

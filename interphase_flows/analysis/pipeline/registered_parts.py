@@ -22,6 +22,8 @@ PARTS: dict[str, str] = {
 }
 NEED_NO_BOUNDARIES = ("transport", "displacement", "electrode_order")
 """Parts for which boundaries are not searched."""
+NEED_NO_SIDES = ("transport", "displacement", "electrode_order")
+"""Parts that need neither electrode nor electrolyte."""
 
 
 def part_classes() -> dict[str, str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from interphase_flows.analysis.geometry.frames import FrameSource
 from interphase_flows.analysis.interfaces.settings import InterfaceSettings, composition_of
-from interphase_flows.analysis.pipeline.registered_parts import NEED_NO_BOUNDARIES, part_classes
+from interphase_flows.analysis.pipeline.registered_parts import NEED_NO_BOUNDARIES, NEED_NO_SIDES, part_classes
 from interphase_flows.analysis.pipeline.registered_parts import PARTS as REGISTERED
 from interphase_flows.analysis.speciation.anion_species import AnionChemistry
 from interphase_flows.analysis.transport.settings import TransportSettings
@@ -33,6 +33,8 @@ class InterfaceAnalysisSettings(InterfaceSettings):
         if not self.parts or set(self.parts) - set(known):
             unknown = ", ".join(sorted(set(self.parts) - set(known))) or "none"
             raise AnalysisError(f"parts: {unknown} requested. Hint: choose from {', '.join(known)}")
+        if not self.has_sides and (needing := [part for part in self.parts if part not in NEED_NO_SIDES]):
+            raise AnalysisError(f"electrode and electrolyte are needed by the parts {', '.join(needing)}")
         super().__post_init__()
 
     def check(self, frames: FrameSource) -> None:

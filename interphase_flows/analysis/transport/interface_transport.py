@@ -75,8 +75,13 @@ class _Transport:
     def __post_init__(self) -> None:
         frames, settings, transport = self.frames, self.sides, self.settings
         self.temperature_K = settings.temperature_K
-        self.at_rest = transport.elements_at_rest(frames, settings.sides.anions)
-        self.options: OnsagerOptions = {"frame": transport.frame, "at_rest": self.at_rest}
+        self.at_rest = transport.elements_at_rest(frames, settings.anion_elements)
+        self.options: OnsagerOptions = {
+            "frame": transport.frame,
+            "at_rest": self.at_rest,
+            "step_ps": transport.step_ps,
+            "confidence": transport.confidence,
+        }
         self.charges: dict[str, float] | None = None
         try:
             if transport.charges_e is not None:
@@ -106,7 +111,7 @@ class _Transport:
         )
 
     def _measure_entire_cell(self) -> OnsagerSummary:
-        summary = self._summary(onsager_matrix(self.frames, temperature_K=self.temperature_K, **self.options))
+        summary = self._summary(self._matrix())
         assert not isinstance(summary, Unavailable)
         if self.charges is None:
             return summary
@@ -120,9 +125,19 @@ class _Transport:
         )
         return summary.model_copy(update={"conduction": Unavailable(reason=reason)})
 
+    def _matrix(self) -> OnsagerResult:
+        directions = self.settings.directions
+        return onsager_matrix(self.frames, temperature_K=self.temperature_K, directions=directions, **self.options)
+
     def _windows(self, entire_cell: OnsagerSummary | Unavailable) -> TransportWindows:
         window_ps, chosen = self._window_ps(entire_cell, STEPS_PER_WINDOW, MOST_WINDOWS, least=2)
-        windows = onsager_windows(self.frames, window_ps=window_ps, temperature_K=self.temperature_K, **self.options)
+        windows = onsager_windows(
+            self.frames,
+            window_ps=window_ps,
+            temperature_K=self.temperature_K,
+            directions=self.settings.directions,
+            **self.options,
+        )
         rows = tuple(
             TransportWindow(start_ps=each.start_ps, end_ps=each.end_ps, coefficients=self._summary(each.result))
             for each in windows

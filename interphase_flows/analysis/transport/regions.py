@@ -48,18 +48,27 @@ def onsager_windows(
     *,
     window_ps: float,
     temperature_K: float,
+    directions: Directions = "all",
     **options: Unpack[OnsagerOptions],
 ) -> list[OnsagerWindow]:
     """Measure Onsager coefficients in consecutive windows; a shorter remainder at the end is left out.
 
-    Temperature and options are those of `onsager.onsager_matrix`. A window that is too short for a coefficient is
-    returned as unavailable. Raises AnalysisError if no window fits into the trajectory, or as `onsager.onsager_matrix`.
+    Temperature, directions and options are those of `onsager.onsager_matrix`. A window that is too short for a
+    coefficient is returned as unavailable. Raises AnalysisError if no window fits into the trajectory, or as
+    `onsager.onsager_matrix`.
     """
     windows = []
     for first, end, start_ps, end_ps in window_bounds(frames, window_ps):
         result: OnsagerResult | Unavailable
         try:
-            result = onsager_matrix(frames, temperature_K=temperature_K, first_frame=first, end_frame=end, **options)
+            result = onsager_matrix(
+                frames,
+                temperature_K=temperature_K,
+                directions=directions,
+                first_frame=first,
+                end_frame=end,
+                **options,
+            )
         except UnsupportedWindowError as error:
             result = Unavailable.from_error(error)
         windows.append(OnsagerWindow(start_ps, end_ps, result))

@@ -1,4 +1,4 @@
-"""Settings of the transport analysis: time windows, charges and reference frame."""
+"""Settings of the transport analysis: time windows, charges, reference frame, directions and step."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,20 +8,22 @@ from typing import get_args
 from pymatgen.core import Composition, Element, Species
 
 from interphase_flows.analysis.geometry.frames import FrameSource, elements_of, numbers_of
+from interphase_flows.analysis.transport.onsager import Directions
 from interphase_flows.analysis.transport.reference_frames import ReferenceFrame
 from interphase_flows.exceptions import AnalysisError
 
 NEUTRAL = 1e-6
 """Largest charge per atom of a neutral formula."""
 FRAMES: tuple[ReferenceFrame, ...] = get_args(ReferenceFrame)
+DIRECTIONS: tuple[Directions, ...] = get_args(Directions)
 
 
 @dataclass(frozen=True)
 class TransportSettings:
-    """Time windows, charges and reference frame; the defaults are chosen by the analysis.
+    """Time windows, charges, reference frame, directions and step; the defaults are chosen by the analysis.
 
-    Raises AnalysisError if the window is not positive, an element or the frame is unknown, or elements at rest do not
-    match the frame.
+    Raises AnalysisError if a time or the confidence is out of range, an element, the frame or the directions are unknown,
+    or elements at rest do not match the frame.
     """
 
     window_ps: float | None = None
@@ -32,17 +34,29 @@ class TransportSettings:
     at_rest: tuple[str, ...] = ()
     """For ``hittorf`` one element; for ``lattice`` the host, by default the elements of the electrolyte that the
     electrode lacks."""
+    directions: Directions = "all"
+    """Axes over which coefficients of the cell and of windows are averaged; slabs have both."""
+    step_ps: float | None = None
+    """Coarse-graining step, rounded up to 1, 2, 4, ... frames; chosen by the plateau by default."""
+    confidence: float = 0.95
+    """Of the intervals."""
 
     def __post_init__(self) -> None:
         if self.window_ps is not None and not self.window_ps > 0:
             raise AnalysisError(f"window_ps = {self.window_ps:g}: it must be positive, or None")
         numbers_of((*(self.charges_e or ()), *self.at_rest))
+        if self.step_ps is not None and not self.step_ps > 0:
+            raise AnalysisError(f"step_ps = {self.step_ps:g}: it must be positive, or None")
+        if not 0.5 <= self.confidence < 1:
+            raise AnalysisError(f"confidence = {self.confidence:g}: it must be from 0.5 to below 1, such as 0.95")
+        if self.directions not in DIRECTIONS:
+            raise AnalysisError(f"directions {self.directions}: choose from {', '.join(DIRECTIONS)}")
         if self.frame not in FRAMES:
             raise AnalysisError(f"frame {self.frame}: choose from {', '.join(FRAMES)}")
         if self.frame == "hittorf" and len(self.at_rest) != 1:
             raise AnalysisError("the hittorf frame needs one element at rest, such as hittorf:S")
-        if self.frame == "barycentric" and self.at_rest:
-            raise AnalysisError("in the barycentric frame the centre of mass is at rest, not an element")
+        if self.frame in ("barycentric", "as_simulated") and self.at_rest:
+            raise AnalysisError(f"in the {self.frame} frame no element is at rest by definition")
 
     def check(self, frames: FrameSource) -> None:
         """Raise AnalysisError if an element of the trajectory has no charge, or one at rest is not in the trajectory."""
@@ -84,11 +98,12 @@ def frame_of(text: str) -> tuple[ReferenceFrame, tuple[str, ...]]:
     """Parse a frame with its elements at rest, such as ``lattice:P,S``; raise AnalysisError for an unknown frame."""
     name, _, rest = text.partition(":")
     known = {str(frame): frame for frame in FRAMES}
-    if name.strip() not in known:
+    name = name.strip().replace("-", "_")
+    if name not in known:
         raise AnalysisError(
-            f"frame {text!r} is unknown; choose barycentric, or lattice:P,S or hittorf:S with other elements"
+            f"frame {text!r} is unknown; choose barycentric, as-simulated, or lattice:P,S or hittorf:S with other symbols"
         )
-    return known[name.strip()], tuple(each.strip() for each in rest.split(",") if each.strip())
+    return known[name], tuple(each.strip() for each in rest.split(",") if each.strip())
 
 
 def formal_charges(electrolyte: Mapping[str, float], elements: tuple[str, ...]) -> tuple[dict[str, float], str]:
@@ -98,6 +113,8 @@ def formal_charges(electrolyte: Mapping[str, float], elements: tuple[str, ...]) 
     for the more electronegative elements only (hydrogen is H- beside boron, aluminium and metals), and a description of
     their source. Raises AnalysisError if there are none, or an element is not in the electrolyte.
     """
+    if not electrolyte:
+        raise AnalysisError("charges are unknown without an electrolyte. Hint: --charges Li=1,P=5,S=-2")
     reduced, times = Composition(electrolyte).get_reduced_composition_and_factor()
     formula = "".join(f"{symbol}{n / times:g}" if n != times else symbol for symbol, n in electrolyte.items())
     missing = [symbol for symbol in elements if symbol not in electrolyte]

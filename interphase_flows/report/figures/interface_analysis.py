@@ -31,7 +31,7 @@ def interface_figures(parts: Mapping[str, Result | Unavailable], arrays: Arrays)
     boundaries, growth, judged = (parts.get(name) for name in ("boundaries", "growth", "verdict"))
     laws = growth.sides if isinstance(growth, GrowthResult) else {}
     verdicts = judged.sides if isinstance(judged, VerdictResult) else {}
-    for side in boundaries.sides if isinstance(boundaries, BoundariesResult) else ():
+    for side in boundaries.sides if isinstance(boundaries, BoundariesResult) else _fitted(laws):
         drawn[f"thickness_{side}"] = (
             _thickness(side, laws.get(side), arrays),
             f"Thickness of the interphase {side} against time",
@@ -47,6 +47,11 @@ def interface_figures(parts: Mapping[str, Result | Unavailable], arrays: Arrays)
     if isinstance(trapping, TrappingResult):
         drawn |= survival_figures(trapping)
     return drawn
+
+
+def _fitted(laws: Mapping[str, GrowthKinetics | Unavailable]) -> list[str]:
+    """Return the interfaces that have a law to draw, of series without boundaries."""
+    return [side for side, law in laws.items() if isinstance(law, GrowthKinetics) and law.candidates]
 
 
 def _cell(arrays: Arrays) -> Figure:

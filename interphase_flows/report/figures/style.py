@@ -15,6 +15,7 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from interphase_flows.report.figures.figure_data import figure_csv
 from interphase_flows.runtime.atomic_files import write_bytes_atomic
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -66,12 +67,14 @@ def figure_style() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class FigureFile:
-    """A rendered figure: its files and its alternative text."""
+    """A rendered figure: its files, its data and its alternative text."""
 
     name: str
     svg: bytes
     png: bytes
     alt: str
+    csv: bytes = b""
+    """The drawn data, as of `figure_data.figure_csv`."""
 
     @property
     def data_uri(self) -> str:
@@ -81,13 +84,16 @@ class FigureFile:
         return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
     def write(self, folder: Path) -> None:
-        """Write ``name.svg`` and ``name.png`` into a folder atomically."""
+        """Write ``name.svg``, ``name.png`` and ``name.csv`` into a folder atomically."""
         write_bytes_atomic(folder / f"{self.name}.svg", self.svg)
         write_bytes_atomic(folder / f"{self.name}.png", self.png)
+        if self.csv:
+            write_bytes_atomic(folder / f"{self.name}.csv", self.csv)
 
 
 def rendered(figure: Figure, name: str, alt: str) -> FigureFile:
-    """Render a figure as SVG and PNG."""
+    """Render a figure as SVG and PNG, and its data as CSV."""
+    csv = figure_csv(figure)
     svg, png = BytesIO(), BytesIO()
     with figure_style():
         figure.savefig(svg, format="svg", metadata={"Date": None}, dpi=160)
@@ -95,4 +101,4 @@ def rendered(figure: Figure, name: str, alt: str) -> FigureFile:
         figure.set_layout_engine("none")
         figure.set_dpi(160)
         FigureCanvasAgg(figure).print_png(png)
-    return FigureFile(name, svg.getvalue(), png.getvalue(), alt)
+    return FigureFile(name, svg.getvalue(), png.getvalue(), alt, csv.encode())

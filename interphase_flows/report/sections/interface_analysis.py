@@ -1,5 +1,7 @@
 """The section on interface analyses, for a report and for the page of one analysis."""
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from interphase_flows.runtime.atomic_files import write_bytes_atomic
 JSON_NAME = "analysis.json"
 PAGE_NAME = "analysis.html"
 FIGURES_FOLDER = "figures"
+SIDES = ("above", "below")
 
 
 def draw_analyses(results: InterfaceResults) -> dict[str, FigureFile]:
@@ -87,9 +90,28 @@ def write_analysis_page(analysis: InterfaceAnalysis, folder: Path, *, title: str
         "series": dict(analysis.arrays),
     }
     write_json(folder / JSON_NAME, content, indent=1)
+    for side, table in series_tables(analysis.arrays).items():
+        write_bytes_atomic(folder / f"series_{side}.csv", table.encode("utf-8"))
     html = page.render(title=title, about=about, section=section)
     write_bytes_atomic(folder / PAGE_NAME, html.encode("utf-8"))
     return folder / PAGE_NAME
+
+
+def series_tables(arrays: Mapping[str, NDArray[np.floating]]) -> dict[str, str]:
+    """Return the series of each interface as CSV, as `commands.series_input.read_series` reads them."""
+    tables = {}
+    for side in SIDES:
+        columns = {
+            name.removeprefix(f"{side}."): series for name, series in arrays.items() if name.startswith(f"{side}.")
+        }
+        if not columns:
+            continue
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*(series.tolist() for series in columns.values()), strict=True))
+        tables[side] = text.getvalue()
+    return tables
 
 
 def _draw_displacement(analysis: InterfaceAnalysis) -> dict[str, FigureFile]:

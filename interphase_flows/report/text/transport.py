@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from interphase_flows.analysis.passivation.results import TrappingResult
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
@@ -23,7 +25,8 @@ def transport_summary(transport: TransportResult) -> Iterator[str]:
         stationary = "" if cell.stationary else "; not stationary"
         yield f"L_ii, 1/(eV Å ps): {_diagonals(cell)}{stationary}"
         beyond = _distinct_from_zero(cell.beyond_frame_per_eV_angstrom_ps, cell.species)
-        yield f"correlation beyond the {transport.frame} frame: {beyond or 'none distinct from zero'}"
+        yield f"correlation beyond the {transport.frame.replace('_', ' ')} frame: {beyond or 'none distinct from zero'}"
+        yield f"drift of the species, Å/ps, not part of L: {_drift(cell)}"
         yield _conduction(cell.conduction, transport)
     yield from _windows(transport.windows)
     yield from _slabs(transport.slabs)
@@ -87,6 +90,17 @@ def _slabs(found: TransportSlabs | Unavailable) -> Iterator[str]:
                 yield f"{row.name}, {direction}: unavailable: {result}"
             else:
                 yield f"{row.name}, {direction}, L_ii: {_diagonals(result)}"
+
+
+def _drift(found: OnsagerSummary) -> str:
+    """Return the mean velocities that differ from zero, along the measured axes (the normal last)."""
+    velocities = found.advection_angstrom_per_ps
+    moving = [
+        f"{symbol} {' '.join(_bracketed(velocities[i, axis]) for axis in range(np.shape(velocities.value)[1]))}"
+        for i, symbol in enumerate(found.species)
+        if any(_is_distinct_from_zero(velocities[i, axis]) for axis in range(np.shape(velocities.value)[1]))
+    ]
+    return ", ".join(moving) or "none distinct from zero"
 
 
 def _diagonals(found: OnsagerSummary) -> str:
