@@ -27,7 +27,7 @@ def series_of(law, parameters, n_series, seed, **noise):
 def test_crossover_is_found_within_two_percent(correlation):
     errors = [
         fit_law(LinearThenParabolic(), TIME_PS, series).parameters[2] / TWO_STAGES[2] - 1
-        for series in series_of(LinearThenParabolic(), TWO_STAGES, 50, seed=3, correlation=correlation)
+        for series in series_of(LinearThenParabolic(), TWO_STAGES, 200, seed=3, correlation=correlation)
     ]
     assert np.mean(np.abs(errors) < 0.02) >= 0.95
     assert abs(np.mean(errors)) < 0.005

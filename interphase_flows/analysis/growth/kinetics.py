@@ -38,6 +38,8 @@ LEAST_INDEPENDENT = 20.0
 """Minimum number of independent samples for a choice among seven laws of up to four parameters."""
 MOST_POINTS = 600
 """Maximum number of points of a fit; consecutive frames of longer series are averaged."""
+AT_A_LIMIT = 0.01
+"""Relative distance of a parameter from a limit of its search range at which it counts as being there."""
 SMALLEST_THICKNESS_CHANGE_ANGSTROM = 1.0
 SMALLEST_FRACTION_CHANGE = 0.02
 
@@ -170,6 +172,8 @@ def _kinetics(
         assert line is not None  # a straight line can always be fitted
         slope = _estimate(line, time, unit, per_point, n_resamples, random)
     decision, reason = _decided(names, independent, slope, time[-1] - time[0], smallest_change, unit)
+    if decision != UNDECIDED and (limit := _at_a_limit(fits[decision], time, unit)):
+        decision, reason = UNDECIDED, limit
     if slope is not None and decision == UNDECIDED:
         estimates[Linear.name] = slope
     return GrowthKinetics(
@@ -203,6 +207,17 @@ def _decided(
     if change > smallest_change:
         return UNDECIDED, f"no growth is detected, but {change:.2g} {unit} over the series are not excluded"
     return names[0], f"growth by more than {change:.2g} {unit} over the series is excluded"
+
+
+def _at_a_limit(fit: LawFit, time: FloatArray, unit: str) -> str:
+    """Return a message if a parameter of a fit is at a limit of its search range, which is not a measurement of it."""
+    lower, upper = fit.law.bounds(time)
+    for name, value, *limits in zip(fit.law.parameter_names(unit), fit.parameters, lower, upper, strict=True):
+        for limit in limits:
+            # zero is a physical limit, such as of an initial thickness
+            if np.isfinite(limit) and limit != 0 and abs(value - limit) <= AT_A_LIMIT * abs(limit):
+                return f"{name} of {fit.law.name} is at {limit:.3g}, a limit of what this series can resolve"
+    return ""
 
 
 def _estimate(

@@ -5,7 +5,8 @@ from scipy.fft import irfft, next_fast_len, rfft
 
 from interphase_flows.analysis.array_types import FloatArray
 
-N_CORRECTIONS = 5
+N_CORRECTIONS = 2
+"""More corrections amplify correlations that are long by chance."""
 LARGEST_SHARE_FITTED_AWAY = 0.5
 
 

@@ -10,9 +10,9 @@ from interphase_flows.analysis.array_types import BoolArray, FloatArray
 from interphase_flows.analysis.growth.laws.law import Law, outer_grid
 
 N_CROSSOVERS = 37
-N_LAYER_TIMES = 14
-LEAST_SHARE_OF_A_STAGE = 0.05
-"""Minimum length of each stage as a fraction of the series."""
+N_EARLY_CROSSOVERS = 14
+N_LAYER_TIMES = 16
+LEAST_POINTS_OF_A_STAGE = 3
 
 
 class LinearThenParabolic(Law):
@@ -31,12 +31,12 @@ class LinearThenParabolic(Law):
         )
 
     def shapes(self, time_ps: FloatArray) -> FloatArray:
-        """Return crossovers evenly over the series, layer times over five decades."""
+        """Return crossovers evenly over the series and denser at its beginning, layer times over six decades."""
         lower, upper = self.bounds(time_ps)
         length = time_ps[-1] - time_ps[0]
-        return outer_grid(
-            np.linspace(lower[2], upper[2], N_CROSSOVERS), np.geomspace(1e-2, 1e3, N_LAYER_TIMES) * length
-        )
+        evenly = np.linspace(lower[2], upper[2], N_CROSSOVERS)
+        early = np.geomspace(lower[2], evenly[2], N_EARLY_CROSSOVERS)
+        return outer_grid(np.union1d(early, evenly), np.geomspace(1e-3, 1e3, N_LAYER_TIMES) * length)
 
     def columns(self, time_ps: FloatArray, shapes: FloatArray) -> FloatArray:
         """Return the columns of v and of the root of k."""
@@ -61,10 +61,9 @@ class LinearThenParabolic(Law):
 
     def bounds(self, time_ps: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return positive rates and a crossover inside the series."""
-        margin = LEAST_SHARE_OF_A_STAGE * (time_ps[-1] - time_ps[0])
         return (
-            np.array([-np.inf, 0.0, time_ps[0] + margin, 0.0]),
-            np.array([np.inf, np.inf, time_ps[-1] - margin, np.inf]),
+            np.array([-np.inf, 0.0, time_ps[LEAST_POINTS_OF_A_STAGE - 1], 0.0]),
+            np.array([np.inf, np.inf, time_ps[-LEAST_POINTS_OF_A_STAGE], np.inf]),
         )
 
     def allowed(self, parameters: FloatArray) -> BoolArray:

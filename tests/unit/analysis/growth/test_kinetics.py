@@ -12,10 +12,12 @@ from interphase_flows.analysis.growth.kinetics import (
     thickness_kinetics,
 )
 from interphase_flows.analysis.growth.laws.linear import Linear
+from interphase_flows.analysis.growth.laws.linear_then_parabolic import LinearThenParabolic
+from interphase_flows.analysis.growth.laws.power import Power
 from interphase_flows.analysis.growth.least_squares import fit_law, fit_many
 from interphase_flows.analysis.growth.replicas import average_kinetics
 from interphase_flows.analysis.interfaces.depletion import find_depletion
-from interphase_flows.analysis.statistics.autocorrelation import statistical_inefficiency
+from interphase_flows.analysis.statistics.autocorrelation import statistical_inefficiencies, statistical_inefficiency
 from interphase_flows.analysis.statistics.block_bootstrap import block_length, resampled_noise
 from interphase_flows.analysis.statistics.replicas import between_replicas
 from interphase_flows.exceptions import AnalysisError
@@ -176,3 +178,30 @@ def test_kinetics_are_unchanged_by_json():
     found = thickness_kinetics(time, 2.0 * time + np.random.default_rng(0).normal(0, 0.1, 100))
     adapter = TypeAdapter(GrowthKinetics)
     assert adapter.validate_json(adapter.dump_json(found)) == found
+
+
+def test_crossover_in_the_first_per_cent_is_found():
+    time = np.linspace(0.0, 100.0, 600)
+    planted = np.array([0.5, 3.0, 1.0, 0.5])
+    noise = correlated_noise(1, 21, n_frames=600, correlation=0.5)[0]
+    fit = fit_law(LinearThenParabolic(), time, LinearThenParabolic().curve(time, planted) + noise)
+    assert fit.parameters[2] == pytest.approx(1.0, rel=0.1)
+
+
+def test_parameter_at_its_limit_makes_a_law_undecided():
+    """A power beyond the largest exponent that is searched."""
+    series = 1.0 + 5.0 * (TIME_PS / 100.0) ** 5.5 + correlated_noise(1, 22, size=0.2, correlation=0.0, n_frames=120)[0]
+    found = thickness_kinetics(TIME_PS, series, laws=(Power(),), n_resamples=5)
+    assert found.decision == "undecided"
+    assert found.reason == "exponent of power is at 5, a limit of what this series can resolve"
+
+
+def test_independent_samples_do_not_collapse():
+    """75 independent samples in 300 frames; residuals of four fitted parameters, the lowest of 400 series."""
+    place = np.polynomial.legendre.legvander(np.linspace(-1.0, 1.0, 300), 3)
+    basis = np.linalg.qr(place)[0]
+    noise = correlated_noise(400, 17, size=1.0, correlation=0.6)
+    residuals = noise - (noise @ basis) @ basis.T
+    independent = 300 / statistical_inefficiencies(residuals.T, 4)
+    assert independent.min() > 25
+    assert np.median(independent) == pytest.approx(75, rel=0.15)
