@@ -140,6 +140,6 @@ def test_replicas_without_an_interface_are_undecided_with_the_reason(bare_inputs
     assert isinstance(found.averages["verdict"], Unavailable)
     page = write_report(replace(bare_inputs, analyses=found), tmp_path).read_text(encoding="utf-8")
     assert "no replica has an interface with tracked boundaries" in page
-    assert "boundaries cannot be tracked in this cell" in page
+    assert "no boundaries, not even with slabs of 2 to 4 Å" in page
     assert "Unavailable without boundaries: growth law, fluxes, kinetic trapping, verdict" in page
     assert (tmp_path / "figures" / "replica-0_profile_density.svg").exists()

@@ -56,7 +56,9 @@ class TransportSettings:
         if self.frame == "hittorf" and len(self.at_rest) != 1:
             raise AnalysisError("the hittorf frame needs one element at rest, such as hittorf:S")
         if self.frame in ("barycentric", "as_simulated") and self.at_rest:
-            raise AnalysisError(f"in the {self.frame} frame no element is at rest by definition")
+            raise AnalysisError(
+                "in the barycentric frame the centre of mass is at rest, not an element; as simulated, nothing is"
+            )
 
     def check(self, frames: FrameSource) -> None:
         """Raise AnalysisError if an element of the trajectory has no charge, or one at rest is not in the trajectory."""
