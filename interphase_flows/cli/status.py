@@ -178,7 +178,7 @@ def status_parts(status: "CampaignStatus") -> "Iterator[str | Table]":
                 line.decision,
             )
         yield table
-        yield "errors on held-out interface frames"
+        yield "errors on the held-out interface frames of each iteration; the report compares all on those of the last"
     if status.cluster and status.status in ("failed", "cancelled"):
         yield "continue with: interphase submit FILE (finished work is reused)"
     elif status.status in ("interrupted", "failed", "walltime reached", "paused", "on hold"):
