@@ -58,7 +58,7 @@ def test_malformed_charges_raise(text):
         ({"window_ps": 0.0}, "must be positive"),
         ({"frame": "hittorf"}, "such as hittorf:S"),
         ({"frame": "hittorf", "at_rest": ("P", "S")}, "one element"),
-        ({"at_rest": ("S",)}, "no element is at rest"),
+        ({"at_rest": ("S",)}, "centre of mass"),
         ({"frame": "solvent"}, "choose from"),
     ],
 )
