@@ -2,8 +2,9 @@
 
 Run: ``python benchmarks/large_cell.py MODEL.ckpt MODEL.ckpt ... [--graph-folder FOLDER] [--steps 200]``. The
 checkpoints are those of a committee of Li, P and S with the default architecture, such as
-``runs/.../artifacts/models/*/*.ckpt`` of the quickstart. One thread. The run is at zero pressure along z and 300 K, after at most 20 steps of relaxation, with frames
-and uncertainties every 20 steps and one checkpoint; its trajectory is then analysed as a stream. The goal is 8 GB.
+``runs/.../artifacts/models/*/*.ckpt`` of the quickstart. One thread. The run is at zero pressure along z and 300 K, after
+at most 20 steps of relaxation, with frames and uncertainties every 20 steps and one checkpoint; its trajectory is then
+analysed as a stream. The goal is 8 GB.
 
 Results: atoms, seconds per step, atom-steps per second, largest memory after dynamics and after the analysis, size of the
 trajectory, and what the analysis found.
@@ -73,9 +74,10 @@ def main() -> None:
         )
         wall_s = time.perf_counter() - started
         n_bytes = result.trajectory.stat().st_size
+        speed = len(atoms) * options.steps / wall_s
         print(
             f"{options.steps} steps, frames and {committee.n_members} members every {INTERVAL_STEPS}: "
-            f"{result.stop_reason}, {wall_s / options.steps:.2f} s per step, {len(atoms) * options.steps / wall_s:,.0f} atom-steps/s, "
+            f"{result.stop_reason}, {wall_s / options.steps:.2f} s per step, {speed:,.0f} atom-steps/s, "
             f"{peak_GB():.2f} GB (goal {GOAL_GB:g}), trajectory {n_bytes / 1e6:.1f} MB",
             flush=True,
         )

@@ -6,12 +6,12 @@ campaign = Campaign(
     name="li_li7p3s11_quickstart",
     description="Li/Li7P3S11 on a laptop, labels from the CHGNet surrogate (not DFT)",
     structures={
-        "crystals": {"n_per_phase": 6}, "amorphous": {"snapshot_interval_steps": 6},
+        "crystals": {"n_per_phase": 3}, "amorphous": {"snapshot_interval_steps": 6},
         "interfaces": {
             "snapshots": {"temperatures_K": [400, 600, 800, 500], "n_steps": 72, "snapshot_interval_steps": 6}
         },
     },
-    committee={"training": {"max_epochs": 24, "warm_start_epochs": 12}},
+    committee={"training": {"max_epochs": 24, "warm_start_epochs": 8, "batch_size": 3}},
     exploration={"dynamics": {"temperature_K": 500, "friction_per_ps": 20}, "steps_per_iteration": 150},
     learning={
         "max_iterations": 2, "labels_per_iteration": 24, "select_force_error_eV_per_angstrom": 0.8,
