@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.report.html import rendered_page, write_report
 from interphase_flows.report.inputs.campaign import ReferenceLabels
 from interphase_flows.report.inputs.interphase import ProductionRun, StructureView
+from interphase_flows.schemas.equations_of_state import EquationsOfStateDoc, Equilibrium, PhaseEquationOfState
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -160,6 +162,22 @@ def test_runs_at_constant_pressure_state_their_normal_stress(full_inputs, page):
     text = text_of_inputs(replace(full_inputs, production=[ProductionRun([first, second])]))
     assert "-0.50 ± 0.07 (target -0.50)" in text  # 0.1 of each of two segments
     assert "Height and volume of the cell against time" in text
+
+
+def test_bulk_phases_without_a_minimum_are_named(full_inputs):
+    curves = PhaseEquationOfState(
+        volume_angstrom3_per_atom=[18.0, 20.0],
+        reference_stress_GPa=[-1.5, 0.0],
+        potential_stress_GPa=[0.5, 1.0],
+        potential_stress_std_GPa=[0.1, 0.1],
+        reference=Equilibrium(volume_angstrom3_per_atom=20.0, bulk_modulus_GPa=14.0),
+        potential=Unavailable(reason="the minimum lies outside"),
+    )
+    right = curves.model_copy(update={"potential": Equilibrium(volume_angstrom3_per_atom=20.5, bulk_modulus_GPa=13.0)})
+    found = EquationsOfStateDoc(key="e", committee_key="c", dataset_key="d", phases={"Li": curves, "Li2S": right})
+    text = text_of_inputs(replace(full_inputs, equations_of_state=found))
+    assert "Li 20.00 no minimum – 14.0 –" in " ".join(text.split())
+    assert "Li2S 20.00 20.50 +2.5 % 14.0 13.0" in " ".join(text.split())
 
 
 def test_numbers_link_to_their_source(page):

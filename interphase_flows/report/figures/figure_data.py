@@ -13,8 +13,8 @@ from matplotlib.patches import Rectangle
 from interphase_flows.analysis.array_types import FloatArray
 
 COLUMNS = ("panel", "kind", "curve", "x", "y", "value")
-"""``value`` is that of a map, whose colour scale is left out; a band is the outline of its polygon; a bar is at its left
-end and base, with its height as value."""
+"""``value`` is that of a map; colour scales and maps of mixed colours are left out. A band is the outline of its polygon.
+A bar is at its left end and base, with its height as value."""
 
 
 def figure_csv(figure: Figure) -> str:
@@ -57,8 +57,10 @@ def _of_collection(found: Collection, curve: str) -> Iterator[tuple[str, str, ob
     if isinstance(found, QuadMesh):
         corners = np.asarray(found.get_coordinates())
         middles = 0.25 * (corners[:-1, :-1] + corners[1:, :-1] + corners[:-1, 1:] + corners[1:, 1:])
-        cells: FloatArray = np.ma.filled(np.ma.asarray(found.get_array(), dtype=float), np.nan).ravel()
-        for (x, y), value in zip(middles.reshape(-1, 2), cells, strict=True):
+        cells: FloatArray = np.ma.filled(np.ma.asarray(found.get_array(), dtype=float), np.nan)
+        if cells.shape[2:]:  # colours, not values: rows, columns, red-green-blue
+            return
+        for (x, y), value in zip(middles.reshape(-1, 2), cells.ravel(), strict=True):
             yield "map", curve, x, y, value
     elif isinstance(found, PathCollection):
         for x, y in np.ma.filled(np.ma.asarray(found.get_offsets(), dtype=float), np.nan):
