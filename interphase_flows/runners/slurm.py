@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 TIMEOUT_S = 60.0
 WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "SUSPENDED")
 QUEUE_FORMAT = "%i|%T|%j|%r|%S|%L|%N"
+NOT_CONFIGURED = "Could not establish a configuration source"
+"""In the error of a command of Slurm on a machine that belongs to no cluster."""
 IGNORED_VARIABLES = ("SBATCH_ARRAY_INX", "SBATCH_CLUSTERS", "SBATCH_EXPORT", "SBATCH_WAIT", "SLURM_CLUSTERS")
 """Variables of the user's shell by which Slurm would submit to, or list, other clusters, arrays or environments."""
 _JOB_ID = re.compile(r"[0-9]+(?:[_+][0-9]+)?")
@@ -171,7 +173,7 @@ def run_slurm(command: Sequence[str]) -> str:
     Raises
     ------
     SlurmNotFoundError
-        The command does not exist.
+        The command does not exist, or finds no configuration of Slurm.
     SettingsError
         The command fails; the message contains its error output.
     """
@@ -193,6 +195,8 @@ def run_slurm(command: Sequence[str]) -> str:
         raise SettingsError(f"{command[0]}: cannot be run ({error.strerror})") from None
     if done.returncode:
         message = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        if NOT_CONFIGURED in message:
+            raise SlurmNotFoundError(f"{command[0]}: Slurm is installed but not configured on this machine: {message}")
         raise SettingsError(f"{' '.join(command)}: {message}")
     return done.stdout
 

@@ -174,16 +174,22 @@ def test_all_starts_and_walkers_exist_if_no_generator_fails(campaign, workspace)
 
 
 def test_optional_generators_have_jobs_only_if_requested(campaign):
-    names = {job.name for job, _ in InitialDataMaker.from_campaign(campaign).make().iterflow()}
-    assert not names & {"equations of state", "vacancies", "slabs", "dimers"}
-    structures = campaign.structures.model_copy(
-        update={
-            "equations_of_state": campaign.structures.equations_of_state.model_copy(update={"n_volumes": 3}),
-            "vacancies": campaign.structures.vacancies.model_copy(update={"n_per_phase": 1}),
-            "slabs": campaign.structures.slabs.model_copy(update={"n_per_phase": 1}),
-            "dimers": campaign.structures.dimers.model_copy(update={"isolated_atoms": True}),
-        }
+    def names(**changes: dict[str, object]) -> set[str]:
+        structures = campaign.structures.model_copy(
+            update={
+                block: getattr(campaign.structures, block).model_copy(update=update)
+                for block, update in changes.items()
+            }
+        )
+        changed = campaign.model_copy(update={"structures": structures})
+        return {job.name for job, _ in InitialDataMaker.from_campaign(changed).make().iterflow()}
+
+    optional = {"equations of state", "rattled cells", "vacancies", "slabs", "dimers"}
+    assert not names(equations_of_state={"n_volumes": 0, "n_rattled_per_volume": 1}) & optional
+    requested = names(
+        equations_of_state={"n_volumes": 3, "n_rattled_per_volume": 1},
+        vacancies={"n_per_phase": 1},
+        slabs={"n_per_phase": 1},
+        dimers={"isolated_atoms": True},
     )
-    more = campaign.model_copy(update={"structures": structures})
-    names = {job.name for job, _ in InitialDataMaker.from_campaign(more).make().iterflow()}
-    assert names >= {"equations of state", "vacancies", "slabs", "dimers"}
+    assert requested >= optional

@@ -42,7 +42,7 @@ def test_full_disk_is_an_error_and_resume_gives_the_same_dataset(
     stopped = interphase("run", str(tiny_file), "--root", str(small_disk), "--workers", "2", check=False)
     assert stopped.returncode == 2
     assert "space" in stopped.stderr
-    assert "Traceback" not in stopped.stderr
+    assert "Traceback (most recent call last)" not in stopped.stderr
     subprocess.run(["mount", "-o", f"remount,size={LARGE}", str(small_disk)], check=True)
     again = ["resume", "tiny"] if (small_disk / "tiny" / "ledger.sqlite").exists() else ["run", str(tiny_file)]
     interphase(*again, "--root", str(small_disk))
