@@ -77,8 +77,8 @@ def training_config(
         }
 
     terms = {"total_energy": training.energy_weight, "forces": training.forces_weight}
-    # the best epoch is that of the smallest sum of these: each error with the weight that it has in the loss
-    coefficients: dict[str, float | None] = {
+    # the best epoch is that of the smallest sum of errors, each with the weight that it has in the loss
+    weights = {
         "per_atom_energy_rmse": math.sqrt(training.energy_weight),
         "forces_rmse": math.sqrt(training.forces_weight),
     }
@@ -86,7 +86,10 @@ def training_config(
     if training.stress_weight:
         target = "EnergyForceStress"
         terms |= {"stress": training.stress_weight}
-        coefficients |= {"stress_rmse": math.sqrt(training.stress_weight), "stress_mae": None}
+        weights |= {"stress_rmse": math.sqrt(training.stress_weight)}
+    coefficients: dict[str, float | None] = {**_normalised(weights)}
+    if training.stress_weight:
+        coefficients |= {"stress_mae": None}
     metrics = {"_target_": f"nequip.train.{target}Metrics", "coeffs": coefficients}
     warm = parent_checkpoint is not None
     epochs = training.warm_start_epochs if warm else training.max_epochs
@@ -160,3 +163,14 @@ def training_config(
         },
         "global_options": {"allow_tf32": False},
     }
+
+
+def _normalised(weights: dict[str, float]) -> dict[str, float]:
+    """Return weights whose sum is 1 to the last bit.
+
+    NequIP divides them by their sum again when a training resumes, which must not change them.
+    """
+    total = sum(weights.values())
+    *others, last = weights
+    shares = {name: weights[name] / total for name in others}
+    return shares | {last: 1.0 - sum(shares.values())}

@@ -214,7 +214,7 @@ def test_control_of_missing_local_failed_or_finished_campaign_raises(settings, t
     with closing(Workspace(settings, control.__name__)) as workspace:
         result = {
             "outcome": "converged",
-            "analysis_keys": dict.fromkeys(REQUIRED_ANALYSES, "key"),
+            "analysis_keys": dict.fromkeys([*REQUIRED_ANALYSES, "equations_of_state"], "key"),
             "iteration_keys": [],
         }
         state = workspace.ledger.get("campaigns", control.__name__)
