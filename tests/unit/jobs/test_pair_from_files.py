@@ -107,8 +107,8 @@ def test_campaign_with_structure_files_passes_validation(files):
             {"interfaces": {"size": "coherent", "max_atoms": 30, "facets": ["110/111"]}},
             "110/111: no match within max_strain=0.05 and max_atoms=30",
         ),
-        ({"max_first_labels": 3}, "max_first_labels: 3 is less than the 7"),
-        ({"max_first_labels": 20, "dimers": {"n_distances": 4}}, "20 is less than the 31"),
+        ({"max_first_labels": 3}, "max_first_labels: 3 is less than the 11"),
+        ({"max_first_labels": 20, "dimers": {"n_distances": 4}}, "20 is less than the 35"),
         ({"dimers": {"n_distances": 3, "min_distance_fraction": 0.5}}, "which rejects them"),
     ],
 )
