@@ -12,7 +12,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SUFFIXES = {".py", ".md", ".html", ".yaml", ".yml", ".toml", ".txt", ".sh", ".example", ""}
-EXEMPT = {"tests/check_language.py", "interphase_flows/report/3Dmol-LICENSE.txt", "LICENSE"}
+EXEMPT = {
+    "tests/check_language.py",
+    "interphase_flows/report/3Dmol-LICENSE.txt",
+    "LICENSE",
+    "tests/data/vasp_records/LICENSE",
+}
 IDIOMS = {
     r"told|tells?": "reports, message, summary, output",
     r"mend(s|ed|ing)?": "fix, repair, recover; hint",

@@ -2,15 +2,13 @@
 
 import gzip
 import lzma
-import os
 from pathlib import Path
 
-VARIABLE = "INTERPHASE_VASP_RECORDS"
+RECORDS = Path(__file__).parent / "data" / "vasp_records"
 
 
 def record_text(name: str) -> str:
     """Return the text of a file, such as `converged_vasprun.xml`."""
-    folder = Path(os.environ[VARIABLE])
-    if (folder / f"{name}.gz").is_file():
-        return gzip.decompress((folder / f"{name}.gz").read_bytes()).decode()
-    return lzma.decompress((folder / f"{name}.xz").read_bytes()).decode()
+    if (RECORDS / f"{name}.gz").is_file():
+        return gzip.decompress((RECORDS / f"{name}.gz").read_bytes()).decode()
+    return lzma.decompress((RECORDS / f"{name}.xz").read_bytes()).decode()

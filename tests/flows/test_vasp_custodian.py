@@ -17,10 +17,8 @@ from interphase_flows.reference.attempts import Action
 from interphase_flows.runtime.walltime import process_start_unix_s
 from interphase_flows.schemas.structures import StructureEntry
 from interphase_flows.structures.structure_keys import structure_key
-from vasp_records import SILICON, needs_records, read_record
+from vasp_records import SILICON, read_record
 from vasp_replayed import REPLAY, n_runs, worker_command
-
-pytestmark = needs_records
 
 
 def entry(atoms):

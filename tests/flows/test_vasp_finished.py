@@ -17,10 +17,8 @@ from interphase_flows.schemas.structures import StructureEntry
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
 from interphase_flows.structures.structure_keys import structure_key
-from vasp_records import SILICON, needs_records, read_record
+from vasp_records import SILICON, read_record
 from vasp_replayed import REPLAY, n_runs, worker_command
-
-pytestmark = needs_records
 
 BRMIX = {"print": " BRMIX: very serious problems", "replay": "converged"}
 DYING = {"print": "running", "status": 137}

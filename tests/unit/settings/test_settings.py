@@ -204,7 +204,7 @@ def test_misspelt_variables_raise(variable, meant, monkeypatch):
 
 
 def test_other_variables_are_ignored(monkeypatch):
-    for variable in ("INTERPHASE_VASP_RECORDS", "INTERPHASE_KILL_SEED", "INTERPHASE_STORE__TYPE", "OTHER_ROOT"):
+    for variable in ("INTERPHASE_KILL_SEED", "INTERPHASE_STORE__TYPE", "OTHER_ROOT"):
         monkeypatch.setenv(variable, "embedded")
     assert load_settings().store.type == "embedded"
 

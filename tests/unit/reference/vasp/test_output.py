@@ -9,7 +9,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.reference.labelling import RawLabel
 from interphase_flows.reference.vasp.output import is_version, read_result, stress_from_kbar
-from vasp_records import SILICON, needs_records, read_record, record_text, unpack
+from vasp_records import SILICON, read_record, record_text, unpack
 
 EV_PER_JOULE = 1 / 1.602176634e-19
 STRESS_TOLERANCE = 1e-6  # relative; two CODATA values of the elementary charge
@@ -25,7 +25,6 @@ def test_stress_of_a_compressed_cell_is_negative_in_voigt_order():
     assert stress_from_kbar(tensor) == pytest.approx(expected, rel=STRESS_TOLERANCE)
 
 
-@needs_records
 @pytest.mark.parametrize("name", RECORDS)
 def test_free_energy_forces_and_stress_are_of_the_last_step(name, tmp_path):
     record = read_record(name)
@@ -39,7 +38,6 @@ def test_free_energy_forces_and_stress_are_of_the_last_step(name, tmp_path):
     assert result.details["n_scf_steps"] == record.n_scf_steps
 
 
-@needs_records
 def test_energy_is_toten_and_not_the_extrapolation_to_zero_smearing(tmp_path):
     """With a smearing of 0.11 eV, the two differ in the seventh digit for silicon."""
     outcar = record_text("converged_OUTCAR")
@@ -51,7 +49,6 @@ def test_energy_is_toten_and_not_the_extrapolation_to_zero_smearing(tmp_path):
     assert toten != sigma0
 
 
-@needs_records
 def test_stress_is_that_of_outcar_converted_by_hand(tmp_path):
     """OUTCAR prints XX YY ZZ XY YZ ZX in kbar; -0.48135 kbar is a tension of 0.3004 meV/Å^3."""
     printed = re.findall(r"in kB(.+)", record_text("converged_OUTCAR"))[-1].split()
@@ -61,7 +58,6 @@ def test_stress_is_that_of_outcar_converted_by_hand(tmp_path):
     assert result.stress_eV_per_angstrom3[0] == pytest.approx(3.004e-4, abs=1e-7)
 
 
-@needs_records
 @pytest.mark.parametrize(
     ("name", "is_converged"),
     [("converged", True), ("static_smearing", True), ("max_force", True), ("unconverged_electronic", False)],
@@ -72,7 +68,6 @@ def test_scf_convergence_is_read_from_the_output(name, is_converged, tmp_path):
     assert result.is_scf_converged is is_converged
 
 
-@needs_records
 def test_scf_cycle_stopped_by_labort_has_not_converged(tmp_path):
     """It has fewer steps than NELM, which is pymatgen's only criterion."""
     folder = unpack("converged", tmp_path)
@@ -82,7 +77,6 @@ def test_scf_cycle_stopped_by_labort_has_not_converged(tmp_path):
     assert not read_result(folder, read_record("converged").atoms, SILICON).is_scf_converged
 
 
-@needs_records
 def test_gate_compares_the_norm_of_the_largest_force(tmp_path):
     """0.53 eV/Å for 120 atoms."""
     record = read_record("max_force")
@@ -96,12 +90,10 @@ def test_gate_compares_the_norm_of_the_largest_force(tmp_path):
     assert passing is None or passing.reason != "max_force"
 
 
-@needs_records
 def test_requested_level_of_theory_has_no_deviations(tmp_path):
     assert read_result(unpack("converged", tmp_path), read_record("converged").atoms, SILICON).deviations == ()
 
 
-@needs_records
 @pytest.mark.parametrize(
     ("change", "deviation"),
     [
@@ -122,7 +114,6 @@ def test_deviation_from_the_requested_level_is_reported(change, deviation, tmp_p
     assert result.deviations == (deviation,)
 
 
-@needs_records
 def test_meta_gga_is_identified_by_metagga_alone(tmp_path):
     """The record is of r2SCAN; its GGA tag has no meaning."""
     spec = SILICON.model_copy(update={"functional": "r2SCAN", "cutoff_eV": 680.0, "code_version": "5.4.4"})
@@ -130,7 +121,6 @@ def test_meta_gga_is_identified_by_metagga_alone(tmp_path):
     assert [deviation.split()[0] for deviation in result.deviations] == ["ISMEAR", "SIGMA", "KPOINTS"]
 
 
-@needs_records
 def test_potential_of_another_release_is_reported(tmp_path):
     """The chlorine of the record is of 2003, that of PBE_54 of 2000."""
     result = read_result(unpack("max_force", tmp_path), read_record("max_force").atoms, SILICON)
@@ -138,7 +128,6 @@ def test_potential_of_another_release_is_reported(tmp_path):
     assert any(all(title in deviation for title in titles) for deviation in result.deviations)
 
 
-@needs_records
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.5, 0.9, 0.999])
 def test_truncated_output_is_garbage(fraction, tmp_path):
     folder = unpack("converged", tmp_path)
@@ -157,7 +146,6 @@ def test_missing_output_is_garbage_and_names_the_file(tmp_path):
     assert raised.value.reason == "garbage_output"
 
 
-@needs_records
 def test_output_of_other_atoms_is_garbage(tmp_path):
     """Another element, or an atom displaced by 0.01 Å."""
     folder, atoms = unpack("converged", tmp_path), read_record("converged").atoms
