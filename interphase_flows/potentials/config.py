@@ -143,7 +143,6 @@ def training_config(
                 "coeffs": terms,
             },
             "val_metrics": metrics,
-            "train_metrics": metrics,
             "test_metrics": metrics,
             "optimizer": {
                 "_target_": "torch.optim.Adam",
