@@ -142,6 +142,8 @@ def main() -> None:
         eager = [quiet_model(seed) for seed in range(N_MEMBERS)]
         stock = NequIPCalculator(load_graph(graph.path).model, "cpu", transforms=eager[0].transforms)
         compiled = [CompiledNequIPCalculator(load_graph(graph.path), graph.constants, each) for each in eager]
+        for other in compiled[1:]:
+            other.share_pairs(compiled[0])  # as in the committee of a campaign
         print(f"largest difference of a force to the eager model: {errors.force_eV_per_angstrom:.1e} eV/Å")
         print(f"parameters of another member loaded in {swap_ms(compiled, graph.path):.2f} ms (goal 10)")
         print("steps per second of CPU time; ratios")
