@@ -6,7 +6,7 @@ docs/data/meanings_of_keys.yaml. A key without a description, or a description w
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from ruamel.yaml import YAML
@@ -79,6 +79,8 @@ def leaves(
         if block is MethodSpec:
             for tag, spec in BUILT_IN_SPECS.items():
                 yield from leaves(spec, f"{path}{name} ({tag}).", spec())
+        elif block is not None and get_origin(field.annotation) is dict:
+            yield from leaves(block, f"{path}{name}.NAME.", block())
         elif block is not None and not field.discriminator:
             # an optional block has the defaults of a block that is present
             yield from leaves(block, f"{path}{name}.", default)

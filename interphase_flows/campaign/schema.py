@@ -15,10 +15,11 @@ from interphase_flows.campaign.values import Count, CountOrNone, Fraction, Label
 from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.selection.registry import DEFAULT_STRATEGY, strategy_names
-from interphase_flows.exceptions import CampaignFileError
+from interphase_flows.exceptions import CampaignFileError, StructureError
 from interphase_flows.potentials.spec import CommitteeSpec
 from interphase_flows.reference.registry import method_specs
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
+from interphase_flows.structures.crystals.ordering.settings import OrderingSettings
 
 
 def _reference_spec(value: Any) -> Any:
@@ -125,6 +126,7 @@ class Campaign(Spec):
     phases: Annotated[list[str], Field(min_length=2)] = ["Li", "Li2S", "Li3P", "LiP", "Li3PS4", "Li7P3S11"]
     hull_phases: list[str] = ["P", "S", "Li2PS3", "LiPS3"]
     structure_files: dict[str, str] = {}
+    ordering: dict[str, OrderingSettings] = {}
     reference: ReferenceSpec = ChgnetSpec()
     gates: Gates = Gates()
     structures: StructuresSpec = StructuresSpec()
@@ -146,16 +148,26 @@ class Campaign(Spec):
                 raise ValueError(f"{role} {name[:60]!r} is not among phases {self.phases[:20]}; {meant}add it there")
         return self
 
+    @model_validator(mode="after")
+    def _ordered_files_exist(self) -> "Campaign":
+        if missing := [name for name in self.ordering if name not in self.structure_files]:
+            raise ValueError(f"ordering: {', '.join(missing)[:60]}: add the file of this phase to structure_files")
+        return self
+
     @classmethod
     def from_file(cls, path: str | Path) -> "Campaign":
         """Read a campaign file (YAML); relative structure files start from its folder.
+
+        Structures of the block `ordering` are ordered, once, in the folder `ordered` beside the file.
 
         Raises
         ------
         CampaignFileError
             The file is missing or invalid; the message lists all mistakes with their lines.
+        StorageError
+            The folder of ordered structures cannot be written.
         """
-        return load_yaml_model(path, cls).with_absolute_files(Path(path).parent)
+        return load_yaml_model(path, cls).with_absolute_files(Path(path).parent).with_ordered_files(Path(path).parent)
 
     def with_absolute_files(self, folder: Path) -> "Campaign":
         """Return the campaign with absolute structure files, as jobs run in other folders.
@@ -166,4 +178,18 @@ class Campaign(Spec):
             files = {name: str((folder / path).expanduser().resolve()) for name, path in self.structure_files.items()}
         except (OSError, ValueError, RuntimeError) as error:  # a NUL character, a long name, a loop of links
             raise CampaignFileError(f"structure_files: not a path: {str(error)[:200]}") from error
+        return self.model_copy(update={"structure_files": files})
+
+    def with_ordered_files(self, folder: Path) -> "Campaign":
+        """Return the campaign with ordered structure files, written to ``folder``/ordered where they are missing."""
+        if not self.ordering:
+            return self
+        from interphase_flows.structures.crystals.ordering.files import ordered_file  # slow import
+
+        files = dict(self.structure_files)
+        for name, settings in self.ordering.items():
+            try:
+                files[name] = str(ordered_file(Path(files[name]), settings, folder.resolve() / "ordered", name))
+            except StructureError as error:
+                raise CampaignFileError(f"ordering.{name}: {error}") from error
         return self.model_copy(update={"structure_files": files})

@@ -1,4 +1,4 @@
-"""Commands that prepare a campaign, a machine or a site: init, check, fetch."""
+"""Commands that prepare a campaign, a machine or a site: init, check, fetch, order."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,6 +140,48 @@ def fetch(
 
     material = fetch_crystal(material_id, to)
     print(f"wrote {to}: {material.get('formula_pretty', material_id)}")
+
+
+@app.command(rich_help_panel=SETUP_PANEL)
+def order(
+    file: Annotated[Path, typer.Argument(help="CIF file with partly occupied sites.")],
+    to: Annotated[
+        Path,
+        typer.Option(
+            "--to",
+            help="Structure file to write (.cif, .vasp or .extxyz), with a .json file that records the ordering.",
+        ),
+    ],
+    number: Annotated[
+        int,
+        typer.Option(min=1, help="Write this many different orderings, lowest energy first: NAME-1.cif, NAME-2.cif."),
+    ] = 1,
+    charges: Annotated[
+        str | None,
+        typer.Option(
+            help="Charge of every element in e, such as Li=1,P=5,S=-2; default: those of the file, else guessed."
+        ),
+    ] = None,
+    max_atoms: Annotated[int, typer.Option(min=1, help="Largest number of atoms in the cell.")] = 200,
+    max_occupancy_deviation: Annotated[
+        float,
+        typer.Option(
+            min=0.0, help="Round occupancies by at most this amount, for a smaller cell; the composition changes."
+        ),
+    ] = 0.005,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the annealing of large cells.")] = 1,
+) -> None:
+    """Order the partly occupied sites of a crystal, with the lowest electrostatic energy.
+
+    The cell is the smallest supercell that contains integral numbers of atoms on all sites.
+    """
+    from interphase_flows.commands.ordering import describe_ordering, write_ordering
+
+    limits = {"max_atoms": max_atoms, "max_occupancy_deviation": max_occupancy_deviation, "seed": seed}
+    paths, record = write_ordering(file, to, number, charges, limits)
+    print(describe_ordering(record))
+    for path, energy in zip(paths, record.electrostatic_energies_eV, strict=True):
+        print(f"wrote {path}: electrostatic energy {energy:.3f} eV")
 
 
 def _checks(settings: "Settings", campaign: "Campaign | None", timeout_s: float | None) -> "Iterator[Check]":

@@ -108,19 +108,22 @@ def frame_of(text: str) -> tuple[ReferenceFrame, tuple[str, ...]]:
     return known[name], tuple(each.strip() for each in rest.split(",") if each.strip())
 
 
-def formal_charges(electrolyte: Mapping[str, float], elements: tuple[str, ...]) -> tuple[dict[str, float], str]:
+def formal_charges(
+    electrolyte: Mapping[str, float], elements: tuple[str, ...], rounded_charge_per_atom: float = NEUTRAL
+) -> tuple[dict[str, float], str]:
     """Guess the charge of each element of a trajectory from the neutral electrolyte, given by its atoms per formula unit.
 
     Returns the most frequent oxidation states that make the formula neutral, one integer for each element, negative
     for the more electronegative elements only (hydrogen is H- beside boron, aluminium and metals), and a description of
-    their source. Raises AnalysisError if there are none, or an element is not in the electrolyte.
+    their source. If no states are neutral, a charge of ``rounded_charge_per_atom`` is allowed, for amounts that are
+    rounded. Raises AnalysisError if there are none, or an element is not in the electrolyte.
     """
     if not electrolyte:
         raise AnalysisError("charges are unknown without an electrolyte. Hint: --charges Li=1,P=5,S=-2")
     reduced, times = Composition(electrolyte).get_reduced_composition_and_factor()
     formula = "".join(f"{symbol}{n / times:g}" if n != times else symbol for symbol, n in electrolyte.items())
     missing = [symbol for symbol in elements if symbol not in electrolyte]
-    guesses = [] if missing else _integral_guesses(reduced)
+    guesses = [] if missing else _integral_guesses(reduced) or _integral_guesses(reduced, rounded_charge_per_atom)
     if not guesses:
         reason = (
             f"{', '.join(missing)} is not in {formula}"
@@ -134,7 +137,7 @@ def formal_charges(electrolyte: Mapping[str, float], elements: tuple[str, ...]) 
     return charges, f"oxidation states guessed from {formula} by pymatgen"
 
 
-def _integral_guesses(formula: Composition) -> list[dict[str, float]]:
+def _integral_guesses(formula: Composition, charge_per_atom: float = NEUTRAL) -> list[dict[str, float]]:
     """Return neutral combinations of one oxidation state for each element, the most frequent first.
 
     States and their frequencies in the ICSD are those of pymatgen, whose guesses also mix states of one element: they
@@ -153,7 +156,7 @@ def _integral_guesses(formula: Composition) -> list[dict[str, float]]:
     found: list[tuple[float, dict[str, float]]] = []
     for combination in product(*states):
         charge = sum(amount * state for amount, state in zip(amounts, combination, strict=True))
-        if abs(charge) > NEUTRAL * sum(amounts):
+        if abs(charge) > charge_per_atom * sum(amounts):
             continue
         first_negative = next((k for k, state in enumerate(combination) if state < 0), len(combination))
         if any(state > 0 for state in combination[first_negative:]):

@@ -5,10 +5,11 @@ symbols, the cell, the formula and Z, and rejected if several settings give diff
 differ by the rounding of its coordinates, such as 0.333 for 1/3, are averaged.
 """
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ class CifCrystal:
 
     cell: FloatArray
     sites: list[OccupiedSite]
+    charges: dict[str, float] = field(default_factory=dict)
+    """Oxidation number of each element of which the file states one."""
 
     @property
     def is_ordered(self) -> bool:
@@ -98,7 +101,8 @@ def read_cif(path: Path) -> CifCrystal:
     cell = _cell(block, path)
     listed = list(_listed_sites(block, cell, path))
     candidates = list(_candidate_operations(block, cell, path))
-    crystals = [(name, CifCrystal(cell, _expanded(listed, cell, *ops, path))) for name, ops in candidates]
+    charges = _oxidation_numbers(block)
+    crystals = [(name, CifCrystal(cell, _expanded(listed, cell, *ops, path), charges)) for name, ops in candidates]
     mismatches = {name: _formula_mismatch(block, crystal) for name, crystal in crystals}
     fitting = [(name, crystal) for name, crystal in crystals if mismatches[name] is None]
     if not fitting:
@@ -128,6 +132,24 @@ def _cell(block: CIFBlock, path: Path) -> FloatArray:
     except (ValueError, TypeError, AssertionError, ArithmeticError) as error:
         raise StructureError(f"{path}: no valid cell ({error}). Hint: export the structure again") from error
     return cell
+
+
+def _oxidation_numbers(block: CIFBlock) -> dict[str, float]:
+    """Return the oxidation numbers of the list of types, or of symbols such as Li1+; none of elements with several."""
+    symbols: Any = block.get("_atom_type_symbol")
+    numbers: Any = block.get("_atom_type_oxidation_number")
+    states: set[tuple[str, float]] = set()
+    if isinstance(symbols, list) and isinstance(numbers, list):
+        for text, number in zip(symbols, numbers, strict=False):
+            if isinstance(number, int | float) and (element := re.match("[A-Z][a-z]?", str(text))):
+                states.add((element.group(), float(number)))
+    else:
+        types: Any = block.get("_atom_site_type_symbol")
+        for text in types if isinstance(types, list) else []:
+            if state := re.fullmatch(r"([A-Z][a-z]?)(\d*\.?\d*)([+-])", str(text)):
+                states.add((state[1], float(f"{state[3]}{state[2] or 1}")))
+    elements = Counter(element for element, _ in states)
+    return {element: number for element, number in states if elements[element] == 1}
 
 
 def _listed_sites(block: CIFBlock, cell: FloatArray, path: Path) -> Iterator[_Listed]:

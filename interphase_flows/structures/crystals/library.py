@@ -36,8 +36,7 @@ _KEY_OF_PHASE = {
 
 CIF_SUFFIXES = (".cif", ".mcif")
 PARTLY_OCCUPIED_HINT = (
-    "Hint: give an ordered structure (all occupancies 1), for example from pymatgen's "
-    "OrderDisorderedStructureTransformation"
+    "Hint: order them by `interphase order FILE.cif --to ordered.cif`, or by the key `ordering` of a campaign file"
 )
 
 # The published coordinates of Li7P3S11 have errors of 0.01 (fractional): 1.99 Å between Li and S.

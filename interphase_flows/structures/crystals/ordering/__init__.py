@@ -1,0 +1,1 @@
+"""Ordered structures of crystals with partial occupancies."""
