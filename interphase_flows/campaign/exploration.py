@@ -136,7 +136,8 @@ class ExplorationSpec(Spec):
     """Molecular dynamics that samples configurations of high committee uncertainty.
 
     Walkers take the ``temperatures_K`` in turn; without them all have that of ``dynamics``. Frames of audit walkers are
-    used for testing only. Melt-quench walkers have their own temperatures and friction, and share all other keys.
+    used for testing only. Melt-quench walkers have their own temperatures and friction, and share all other keys. Crystal
+    walkers start from bulk electrolyte and electrode in turn; their frames are labelled at random.
     """
 
     dynamics: DynamicsSpec = DynamicsSpec(temperature_K=500.0)
@@ -144,6 +145,7 @@ class ExplorationSpec(Spec):
     n_interface_walkers: Count = 2
     n_amorphous_walkers: CountOrNone = 1
     n_melt_quench_walkers: CountOrNone = 0
+    n_crystal_walkers: CountOrNone = 1
     n_audit_walkers: Count = 1
     steps_per_iteration: StepCount = 200
     frame_interval_steps: StepCount = 10
@@ -152,6 +154,11 @@ class ExplorationSpec(Spec):
     runaway_temperature_factor: Annotated[float, Field(gt=1.0)] = 3.0
     min_distance_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     melt_quench: MeltQuenchSpec = MeltQuenchSpec()
+
+    @property
+    def n_walkers(self) -> int:
+        """Number of walkers without those that melt and quench, whose segments have lengths of their own."""
+        return self.n_interface_walkers + self.n_amorphous_walkers + self.n_crystal_walkers + self.n_audit_walkers
 
     @model_validator(mode="after")
     def _evaluations_fit_into_a_document(self) -> "ExplorationSpec":

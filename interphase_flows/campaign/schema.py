@@ -53,13 +53,15 @@ class LearningSpec(Spec):
     """Budget and stopping criteria of the active-learning loop.
 
     Thresholds are expected errors of the worst force in a frame; every iteration calibrates the committee's standard
-    deviation against them.
+    deviation against them. An error that all members share, such as that of the volume of a crystal, has no standard
+    deviation: ``crystal_fraction`` of the labels are random frames of the crystal walkers.
     """
 
     min_iterations: CountOrNone = 0
     max_iterations: Count = 10
     labels_per_iteration: LabelCount = 20
     selection_strategy: SelectionStrategyName = DEFAULT_STRATEGY
+    crystal_fraction: Fraction = 0.25
     audit_labels_per_iteration: LabelCount = 6
     max_labels: LabelCount = 2000
     select_force_error_eV_per_angstrom: Positive = 0.5

@@ -178,7 +178,7 @@ class _Planner:
 
     def _exploration(self) -> PlannedStage:
         exploration, n_rounds = self.campaign.exploration, self.campaign.learning.max_iterations
-        n_walkers = exploration.n_interface_walkers + exploration.n_amorphous_walkers + exploration.n_audit_walkers
+        n_walkers = exploration.n_walkers
         n_segments = n_rounds * n_walkers
         n_steps = n_segments * exploration.steps_per_iteration
         n_melting, melt_atoms = exploration.n_melt_quench_walkers, exploration.melt_quench.n_atoms

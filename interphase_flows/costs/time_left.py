@@ -32,7 +32,7 @@ from interphase_flows.storage.workspace import Workspace
 LABELS = "labels"
 LABEL_STAGES = (INITIAL_LABELS, LOOP_LABELS, PRODUCTION_LABELS, PHASES)
 """Stages whose cost left is that of the remaining labels."""
-ROLES = {EXPLORATION: ("explore", "audit"), PRODUCTION: ("production",), GRID: ("transport",)}
+ROLES = {EXPLORATION: ("explore", "sample", "audit"), PRODUCTION: ("production",), GRID: ("transport",)}
 """Roles of the runs of a stage."""
 
 
@@ -139,8 +139,7 @@ def _steps(segments: Sequence[JsonDocument], roles: Sequence[str], running_steps
 def _exploration_left(campaign: Campaign, segments: Sequence[JsonDocument], running_steps: Mapping[str, int]) -> float:
     """Return the fraction of iterations left; segments that stop early make an iteration cheaper, not shorter."""
     exploration = campaign.exploration
-    n_walkers = exploration.n_interface_walkers + exploration.n_amorphous_walkers + exploration.n_audit_walkers
-    n_planned = campaign.learning.max_iterations * (n_walkers + exploration.n_melt_quench_walkers)
+    n_planned = campaign.learning.max_iterations * (exploration.n_walkers + exploration.n_melt_quench_walkers)
     n_done = float(sum(each["role"] in ROLES[EXPLORATION] for each in segments))
     n_done += sum(running_steps.get(role, 0) for role in ROLES[EXPLORATION]) / exploration.steps_per_iteration
     return 1.0 - min(1.0, n_done / max(1, n_planned))

@@ -8,6 +8,7 @@ from typing import Self, TypeAlias
 from jobflow import Flow, Job, Maker, OnMissing
 
 from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.structures import CrystalSpec
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.jobs.inputs import Crystal
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
@@ -32,6 +33,8 @@ SNAPSHOT_SEED = 200
 WALKER_SEED = 300
 VACANCY_SEED = 400
 RATTLED_SEED = 450
+CRYSTAL_OF_WALKER = CrystalSpec(n_per_phase=0, min_atoms=40)
+"""The perfect crystal, in a cell that is larger than the range of the forces in most directions."""
 AS_BUILT_VARIANT = 1000
 """First in-plane shift of interfaces labelled as built; no walker starts from one of them."""
 AS_BUILT_FAMILY = "as built/variant"
@@ -53,8 +56,11 @@ class InitialDataMaker(Maker):
         numbers of the amorphous cells, are in the ``spec`` of their Maker.
     starts_maker, join_maker, label_set_maker
         Collect the initial structures of walkers; join the labelled structures; label them.
-    n_interface_walkers, n_audit_walkers, n_amorphous_walkers
-        Walkers that explore and audit from interfaces, and that explore from amorphous cells.
+    n_interface_walkers, n_audit_walkers, n_amorphous_walkers, n_crystal_walkers
+        Walkers that explore and audit from interfaces, that explore from amorphous cells, and whose random frames are
+        labelled, from crystals of electrolyte and electrode in turn.
+    crystal_walker_maker
+        Perfect supercells that crystal walkers start from.
     temperatures_K
         Temperatures that walkers of each of these kinds take in turn; without them, that of their segments.
     seed, validation_fraction, test_fraction
@@ -71,12 +77,14 @@ class InitialDataMaker(Maker):
     vacancies_maker: VacanciesMaker | None = None
     slabs_maker: SlabsMaker | None = None
     dimers_maker: DimersMaker | None = None
+    crystal_walker_maker: CrystalsMaker = field(default_factory=lambda: CrystalsMaker(spec=CRYSTAL_OF_WALKER))
     starts_maker: StartsMaker = field(default_factory=StartsMaker)
     join_maker: JoinSetsMaker = field(default_factory=JoinSetsMaker)
     label_set_maker: LabelSetMaker = field(default_factory=LabelSetMaker)
     n_interface_walkers: int = 2
     n_audit_walkers: int = 1
     n_amorphous_walkers: int = 1
+    n_crystal_walkers: int = 1
     temperatures_K: Sequence[float] = field(default_factory=list)
     seed: int = 1
     validation_fraction: float = 0.15
@@ -91,6 +99,7 @@ class InitialDataMaker(Maker):
         rattled = RattledCrystalsMaker(spec=s.equations_of_state, structure_files=files)
         vacancies = VacanciesMaker(spec=s.vacancies, structure_files=files)
         slabs = SlabsMaker(spec=s.slabs, structure_files=files)
+        of_walkers = CrystalsMaker(spec=CRYSTAL_OF_WALKER, structure_files=files)
         dimers = DimersMaker(spec=s.dimers, structure_files=files)
         return cls(
             interface_maker=InterfaceMaker(spec=s.interfaces, structure_files=files),
@@ -104,11 +113,13 @@ class InitialDataMaker(Maker):
             vacancies_maker=vacancies if s.vacancies.n_per_phase else None,
             slabs_maker=slabs if s.slabs.n_per_phase else None,
             dimers_maker=dimers if s.dimers.n_distances or s.dimers.isolated_atoms else None,
+            crystal_walker_maker=of_walkers,
             join_maker=JoinSetsMaker(max_structures=s.max_first_labels),
             label_set_maker=LabelSetMaker(label_maker=LabelMaker(reference=campaign.reference, gates=campaign.gates)),
             n_interface_walkers=campaign.exploration.n_interface_walkers,
             n_audit_walkers=campaign.exploration.n_audit_walkers,
             n_amorphous_walkers=campaign.exploration.n_amorphous_walkers,
+            n_crystal_walkers=campaign.exploration.n_crystal_walkers,
             temperatures_K=campaign.exploration.temperatures_K,
             seed=campaign.seed,
             validation_fraction=campaign.learning.validation_fraction,
@@ -136,17 +147,18 @@ class InitialDataMaker(Maker):
         interfaces = self._interfaces(ends, self._n_snapshots + self.n_interface_walkers + self.n_audit_walkers)
         snapshots = self._snapshots(interfaces)
         made = [*self._static(phases or ends, ends), *amorphous, *snapshots, *self._as_built(ends)]
-        interface_sets, amorphous_sets = ([job.output for job in jobs] for jobs in (interfaces, amorphous))
-        starts = self.starts_maker.make(interface_sets, amorphous_sets)
+        crystals = self._crystals_of_walkers(ends)
+        interface_sets, other_sets = ([job.output for job in jobs] for jobs in (interfaces, [*amorphous, *crystals]))
+        starts = self.starts_maker.make(interface_sets, other_sets)
         joined = self.join_maker.make([job.output for job in made], [job.name for job in made], starts.output)
-        walkers = place_walkers([*self.walkers(), *other_walkers], interface_sets, amorphous_sets)
+        walkers = place_walkers([*self.walkers(), *other_walkers], interface_sets, other_sets)
         for gathering in (starts, joined, walkers):
             gathering.config.on_missing_references = OnMissing.NONE
         labels = self.label_set_maker.make(joined.output)
         labels.name = f"{labels.name} (0)"  # like those of later iterations
         labels.update_metadata({ITERATION: 0})
         return Flow(
-            [*interfaces, *made, starts, joined, walkers, labels],
+            [*interfaces, *crystals, *made, starts, joined, walkers, labels],
             output={"batch": labels.output, "starts": starts.output, "walkers": walkers.output},
             name=self.name,
         )
@@ -174,6 +186,11 @@ class InitialDataMaker(Maker):
         cells = self._amorphous_cells()
         jobs = [self.amorphous_maker.make(*ends, x_electrode, seed) for x_electrode, seed in cells]
         return _numbered("amorphous", jobs)
+
+    def _crystals_of_walkers(self, ends: Ends) -> list[Job]:
+        """Return the jobs of crystals that walkers start from: the electrolyte, then the electrode."""
+        jobs = [self.crystal_walker_maker.make([end], self.seed) for end in ends[::-1][: self.n_crystal_walkers]]
+        return _numbered("crystal of walkers", jobs)
 
     def _snapshots(self, interfaces: Sequence[Job]) -> list[Job]:
         if self.snapshots_maker is None:
@@ -211,7 +228,7 @@ class InitialDataMaker(Maker):
         return 0 if self.snapshots_maker is None else len(self.snapshots_maker.spec.temperatures_K)
 
     def walkers(self) -> list[Walker]:
-        """Return the walkers on interfaces and amorphous cells, including the audit walkers.
+        """Return the walkers on interfaces, amorphous cells and crystals, including the audit walkers.
 
         Indices count all requested initial structures; :func:`place_walkers` removes missing ones. Every walker on an
         interface has a different in-plane shift, so that its frames are independent of trajectories in other splits.
@@ -230,7 +247,18 @@ class InitialDataMaker(Maker):
             for index in range(n_walkers)
         ]
         first_cell = self._n_snapshots + n_walkers
-        return walkers + [
+        first_crystal = first_cell + len(self._amorphous_cells())
+        crystals = [
+            Walker(
+                run_id=f"crystal-{index}",
+                role="sample",
+                seed=seed + 200 + index,
+                index=first_crystal + index % 2,
+                temperature_K=self._temperature_K(index),
+            )
+            for index in range(self.n_crystal_walkers)
+        ]
+        amorphous = [
             Walker(
                 run_id=f"amorphous-{index}",
                 role="explore",
@@ -240,6 +268,7 @@ class InitialDataMaker(Maker):
             )
             for index, cell in enumerate(self._training_cells()[: self.n_amorphous_walkers])
         ]
+        return [*walkers, *amorphous, *crystals]
 
     def _temperature_K(self, number: int) -> float | None:
         return self.temperatures_K[number % len(self.temperatures_K)] if self.temperatures_K else None

@@ -20,7 +20,7 @@ from interphase_flows.jobs.structures.structure_sets import KIND, store_set
 from interphase_flows.md.candidates import unpack_candidates
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.origin import AUDIT, EXPLORATION, Origin
-from interphase_flows.schemas.segment import SegmentDoc
+from interphase_flows.schemas.segment import Role, SegmentDoc
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 
@@ -32,7 +32,8 @@ class SelectMaker(JobMaker):
     For a strategy of your own, override `select`.
 
     The audit sample is drawn at random from the frames of the audit walkers, independent of their uncertainty. Its
-    labels measure the true error of the committee and never train.
+    labels measure the true error of the committee and never train. Frames of crystal walkers are drawn at random, too,
+    because an error that all members share has no uncertainty; these train.
     """
 
     name: str = "select"
@@ -43,6 +44,7 @@ class SelectMaker(JobMaker):
     def make(self, segments: Sequence[SegmentDoc | None], dataset: DatasetDoc, seed: int = 0) -> StructureSetDoc:
         """Return the selected structures; their origins name the role and the run."""
         finished = [s for s in segments if s is not None]
+        n_sampled = self._n_sampled(finished)
         key = content_key(
             KIND,
             generator="selection",
@@ -50,14 +52,16 @@ class SelectMaker(JobMaker):
             dataset=dataset.key,
             n_audit=self.learning.audit_labels_per_iteration,
             seed=seed,
+            **({"n_sampled": n_sampled} if n_sampled else {}),
             **self.settings(),
         )
 
         def compute() -> StructureSetDoc:
             candidates = self._candidates([s for s in finished if s.role == "explore"])
-            selected, notes = self._select(candidates, dataset, seed)
-            audit = self._audit([s for s in finished if s.role == "audit"], seed)
-            frames = [*selected, *audit]
+            sampled = self._at_random(finished, "sample", EXPLORATION, n_sampled, seed)
+            selected, notes = self._select(candidates, self.learning.labels_per_iteration - len(sampled), dataset, seed)
+            audit = self._at_random(finished, "audit", AUDIT, self.learning.audit_labels_per_iteration, seed)
+            frames = [*selected, *sampled, *audit]
             return store_set(key, "selection", frames, [f.info["origin"] for f in frames], notes=notes)
 
         return cached(KIND, key, StructureSetDoc, compute)
@@ -76,6 +80,12 @@ class SelectMaker(JobMaker):
         """Select at most ``n`` candidates of a pool that is not empty, by default by ``learning.selection_strategy``."""
         return selection_strategy(self.learning.selection_strategy)(pool, n, seed)
 
+    def _n_sampled(self, segments: Sequence[SegmentDoc]) -> int:
+        """Return the number of labels for random frames of the crystal walkers; 0 if there are none."""
+        if not any(segment.role == "sample" for segment in segments):
+            return 0
+        return round(self.learning.crystal_fraction * self.learning.labels_per_iteration)
+
     def _candidates(self, segments: Sequence[SegmentDoc]) -> list[Atoms]:
         """Return the uncertain frames of the segments that pass the gates."""
         artifacts = current_workspace().artifacts
@@ -92,7 +102,9 @@ class SelectMaker(JobMaker):
                     frames.append(candidate.atoms)
         return frames
 
-    def _select(self, candidates: list[Atoms], dataset: DatasetDoc, seed: int) -> tuple[list[Atoms], list[str]]:
+    def _select(self, candidates: list[Atoms], n: int, dataset: DatasetDoc, seed: int) -> tuple[list[Atoms], list[str]]:
+        if n < 1:
+            return [], ["all labels of the iteration are random frames of the crystal walkers"]
         if not candidates:
             return [], ["no frame was above the selection level"]
         pool = CandidatePool(
@@ -101,15 +113,15 @@ class SelectMaker(JobMaker):
             training_frames=frames_of_split(read_extxyz(current_workspace().artifacts.get(dataset.artifact)), "train"),
             elements=dataset.baseline.elements,
         )
-        selection = self.select(pool, self.learning.labels_per_iteration, seed)
+        selection = self.select(pool, n, seed)
         return [candidates[index] for index in selection.indices], list(selection.notes)
 
-    def _audit(self, segments: Sequence[SegmentDoc], seed: int) -> list[Atoms]:
-        """Draw frames of the segments at random, without replacement."""
+    def _at_random(self, segments: Sequence[SegmentDoc], role: Role, family: str, n: int, seed: int) -> list[Atoms]:
+        """Draw ``n`` frames of the segments of a role at random, without replacement."""
         artifacts = current_workspace().artifacts
         pool: list[Atoms] = []
         for segment in segments:
-            if segment.trajectory is None:
+            if segment.role != role or segment.trajectory is None:
                 continue
             with Trajectory(artifacts.get(segment.trajectory)) as trajectory:
                 frames = [
@@ -120,9 +132,9 @@ class SelectMaker(JobMaker):
                 ]
             for frame in frames:
                 if self.gates.before(frame) is None:
-                    frame.info["origin"] = Origin.of(AUDIT, segment.run_id)
+                    frame.info["origin"] = Origin.of(family, segment.run_id)
                     pool.append(frame)
-        n = min(self.learning.audit_labels_per_iteration, len(pool))
+        n = min(n, len(pool))
         if not n:
             return []
         picked = np.random.default_rng(seed).choice(len(pool), size=n, replace=False)

@@ -1,6 +1,7 @@
 """Lightning callbacks for training: atomic checkpoints with checksums, and a warm start."""
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,9 @@ def newest_intact_checkpoint(folder: Path) -> tuple[Path | None, list[str]]:
 class EpochCheckpoint(Callback):
     """Write checkpoints of the last two epochs and of the best one by a validation metric, with checksums.
 
+    The best is chosen among the last quarter of the epochs, in which the learning rate is small: earlier, the metric
+    of a small validation set is the smallest by chance, and a warm start would end before it has learned its new labels.
+
     Lightning's callback renames a second ``best.ckpt`` to ``best-v1.ckpt`` in a folder that is used again, as by a
     resumed training; here a repeated epoch replaces its file.
     """
@@ -103,7 +107,8 @@ class EpochCheckpoint(Callback):
         epoch = trainer.current_epoch
         metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val0")}
         self.history.append({"epoch": epoch, **metrics})
-        if value < self.best_value:
+        n_epochs = trainer.max_epochs or 1
+        if value < self.best_value or (epoch == n_epochs - 1 - n_epochs // 4 and math.isfinite(value)):
             self.best_value, self.best_epoch = value, epoch
             _save_atomically(trainer, self.folder / "best.ckpt")
         _save_atomically(trainer, self.folder / f"epoch-{epoch:05d}.ckpt")

@@ -7,8 +7,9 @@ from pydantic import BaseModel, Field
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
 
-Role = Literal["explore", "audit", "production", "transport"]
-"""Purpose of a run: training data, test data, production, transport in amorphous cells."""
+Role = Literal["explore", "sample", "audit", "production", "transport"]
+"""Purpose of a run: training data by uncertainty, training data at random, test data, production, transport in amorphous
+cells."""
 
 
 BrokenReason = Literal[

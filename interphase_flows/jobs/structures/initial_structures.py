@@ -110,7 +110,10 @@ def _origins(frames: Mapping[str, Atoms]) -> list[Origin]:
 
 @dataclass
 class StartsMaker(JobMaker):
-    """Collect the initial structures of runs: the interfaces, then the last (quenched) frame of each amorphous cell."""
+    """Collect the initial structures of runs: the interfaces, then the last frame of each amorphous cell and crystal.
+
+    The last frame of an amorphous cell is the quenched one.
+    """
 
     name: str = "starts"
 

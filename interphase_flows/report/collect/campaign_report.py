@@ -164,7 +164,7 @@ def _spending(documents: CampaignDocuments, labels: Sequence[LabelRecord]) -> Sp
         "training": sum(d["wall_time_s"] for d in models),
     }
     for stage, roles in (
-        ("exploration", ("explore", "audit")),
+        ("exploration", ("explore", "sample", "audit")),
         ("production", ("production",)),
         ("transport grid", ("transport",)),
     ):

@@ -246,7 +246,7 @@ def test_melt_quench_walkers_need_no_initial_structure(workspace):
     melting = ExplorationMaker.from_campaign(spec).melt_quench_walkers()
     assert [walker.run_id for walker in melting] == ["melt-quench-0-0", "melt-quench-1-0"]
     walkers = [*InitialDataMaker.from_campaign(spec).walkers(), *melting]
-    assert place_walkers.original(walkers, [None] * 6, [None] * 4) == melting
+    assert place_walkers.original(walkers, [None] * 6, [None] * 5) == melting
 
 
 def test_packing_is_reproducible_and_without_overlaps(workspace):

@@ -100,7 +100,9 @@ def test_initial_data_without_a_kind_of_structures_has_no_jobs_of_it(kind):
     assert not any(kind in name for name in names)
     assert sum(any(each in name for each in ("snapshots", "amorphous", "crystals")) for name in names) > 0
     n_interfaces = sum(name.startswith("interface ") and "snapshots" not in name for name in names)
-    assert {walker.index for walker in maker.walkers()} <= set(range(n_interfaces + 4))
+    n_crystals = sum(name.startswith("crystal of walkers") for name in names)
+    assert n_crystals == maker.n_crystal_walkers
+    assert {walker.index for walker in maker.walkers()} <= set(range(n_interfaces + 4 + n_crystals))
 
 
 @pytest.mark.parametrize("flow_maker", FLOW_MAKERS)

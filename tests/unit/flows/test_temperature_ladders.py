@@ -24,6 +24,7 @@ def test_walkers_of_each_kind_take_the_temperatures_in_turn():
         "interface-3": 300.0,
         "audit-4": 500.0,
         "amorphous-0": 300.0,
+        "crystal-0": 300.0,
     }
 
 

@@ -88,6 +88,17 @@ def test_audit_sample_depends_on_seed_and_excludes_the_start(workspace, segments
     assert keys[0] == keys[1] != keys[2]
 
 
+@pytest.mark.parametrize(("n_labels", "fraction", "n_sampled"), [(4, 0.25, 1), (4, 0.0, 0), (4, 1.0, 4), (1, 0.25, 0)])
+def test_random_frames_of_crystals_are_a_part_of_the_labels(workspace, segments, trained, n_labels, fraction, n_sampled):
+    """They need no uncertainty; all that is left is selected among the uncertain frames."""
+    crystal = segments[0].model_copy(update={"role": "sample", "run_id": "crystal-0", "candidates": None})
+    selected = select([*segments, crystal], trained, labels_per_iteration=n_labels, crystal_fraction=fraction)
+    origins = [entry.origin for entry in selected.entries]
+    assert origins.count("explore/crystal-0") == n_sampled
+    assert origins.count("explore/interface-0") == n_labels - n_sampled
+    assert len(select([None, crystal], trained, labels_per_iteration=4, crystal_fraction=0.5).entries) == 2
+
+
 def test_selection_is_empty_without_candidates(workspace, trained):
     """Failed walkers and walkers without candidates; the note states the reason."""
     selected = select([None, documents.segment("interface-0"), documents.segment("audit-1")], trained)

@@ -10,7 +10,7 @@ from interphase_flows.datasets.splits import split_origins
 from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.jobs.structures.amorphous import amorphous_origin
 from interphase_flows.jobs.structures.crystals import CrystalsMaker
-from interphase_flows.jobs.structures.initial_structures import JoinSetsMaker, StartsMaker
+from interphase_flows.jobs.structures.initial_structures import JoinSetsMaker, StartsMaker, place_walkers
 from interphase_flows.jobs.structures.structure_sets import load_set, store_set
 from interphase_flows.jobs.thermodynamics import RelaxMaker
 from interphase_flows.structures.crystals.library import load_phase
@@ -91,11 +91,28 @@ def test_no_walker_starts_from_held_out_cells(seed):
 def test_walkers_on_interfaces_have_distinct_initial_structures():
     """None is shared with a labelled trajectory or another walker."""
     campaign = Campaign(name="unit")
-    walkers = [w for w in InitialDataMaker.from_campaign(campaign).walkers() if not w.run_id.startswith("amorphous")]
+    others = ("amorphous", "crystal")
+    walkers = [w for w in InitialDataMaker.from_campaign(campaign).walkers() if not w.run_id.startswith(others)]
     n_snapshots = len(campaign.structures.interfaces.snapshots.temperatures_K)
     assert [walker.index for walker in walkers] == list(range(n_snapshots, n_snapshots + len(walkers)))
     assert len({walker.seed for walker in walkers}) == len(walkers)
     assert sum(walker.role == "audit" for walker in walkers) == campaign.exploration.n_audit_walkers
+
+
+def test_crystal_walkers_start_from_electrolyte_and_electrode_in_turn(workspace):
+    """Also if an amorphous cell could not be made."""
+    exploration = {"n_crystal_walkers": 3, "n_amorphous_walkers": 2}
+    maker = InitialDataMaker.from_campaign(Campaign(name="unit", exploration=exploration))
+    jobs = maker._crystals_of_walkers(("Li", "Li7P3S11"))
+    crystals = [run(maker.crystal_walker_maker, *job.function_args) for job in jobs]
+    assert [each.entries[0].origin for each in crystals] == ["crystal/Li7P3S11", "crystal/Li"]
+    made = [None, *["made"] * 3, *crystals]
+    n_interfaces = maker._n_snapshots + maker.n_interface_walkers + maker.n_audit_walkers
+    assert len(made) == 4 + len(jobs)
+    placed = place_walkers.original(maker.walkers(), ["made"] * n_interfaces, made)
+    on_crystals = [walker for walker in placed if walker.role == "sample"]
+    assert [walker.index - n_interfaces for walker in on_crystals] == [3, 4, 3]
+    assert len({walker.seed for walker in placed}) == len(placed)
 
 
 def test_two_names_of_one_structure_are_two_phases(workspace, spheres, tmp_path):
