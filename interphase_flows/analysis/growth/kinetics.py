@@ -214,8 +214,9 @@ def _at_a_limit(fit: LawFit, time: FloatArray, unit: str) -> str:
     lower, upper = fit.law.bounds(time)
     for name, value, *limits in zip(fit.law.parameter_names(unit), fit.parameters, lower, upper, strict=True):
         for limit in limits:
-            # zero is a physical limit, such as of an initial thickness
-            if np.isfinite(limit) and limit != 0 and abs(value - limit) <= AT_A_LIMIT * abs(limit):
+            # zero is a physical limit, such as of an initial thickness; a series may begin long after the contact
+            scale = min(abs(limit), limits[1] - limits[0])
+            if np.isfinite(limit) and limit != 0 and abs(value - limit) <= AT_A_LIMIT * scale:
                 return f"{name} of {fit.law.name} is at {limit:.3g}, a limit of what this series can resolve"
     return ""
 

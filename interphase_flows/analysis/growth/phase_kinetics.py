@@ -122,7 +122,7 @@ def share_kinetics(
         except AnalysisError as error:
             found[name] = Unavailable.from_error(error)
             continue
-        n_changed = n_atoms * float(np.ptp(median_filter(change[usable], 3, mode="nearest")))
+        n_changed = n_atoms * float(np.ptp(median_filter(change[usable], 3, mode="mirror")))
         found[name] = _unless_few(
             ShareKinetics(**vars(kinetics), direction=direction, start_share=float(share[0]), n_changed=n_changed)
         )

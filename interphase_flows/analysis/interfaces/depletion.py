@@ -66,7 +66,7 @@ def find_depletion(
     for name, remaining in reservoirs.items():
         left = np.asarray(remaining, dtype=float)
         require_series(f"reservoir {name}", time_ps, left)
-        smooth = median_filter(left, window, mode="nearest")
+        smooth = median_filter(left, window, mode="mirror")  # counts the first and the last frame once
         if smooth[0] <= 0:
             raise AnalysisError(f"reservoir {name} is empty in the first frames. Hint: check the series")
         below = np.flatnonzero(smooth < least_share * smooth[0])

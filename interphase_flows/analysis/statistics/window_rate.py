@@ -9,7 +9,9 @@ Two noise models, each with uncorrelated noise on top:
 
 A line is fitted to each window by generalised least squares at several parameters of both models. The model with the
 larger restricted likelihood (Harville, J. Am. Stat. Assoc. 72, 320 (1977)), multiplied over all windows of one call, is
-chosen; both have two parameters. The slopes at its parameters are averaged with their likelihoods. Fewer than
+chosen; both have two parameters. The slopes at its parameters are averaged with their likelihoods. A random walk in one
+window resembles slow bounded noise, so bounded noise must be more likely by a factor of exp(`DECISIVE`): with the larger
+likelihood alone, 95 % intervals contain the rate of a random walk in 65 to 80 % of the windows only. Fewer than
 `LEAST_POINTS_TO_CHOOSE` points do not distinguish the models: their noise is that of a random walk, whose intervals are
 too wide for bounded noise. A random walk far below bounded noise cannot be detected, and the interval of bounded noise
 does not include it.
@@ -36,11 +38,13 @@ MOST_POINTS = 120
 """Maximum number of points; consecutive frames of longer windows are averaged."""
 LEAST_POINTS_TO_CHOOSE = 80
 """Minimum number of points of a window for a choice of the noise model; fewer do not exclude a random walk."""
+DECISIVE = 1.5
+"""Minimum difference of log likelihoods by which noise is bounded."""
 CORRELATIONS = (0.0, 0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.96)
 """Correlations of neighbouring points of bounded noise."""
 WHITE_PER_BOUNDED = (0.0, 0.5, 2.0)
 """Variances of uncorrelated noise in units of that of the bounded noise."""
-WHITE_PER_STEP = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+WHITE_PER_STEP = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 """Variances of uncorrelated noise in units of that of a step of the random walk."""
 
 NoiseModel = Literal["bounded", "random_walk"]
@@ -111,7 +115,8 @@ def window_rates(windows: Sequence[tuple[FloatArray, FloatArray]], *, event: flo
     fits = [_fit(values, len(time_ps) // per_point, per_point) for time_ps, values in windows]
     log_likelihood = np.sum([fit[2] for fit in fits], axis=0)
     is_bounded = _noises(shortest // per_point, per_point).is_bounded
-    bounded = shortest // per_point >= LEAST_POINTS_TO_CHOOSE and bool(is_bounded[log_likelihood.argmax()])
+    evidence = float(log_likelihood[is_bounded].max() - log_likelihood[~is_bounded].max())
+    bounded = shortest // per_point >= LEAST_POINTS_TO_CHOOSE and evidence > DECISIVE
     log_likelihood = np.where(is_bounded == bounded, log_likelihood, -np.inf)
     weight = np.exp(log_likelihood - log_likelihood.max())
     weight /= weight.sum()

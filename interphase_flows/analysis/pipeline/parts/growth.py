@@ -25,7 +25,7 @@ from interphase_flows.exceptions import AnalysisError
 class GrowthPart(AnalysisPart):
     """Select a growth law for each interface."""
 
-    version = 2
+    version = 3
     result = GrowthResult
     average_result = GrowthAverage
 
@@ -74,7 +74,7 @@ def _growth(each: Interface) -> GrowthKinetics:
 class VerdictPart(AnalysisPart):
     """Test whether growth has stopped."""
 
-    version = 2
+    version = 3
     result = VerdictResult
     average_result = VerdictResult
 

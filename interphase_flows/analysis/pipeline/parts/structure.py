@@ -28,7 +28,7 @@ FEW_FOUND = 0.5
 class BoundariesPart(AnalysisPart):
     """Find the boundaries, which later parts use."""
 
-    version = 2
+    version = 3
     result = BoundariesResult
 
     def analyse(self, context: AnalysisContext) -> BoundariesResult:
@@ -90,7 +90,7 @@ class ProfilesPart(AnalysisPart):
 class PhasesPart(AnalysisPart):
     """Identify anions and phases."""
 
-    version = 3
+    version = 4
     result = PhasesResult
     average_result = PhasesAverage
 

@@ -123,10 +123,18 @@ def test_first_depleted_reservoir_is_reported_with_its_time():
     assert find_depletion(TIME_PS, {"electrolyte": 50.0 - 0.1 * TIME_PS}) is None
 
 
-def test_outlier_is_no_depletion():
+@pytest.mark.parametrize("frame", [0, 50, -1])
+def test_outlier_is_no_depletion(frame):
     remaining = np.full_like(TIME_PS, 20.0)
-    remaining[50] = 0.0
+    remaining[frame] = 0.0
     assert find_depletion(TIME_PS, {"lithium": remaining}) is None
+
+
+def test_crossover_of_a_series_that_begins_long_after_the_contact_is_not_at_a_limit():
+    time = np.linspace(1000.0, 1100.0, 400)
+    crossed = LinearThenParabolic().curve(time, np.array([-598.0, 0.6, 1006.0, 1.0]))
+    found = thickness_kinetics(time, crossed + correlated_noise(1, 3, n_frames=400)[0], n_resamples=20)
+    assert found.decision == "linear_then_parabolic", found.reason
 
 
 def test_immediate_depletion_is_undecided():
