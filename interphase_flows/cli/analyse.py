@@ -168,7 +168,9 @@ def analyse(
     from interphase_flows.exceptions import InputError
 
     parts = [part.strip() for part in only.split(",")] if only else []
-    if campaign is None and trajectory[0].endswith(".csv"):
+    if campaign is None and any(each.endswith(".csv") for each in trajectory):
+        if len(trajectory) > 1:
+            raise InputError(f"{len(trajectory)} files; give one series, as each has its own growth law and verdict")
         table = Path(trajectory[0])
         _finish(analyse_series(table, parts), out, table.name, trajectory, parts)
         return
@@ -229,6 +231,10 @@ def analyse(
                 temperature_K=opened.settings.temperature_K,
                 settings=settings_of(root),
                 announce=lambda line: print(line, file=sys.stderr),
+            )
+        if export_labels and (references is None or "phases" not in opened.settings.parts):
+            raise InputError(
+                "--export-labels needs the part phases with runs of known phases. Hint: add --phases Li2S,Li3P,LiP"
             )
         labels_path = out / "labels.extxyz" if export_labels else None
         found = analyse_interface(opened.frames, opened.settings, references=references, labels_path=labels_path)

@@ -73,8 +73,9 @@ def computed_references(
     InputError
         A name is not a phase.
     """
-    files = dict(each.split("=", 1) for each in phases if "=" in each)
-    names = list(dict.fromkeys(each.split("=", 1)[0].strip() for each in phases))
+    stated = [[part.strip() for part in each.split("=", 1)] for each in phases]
+    files = {name: path[0] for name, *path in stated if path}
+    names = list(dict.fromkeys(name for name, *_ in stated))
     try:
         crystals = {name: load_crystal(name, files) for name in names}
         sides = {name: load_crystal(name, files) for name in (electrode, electrolyte)}

@@ -37,23 +37,24 @@ def read_series(path: Path) -> dict[str, FloatArray]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
+            reader = csv.reader(file)
+            lines = [(reader.line_num, row) for row in reader if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a readable CSV file ({error})") from error
-    names = [name.strip() for name in rows[0]] if rows else []
+    names = [name.strip() for name in lines[0][1]] if lines else []
     if missing := [name for name in (TIME, THICKNESS) if name not in names]:
         raise InputError(
             f"{path}: no column {', '.join(missing)} in its first line. Hint: name the columns {TIME}, {THICKNESS}, and "
             f"for a verdict {', '.join(RESERVOIRS.values())} and '{PASSED}Li at electrode side' (atoms/nm² since the "
             "first row)"
         )
-    table = np.empty((len(rows) - 1, len(names)))
-    for number, row in enumerate(rows[1:], start=2):
+    table = np.empty((len(lines) - 1, len(names)))
+    for values, (number, row) in zip(table, lines[1:], strict=True):
         try:
-            table[number - 2] = [float(field or "nan") for field in row]
+            values[:] = np.array([float(field or "nan") for field in row]).reshape(len(names))
         except ValueError as error:
             raise InputError(
-                f"{path}, line {number}: {len(row)} fields, of which {len(names)} must be numbers"
+                f"{path}, line {number}: {len(row)} fields; {len(names)} numbers are required, one for each column"
             ) from error
     return {name: table[:, column] for column, name in enumerate(names)}
 

@@ -289,6 +289,7 @@ def test_series_of_an_analysis_is_read_back(analyse, tmp_path):
     [
         ("time_ps\n1\n", "no column thickness_angstrom"),
         ("time_ps,thickness_angstrom\n0,1\n1,thick\n", "line 3"),
+        ("time_ps,thickness_angstrom\n0,1\n\n44\n", "line 4: 1 fields"),
         ("", "no column time_ps, thickness_angstrom"),
     ],
 )
@@ -297,3 +298,16 @@ def test_invalid_series_are_rejected(analyse, tmp_path, text, message):
     code, _, err = analyse("series.csv")
     assert code == 2
     assert message in err
+
+
+def test_several_series_are_rejected(analyse):
+    code, _, err = analyse("series_above.csv", "series_below.csv")
+    assert code == 2
+    assert "2 files; give one series" in err
+
+
+def test_export_of_labels_without_references_is_rejected(analyse):
+    bulk("bulk.traj", n_frames=3)
+    code, _, err = analyse("bulk.traj", *SIDES, "--frame-interval-fs", "100", "--export-labels")
+    assert code == 2
+    assert "--phases" in err

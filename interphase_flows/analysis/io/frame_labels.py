@@ -1,7 +1,7 @@
 """Labels of stored frames: steps and times. Repeated frames are left out, gaps reported, contradictions rejected."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -150,7 +150,7 @@ def _select_by_value(
     offset = 0.0
     for frame in range(1, len(values)):
         last, value = chosen.values[-1], values[frame] + offset
-        if value < last and restarts and values[frame] == min(first, 1):
+        if value < last and restarts and _is_first_number(values[frame], first, chosen.values):
             repeats = displacement_angstrom(chosen.stored[-1], frame) <= SAME_FRAME_ANGSTROM
             offset = last + (0.0 if repeats else _usual_interval(np.array(chosen.values))) - values[frame]
             value = values[frame] + offset
@@ -172,6 +172,11 @@ def _select_by_value(
                 )
         _keep_or_repeat(chosen, frame, value == last, value)
     return chosen
+
+
+def _is_first_number(value: float, first: float, increasing: Sequence[float]) -> bool:
+    """Return whether a run begins with a number: 1, or the interval between its configurations (NBLOCK)."""
+    return value == min(first, 1) or value == first <= _usual_interval(np.array(increasing))
 
 
 def _usual_interval(values: FloatArray) -> float:

@@ -141,14 +141,14 @@ def local_copy(files: Sequence[Path], resources: ExitStack, repairs: list[str]) 
     copy = folder / (first.name.removesuffix(suffix) if suffix else first.name)
     with copy.open("wb") as target:
         for path in files:
-            _append(path, target, folder, repairs)
+            _append(path, target, folder, repairs, is_last=path == files[-1])
     if len(files) > 1:
         repairs.append(f"{len(files)} files were joined in the order of the numbers in their names, {first.name} first")
     return copy
 
 
-def _append(path: Path, target: Any, folder: Path, repairs: list[str]) -> None:
-    """Append a decompressed file without its byte-order mark, and with a newline at its end."""
+def _append(path: Path, target: Any, folder: Path, repairs: list[str], *, is_last: bool) -> None:
+    """Append a decompressed file without its byte-order mark, and with a newline at its end if another one follows."""
     with path.open("rb") as file:
         head = file.read(16)
     n_bytes, last = 0, b""
@@ -168,7 +168,7 @@ def _append(path: Path, target: Any, folder: Path, repairs: list[str]) -> None:
             return
         except (OSError, zlib.error, lzma.LZMAError) as error:
             raise _damaged(path, error) from error
-    if last != b"\n" and compression_of(head) is None:
+    if last != b"\n" and not is_last:
         target.write(b"\n")
 
 

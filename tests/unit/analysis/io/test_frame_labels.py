@@ -1,5 +1,7 @@
 """Steps and times of frames: repeats, gaps, contradictions, and clocks that are not constant."""
 
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -152,6 +154,21 @@ def test_xdatcar_numbers_that_start_again_continue_the_run(tmp_path):
         np.testing.assert_allclose(found.time_fs, truth.time_fs)
         np.testing.assert_allclose(found.positions(9), truth.positions(9), atol=1e-6)
         assert "starts again at frame 6" in found.repairs[0]
+
+
+def test_xdatcar_numbers_of_nblock_that_start_again_continue_the_run(tmp_path):
+    truth = planted(n_frames=8)
+    path = tmp_path / "XDATCAR"
+    parts = [
+        xdatcar(tmp_path / "a", wrapped(selected(truth, rows)), every_header=False).path.read_text()
+        for rows in (range(4), range(4, 8))
+    ]
+    path.write_text(
+        re.sub(r"configuration= +(\d+)", lambda found: f"configuration= {10 * int(found[1])}", "".join(parts))
+    )
+    found = read_all(path, frame_interval_fs=INTERVAL_FS)
+    np.testing.assert_allclose(found.time_fs, truth.time_fs)
+    assert "starts again at frame 4" in found.repairs[0]
 
 
 def test_extxyz_steps_and_picoseconds_are_read(tmp_path):

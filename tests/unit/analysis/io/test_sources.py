@@ -107,6 +107,23 @@ def test_compressed_files_of_one_step_are_joined(tmp_path):
     assert read_all(tmp_path / "run", **arguments).n_frames == 4
 
 
+def test_joined_compressed_files_without_last_newlines_are_separated(tmp_path):
+    arguments = one_file_per_frame(tmp_path / "run", planted(n_frames=3))
+    for path in list((tmp_path / "run").iterdir()):
+        path.with_suffix(".gz").write_bytes(gzip.compress(path.read_bytes().removesuffix(b"\n")))
+        path.unlink()
+    assert read_all(tmp_path / "run", **arguments).n_frames == 3
+
+
+def test_number_cut_at_the_end_of_joined_files_is_not_read(tmp_path):
+    arguments = one_file_per_frame(tmp_path / "run", planted(n_frames=4))
+    last = tmp_path / "run" / "conf_150.txt"
+    os.truncate(last, last.stat().st_size - 3)
+    found = read_all(tmp_path / "run", **arguments)
+    assert found.n_frames == 3
+    assert any("the last frame, 3, is incomplete" in repair for repair in found.repairs)
+
+
 def test_folder_of_several_formats_is_rejected(tmp_path):
     truth = planted(n_frames=2)
     for name in ("LAMMPS x", "extxyz"):
