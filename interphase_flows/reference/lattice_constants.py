@@ -39,7 +39,7 @@ def fit_birch_murnaghan(volumes_angstrom3: Sequence[float], energies_eV: Sequenc
     Raises
     ------
     AnalysisError
-        There are too few points, the fit fails, or its minimum is outside the volumes (an extrapolation).
+        There are too few points, the fit fails, or it has no minimum within the volumes.
     """
     volumes, energies = np.asarray(volumes_angstrom3, float), np.asarray(energies_eV, float)
     if len(volumes) != len(energies) or len(volumes) < MIN_POINTS:
@@ -53,6 +53,10 @@ def fit_birch_murnaghan(volumes_angstrom3: Sequence[float], energies_eV: Sequenc
         raise AnalysisError(
             f"equation of state: the fit to {len(volumes)} points failed ({error}). Hint: check the energies"
         ) from error
+    if bulk_modulus < 0.0:
+        raise AnalysisError(
+            f"equation of state: the energies have a maximum at {volume:.2f} Å³, no minimum. Hint: check the energies"
+        )
     if not volumes.min() < volume < volumes.max():
         raise AnalysisError(
             f"equation of state: the minimum ({volume:.2f} Å³) lies outside the volumes "

@@ -28,11 +28,12 @@ def observables(result: SegmentResult, n_equilibration_steps: float) -> dict[str
 def _moments(quantity: str, unit: str, series: np.ndarray, is_equilibrated: np.ndarray) -> dict[str, float | None]:
     """Return mean, standard deviation and standard error of the mean; None without equilibrated values.
 
-    The error accounts for the correlation of the values.
+    The error accounts for the correlation of the values, of which it needs two.
     """
     values = series[is_equilibrated] if len(series) else series  # at constant volume the cell is not recorded
     mean = std = error = None
     if len(values):
         mean, std = float(values.mean()), float(values.std())
-        error = std * float(np.sqrt(statistical_inefficiency(values) / len(values)))
+    if len(values) > 1:
+        error = float(values.std(ddof=1) * np.sqrt(statistical_inefficiency(values) / len(values)))
     return {f"{quantity}_mean_{unit}": mean, f"{quantity}_std_{unit}": std, f"{quantity}_standard_error_{unit}": error}

@@ -17,3 +17,12 @@ def test_standard_error_accounts_for_correlation():
     assert (
         _moments("volume", "angstrom3", np.empty(0), np.ones(3, dtype=bool))["volume_standard_error_angstrom3"] is None
     )
+
+
+def test_single_value_has_no_standard_error():
+    moments = _moments("temperature", "K", np.array([300.0]), np.ones(1, dtype=bool))
+    assert moments == {
+        "temperature_mean_K": 300.0,
+        "temperature_std_K": 0.0,
+        "temperature_standard_error_K": None,
+    }

@@ -38,3 +38,9 @@ def test_minimum_outside_the_volumes_raises():
 def test_too_few_points_raise():
     with pytest.raises(AnalysisError, match="at least 5"):
         fit_birch_murnaghan(VOLUMES[:4], birchmurnaghan(VOLUMES[:4], **CURVE), n_atoms=12)
+
+
+def test_maximum_of_the_energy_is_no_equilibrium():
+    """A potential that expands or collapses a crystal has a maximum between."""
+    with pytest.raises(AnalysisError, match="maximum"):
+        fit_birch_murnaghan(VOLUMES, -birchmurnaghan(VOLUMES, **CURVE), n_atoms=12)
