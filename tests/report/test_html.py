@@ -160,7 +160,9 @@ def test_runs_at_constant_pressure_state_their_normal_stress(full_inputs, page):
     )
     second = first.model_copy(update={"normal_stress_mean_GPa": -0.6})
     text = text_of_inputs(replace(full_inputs, production=[ProductionRun([first, second])]))
-    assert "-0.50 ± 0.07 (target -0.50)" in text  # 0.1 of each of two segments
+    assert "−0.50 ± 0.07 (target −0.50)" in text  # 0.1 of each of two segments
+    alone = first.model_copy(update={"pressure_target_GPa": 0.0, "normal_stress_standard_error_GPa": None})
+    assert "−0.40 (target 0.00)" in text_of_inputs(replace(full_inputs, production=[ProductionRun([alone])]))
     assert "Height and volume of the cell against time" in text
 
 

@@ -51,7 +51,7 @@ def learning_curve(iterations: Sequence[IterationErrors], reference: ReferenceLa
             _learning(right, labels, [100 * s for s in shares], "above selection level", GREEN)
         else:
             right.text(0.5, 0.5, "not measured", ha="center", transform=right.transAxes, color=GREY)
-        right.set(title="Frames above the selection level", ylabel="Fraction of audit frames (%)")
+        right.set(title="Above selection level", ylabel="Fraction of audit frames (%)")
         for axes in (left, middle, right):
             axes.set_xlabel("Labels in training")
             axes.margins(x=0.12, y=0.16)
