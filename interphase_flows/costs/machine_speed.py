@@ -114,7 +114,7 @@ BUILT_IN = MachineSpeed(
 
 def _at(n_atoms: float, steps: tuple[StepTime, ...], name: str) -> float:
     """Return a time at a number of atoms: interpolated between measured sizes, proportional above the largest one."""
-    measured = sorted(steps, key=lambda each: each.n_atoms)
+    measured = sorted({each.n_atoms: each for each in steps}.values(), key=lambda each: each.n_atoms)
     sizes = np.array([each.n_atoms for each in measured], dtype=float)
     times = np.array([getattr(each, name) for each in measured], dtype=float)
     if len(sizes) == 1:

@@ -50,8 +50,9 @@ def with_surfaces(
     neighbour = row_of[near.neighbour]
     for crystal in crystals:
         own = kinds == crystal
-        alone = own & (_within(own, neighbour).sum(axis=1) < LEAST_OF_INTERIOR)
-        kinds[alone] = UNKNOWN
+        while (alone := own & (_within(own, neighbour).sum(axis=1) < LEAST_OF_INTERIOR)).any():
+            own &= ~alone
+            kinds[alone] = UNKNOWN
     is_open = ~np.isin(kinds, crystals)
     for crystal in crystals:
         own = kinds == crystal

@@ -35,8 +35,8 @@ class LabelWriter:
         """Write a frame: unwrapped positions and lattice vectors in Å, and the code of each atom."""
         lattice = " ".join(f"{x:.8f}" for x in np.asarray(cell, dtype=float).ravel())
         self._file.write(
-            f'{len(self._symbols)}\nLattice="{lattice}" Properties={PROPERTIES} pbc="T T T" time_fs={1000 * time_ps:.6g} '
-            f'phases="{self._names}"\n'
+            f'{len(self._symbols)}\nLattice="{lattice}" Properties={PROPERTIES} pbc="T T T" '
+            f'time_fs={1000 * time_ps:.12g} phases="{self._names}"\n'
         )
         for symbol, (x, y, z), code in zip(self._symbols, positions.tolist(), codes.tolist(), strict=True):
             self._file.write(f"{symbol} {x:.5f} {y:.5f} {z:.5f} {code}\n")

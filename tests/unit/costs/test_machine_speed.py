@@ -150,3 +150,9 @@ def test_damaged_cache_is_measured_again(tmp_path):
 )
 def test_sizes_have_a_suitable_unit(size_GB, text):
     assert format_size(size_GB) == text
+
+
+def test_production_cell_of_the_size_of_the_labelled_one_gives_a_finite_time():
+    row = SPEED.steps[0]
+    once, twice = (SPEED.model_copy(update={"steps": rows}) for rows in ((row,), (row, row)))
+    assert twice.step_s(50) == pytest.approx(once.step_s(50))

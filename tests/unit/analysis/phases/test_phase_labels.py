@@ -6,9 +6,11 @@ import pytest
 from breathing_cells import in_changing_cell
 from freud_descriptors import anion_descriptors
 from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.geometry.neighbours import Nearest
 from interphase_flows.analysis.phases.anion_descriptors import NAMES
 from interphase_flows.analysis.phases.atom_labels import ThermalReference, fit_phase_model, label_atoms
 from interphase_flows.analysis.phases.gaussian_classifier import UNKNOWN, fit_gaussians
+from interphase_flows.analysis.phases.grain_surfaces import with_surfaces
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.crystals.library import load_phase
 from li_p_s import FIT_ARGUMENTS
@@ -147,3 +149,12 @@ def test_elements_without_a_role_are_unknown(model):
 def test_reference_of_bonded_anions_raises():
     with pytest.raises(AnalysisError, match="recognised by their bonds"):
         fit_phase_model({"Li3PS4": [ThermalReference(rattled("Li3PS4", (1, 1, 1), 1))]}, **FIT_ARGUMENTS)
+
+
+def test_crystals_without_two_neighbours_each_are_removed():
+    """Of three anions in a row, the middle one has two neighbours only until the others are removed."""
+    neighbour = np.tile(np.arange(8, 20), (20, 1))
+    neighbour[0, :2], neighbour[1, 0], neighbour[2, 0] = (1, 2), 0, 0
+    near = Nearest(np.full((20, 12), 4.0), neighbour, np.zeros((20, 12, 3)))
+    kinds = np.where(np.arange(20) < 3, 0, UNKNOWN)
+    assert (with_surfaces(kinds, [0], near, np.arange(20)) == UNKNOWN).all()
