@@ -108,7 +108,10 @@ def equilibrium(
 
 def notes_on(phase: str, curves: PhaseEquationOfState) -> list[str]:
     """Return what a user must know before a run at constant pressure."""
-    if isinstance(curves.potential, Unavailable) and not isinstance(curves.reference, Unavailable):
+    if isinstance(curves.reference, Unavailable):
+        why = curves.reference.reason
+        return [f"The labels give no equilibrium volume of {phase} with which the potential could be compared: {why}."]
+    if isinstance(curves.potential, Unavailable):
         return [
             f"The potential has no equilibrium volume of {phase} within the labelled volumes: at constant pressure it "
             "would expand or collapse."

@@ -168,18 +168,25 @@ def test_runs_at_constant_pressure_state_their_normal_stress(full_inputs, page):
 
 def test_bulk_phases_without_a_minimum_are_named(full_inputs):
     curves = PhaseEquationOfState(
-        volume_angstrom3_per_atom=[18.0, 20.0],
-        reference_stress_GPa=[-1.5, 0.0],
-        potential_stress_GPa=[0.5, 1.0],
-        potential_stress_std_GPa=[0.1, 0.1],
+        volume_angstrom3_per_atom=[18.0, 19.0, 20.0, 21.0, 22.0],
+        reference_stress_GPa=[-1.5, -0.6, 0.0, 0.5, 0.9],
+        potential_stress_GPa=[0.5, 1.0, 1.4, 1.7, 1.9],
+        potential_stress_std_GPa=[0.1] * 5,
         reference=Equilibrium(volume_angstrom3_per_atom=20.0, bulk_modulus_GPa=14.0),
         potential=Unavailable(reason="the minimum lies outside"),
     )
     right = curves.model_copy(update={"potential": Equilibrium(volume_angstrom3_per_atom=20.5, bulk_modulus_GPa=13.0)})
-    found = EquationsOfStateDoc(key="e", committee_key="c", dataset_key="d", phases={"Li": curves, "Li2S": right})
+    few = Unavailable(reason="3 volumes and 3 energies")
+    short = {
+        name: getattr(curves, name)[:3] for name in PhaseEquationOfState.model_fields if name.endswith(("GPa", "atom"))
+    }
+    unknown = curves.model_copy(update=short | {"reference": few, "potential": few})
+    phases = {"Li": curves, "Li2S": right, "LiP": unknown}
+    found = EquationsOfStateDoc(key="e", committee_key="c", dataset_key="d", phases=phases)
     text = text_of_inputs(replace(full_inputs, equations_of_state=found))
     assert "Li 20.00 no minimum – 14.0 –" in " ".join(text.split())
     assert "Li2S 20.00 20.50 +2.5 % 14.0 13.0" in " ".join(text.split())
+    assert "LiP too few volumes too few volumes – – –" in " ".join(text.split())
 
 
 def test_numbers_link_to_their_source(page):

@@ -78,10 +78,17 @@ def test_potential_without_minimum_is_reported():
 def test_reference_without_minimum_is_not_held_against_the_potential():
     curves = compare(labelled(Scaled(1.0, -0.5)), [EMT()])
     assert isinstance(curves.reference, Unavailable)
-    assert notes_on("Cu", curves) == []
+    [note] = notes_on("Cu", curves)
+    assert "The labels give no equilibrium volume of Cu" in note
 
 
 def test_origin_names_the_phase_of_a_scaled_crystal():
     assert Origin("crystal/Li2S equation of state").scaled_phase == "Li2S"
     assert Origin("crystal/Li2S").scaled_phase is None
     assert Origin("slab/Li2S equation of state").scaled_phase is None
+
+
+def test_too_few_labelled_volumes_are_reported():
+    """As when `max_first_labels` leaves out scaled cells, or gates reject their labels."""
+    [note] = notes_on("Cu", compare(labelled(EMT())[:4], [EMT()]))
+    assert "4 volumes" in note

@@ -89,7 +89,9 @@ def test_audit_sample_depends_on_seed_and_excludes_the_start(workspace, segments
 
 
 @pytest.mark.parametrize(("n_labels", "fraction", "n_sampled"), [(4, 0.25, 1), (4, 0.0, 0), (4, 1.0, 4), (1, 0.25, 0)])
-def test_random_frames_of_crystals_are_a_part_of_the_labels(workspace, segments, trained, n_labels, fraction, n_sampled):
+def test_random_frames_of_crystals_are_a_part_of_the_labels(
+    workspace, segments, trained, n_labels, fraction, n_sampled
+):
     """They need no uncertainty; all that is left is selected among the uncertain frames."""
     crystal = segments[0].model_copy(update={"role": "sample", "run_id": "crystal-0", "candidates": None})
     selected = select([*segments, crystal], trained, labels_per_iteration=n_labels, crystal_fraction=fraction)
