@@ -224,7 +224,7 @@ def _numbers(option: str, text: str) -> list[float]:
 
 def _run(campaign: "Campaign", settings: "Settings", accept_changes: bool, workers: int | None) -> None:
     from interphase_flows.cli.progress_display import shown_progress
-    from interphase_flows.report.collect.campaign_report import write_campaign_report
+    from interphase_flows.report.collect.report_update import update_campaign_report
     from interphase_flows.runners.local.campaign import run_campaign
     from interphase_flows.runtime.local_workers import default_workers
     from interphase_flows.storage.workspace import open_workspace
@@ -232,7 +232,7 @@ def _run(campaign: "Campaign", settings: "Settings", accept_changes: bool, worke
     with shown_progress(Console(stderr=True)):
         result = run_campaign(campaign, settings, accept_changes, workers or default_workers(settings))
     with open_workspace(settings, campaign.name, read_only=True) as workspace:
-        path = write_campaign_report(workspace)
+        path = update_campaign_report(workspace)
     print(f"{campaign.name}: {result.outcome.replace('_', ' ')}")
     print(f"report: {path}")
 

@@ -202,10 +202,11 @@ def _iterations(workspace: Workspace, result: JsonDocument | None) -> list[Itera
 
 def _progress(workspace: Workspace) -> Progress | None:
     try:
-        progress: Progress = json.loads((workspace.root / PROGRESS_FILE).read_text())
-    except FileNotFoundError:
+        progress: Progress = json.loads((workspace.root / PROGRESS_FILE).read_bytes())
+        is_intact = progress.keys() == Progress.__annotations__.keys()
+    except (FileNotFoundError, ValueError, AttributeError):  # a damaged file is replaced by the next event
         return None
-    return progress
+    return progress if is_intact else None
 
 
 def _remaining_labels(workspace: Workspace, state: JsonDocument) -> "RemainingLabels":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.content_keys import content_key
@@ -22,9 +22,9 @@ from interphase_flows.potentials.compiled.graph_keys import (
     package_versions,
 )
 from interphase_flows.reference.spec import ChgnetSpec
-from interphase_flows.runtime.atomic_files import write_bytes_atomic
 from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.settings import MongodbSettings, Settings
+from interphase_flows.storage.checked_json import read_checked, write_checked
 from interphase_flows.storage.shared_graphs import SharedGraphs
 from interphase_flows.structures.crystals.library import load_crystal
 
@@ -160,9 +160,8 @@ def speed_key(campaign: Campaign, settings: Settings) -> str:
 
 def stored_speed(campaign: Campaign, settings: Settings) -> MachineSpeed | None:
     """Return the measured speed of a campaign's architecture on this machine; None if it was not measured."""
-    try:
-        found = MachineSpeed.model_validate_json(_path(settings, speed_key(campaign, settings)).read_bytes())
-    except (FileNotFoundError, ValidationError):
+    found = read_checked(_path(settings, speed_key(campaign, settings)), MachineSpeed)
+    if found is None:
         return None
     return found.model_copy(update={"is_graph_shared": shared_graph(campaign, settings) is not None})
 
@@ -177,9 +176,7 @@ def shared_graph(campaign: Campaign, settings: Settings) -> tuple[CompiledPotent
 
 def store_speed(campaign: Campaign, settings: Settings, speed: MachineSpeed) -> None:
     """Store a measured speed below the root."""
-    path = _path(settings, speed_key(campaign, settings))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes_atomic(path, speed.model_dump_json(indent=1).encode())
+    write_checked(_path(settings, speed_key(campaign, settings)), speed)
 
 
 def _path(settings: Settings, key: str) -> Path:

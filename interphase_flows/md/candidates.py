@@ -5,7 +5,6 @@ only when neither of the stored checkpoints refers to it.
 """
 
 import io
-import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,9 @@ import numpy as np
 from ase import Atoms
 
 from interphase_flows.exceptions import CorruptArtifactError
-from interphase_flows.md.checkpoint import pack_arrays, write_checkpoint_file
+from interphase_flows.md.checkpoint import pack_arrays, read_arrays, write_checkpoint_file
+
+_HINT = "Hint: empty the folder of the segment and run it again"
 
 
 @dataclass
@@ -80,12 +81,13 @@ class CandidateFolder:
     def _read(self, step: int) -> Atoms:
         path = self._path(step)
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-            raise CorruptArtifactError(
-                f"candidate {path} cannot be read ({error}). Hint: empty the folder of the segment and run it again"
-            ) from error
+            arrays = read_arrays(path)
+            # a file of another segment, or of an earlier attempt, has another uncertainty
+            is_own = arrays["per_atom/force_std_eV_per_angstrom"].max() == self.kept[step]
+        except (OSError, KeyError, CorruptArtifactError) as error:
+            raise CorruptArtifactError(f"candidate {path} cannot be read ({error}). {_HINT}") from error
+        if not is_own:
+            raise CorruptArtifactError(f"candidate {path} is not the one that the checkpoint records. {_HINT}")
         atoms = Atoms(
             numbers=arrays.pop("per_atom/numbers"),
             positions=arrays.pop("per_atom/positions"),

@@ -17,7 +17,7 @@ from typing import Any, TypedDict
 import numpy as np
 from ase import Atoms
 
-from interphase_flows.exceptions import CorruptArtifactError, StorageError
+from interphase_flows.exceptions import CorruptArtifactError, InputError, StorageError
 from interphase_flows.md.dynamics import constrain_centre_of_mass
 from interphase_flows.runtime.atomic_files import LEFTOVER_PREFIX, write_bytes_atomic
 from interphase_flows.runtime.fencing import before_write
@@ -62,6 +62,7 @@ class SegmentMetadata(TypedDict, total=False):
     start_relaxation: dict[str, float]
     reference: dict[str, Any]
     earlier_stresses_GPa: list[float]
+    trajectory_sha256: str
 
 
 @dataclass
@@ -139,15 +140,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises StorageError if the file does not exist, CorruptArtifactError if it is truncated or altered.
     """
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        head = str(arrays.pop("head"))
-        expected = str(arrays.pop(_HASH))
+        arrays = read_arrays(path)
     except FileNotFoundError as error:
         raise StorageError(f"there is no checkpoint {path}. Hint: start the run from a structure") from error
-    # zipfile raises NotImplementedError for a damaged compression method
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError, KeyError, NotImplementedError) as error:
-        raise CorruptArtifactError(f"checkpoint {path} cannot be read ({error}). Hint: use the previous one") from error
+    except CorruptArtifactError as error:
+        raise CorruptArtifactError(f"checkpoint {error}. Hint: use the previous one") from error
+    head, expected = str(arrays.pop("head", "")), str(arrays.pop(_HASH, ""))
     if _digest(arrays, head) != expected:
         raise CorruptArtifactError(f"the checksum of checkpoint {path} is wrong. Hint: use the previous one")
     groups: dict[str, dict[str, np.ndarray]] = {"per_atom": {}, "records": {}}
@@ -158,24 +156,42 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(**fields)
 
 
-def read_latest_checkpoint(folder: Path) -> tuple[Checkpoint, Path, list[str]] | None:
+def read_latest_checkpoint(folder: Path, segment: str | None = None) -> tuple[Checkpoint, Path, list[str]] | None:
     """Return the newest intact checkpoint of a folder, its path and notes on damaged ones; None if there is none.
 
-    Partial files are deleted. Raises CorruptArtifactError if all checkpoints are damaged.
+    Partial files are deleted. With ``segment``, a checkpoint of another segment counts as damaged.
+
+    Raises
+    ------
+    CorruptArtifactError
+        All checkpoints are damaged.
+    InputError
+        All intact checkpoints are of another segment; the folder does not change.
     """
     if not folder.is_dir():
         return None
     for partial in folder.glob(f"{LEFTOVER_PREFIX}*"):
         partial.unlink()
-    notes: list[str] = []
+    damaged: dict[Path, str] = {}
+    is_foreign = False
     for path in checkpoint_paths(folder):
         try:
-            return read_checkpoint(path), path, notes
+            checkpoint = read_checkpoint(path)
         except CorruptArtifactError as error:
-            notes.append(f"used the previous checkpoint: {error}")
-            # renamed, so that it does not count among the two that are kept
-            path.rename(path.with_suffix(".corrupt"))
-    if notes:
+            damaged[path] = str(error)
+            continue
+        if segment in (None, checkpoint.metadata.get("segment")):
+            for each in damaged:  # renamed, so that they do not count among the two that are kept
+                each.rename(each.with_suffix(".corrupt"))
+            return checkpoint, path, [f"used the previous checkpoint: {reason}" for reason in damaged.values()]
+        is_foreign = True
+        damaged[path] = f"checkpoint {path} belongs to another segment"
+    if is_foreign:
+        raise InputError(
+            f"{folder} belongs to another segment. Hint: use one folder per segment, with the same start and settings "
+            "to resume it; if the folder is in `work` of a campaign, delete it and resume"
+        )
+    if damaged:
         raise CorruptArtifactError(f"all checkpoints in {folder} are damaged. Hint: empty the folder to start again")
     return None
 
@@ -184,6 +200,16 @@ def checkpoint_paths(folder: Path) -> list[Path]:
     """Return the paths of the checkpoints of a folder, newest first."""
     found = [(int(match[1]), path) for path in folder.glob("*.npz") if (match := _NAME.fullmatch(path.name))]
     return [path for _, path in sorted(found, reverse=True)]
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read the arrays of an .npz file; raise FileNotFoundError, or CorruptArtifactError if it is damaged."""
+    content = path.read_bytes()
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except Exception as error:  # its type depends on the damaged byte: of zipfile, zlib, struct, numpy
+        raise CorruptArtifactError(f"{path} cannot be read ({type(error).__name__}: {error})") from error
 
 
 def write_checkpoint_file(path: Path, content: bytes) -> None:

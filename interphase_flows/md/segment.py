@@ -34,7 +34,7 @@ from interphase_flows.md.integration_loop import (
 from interphase_flows.md.run_limits import RunLimits
 from interphase_flows.md.segment_state import SegmentState, segment_identity
 from interphase_flows.md.start_relaxation import StartRelaxation, relax_start
-from interphase_flows.md.trajectory_writer import pack
+from interphase_flows.md.trajectory_writer import check_frames, pack
 from interphase_flows.md.uncertainty_monitor import Committee, UncertaintyMonitor
 from interphase_flows.runtime.file_locks import exclusive_folder
 from interphase_flows.schemas.segment import StartRelaxationDoc, StopReason
@@ -134,7 +134,9 @@ def run_segment(
     Raises
     ------
     DynamicsError
-        If the folder belongs to another segment, or the start is not valid.
+        If the start is not valid.
+    InputError
+        If the folder belongs to another segment.
     LockedError
         If another process uses the folder.
     """
@@ -151,8 +153,8 @@ def run_segment(
     identity = segment_identity(start, seed if isinstance(start, Atoms) else None, *settings)
     with exclusive_folder(folder, "segment.lock", wait=False):
         state, notes = _resume(folder, identity, monitor, evaluation)
-        if isinstance(state, Path):
-            return _result(state, notes)
+        if isinstance(state, SegmentResult):
+            return state
         fresh = state is None
         if state is None:
             state = SegmentState.begin(start, dynamics, monitor, seed, folder, identity, keep_force_std, evaluation)
@@ -198,20 +200,15 @@ def recorded_evaluation(folder: Path) -> str | None:
 
 def _resume(
     folder: Path, identity: str, monitor: UncertaintyMonitor, evaluation: str
-) -> tuple[SegmentState | Path | None, list[str]]:
-    """Return the state of an interrupted segment, the last checkpoint of an ended one, or None for a new one."""
+) -> tuple[SegmentState | SegmentResult | None, list[str]]:
+    """Return the state of an interrupted segment, the result of an ended one, or None for a new one."""
     try:
-        latest = read_latest_checkpoint(folder)
+        latest = read_latest_checkpoint(folder, identity)
         if latest is None:
             return None, []
         checkpoint, path, notes = latest
-        if checkpoint.metadata.get("segment") != identity:
-            raise DynamicsError(
-                f"{folder} belongs to another segment ({checkpoint.metadata.get('segment')}, not {identity}). "
-                "Hint: use one folder per segment, and the same start and settings to resume it"
-            )
         if checkpoint.metadata["ended"]:
-            return path, notes
+            return _result(path, notes), notes
         before = checkpoint.metadata.get("evaluation", EAGER)
         if before != evaluation:
             return None, [*notes, f"restarted: it began with {before} potentials, and continues with {evaluation} ones"]
@@ -231,6 +228,7 @@ def _result(path: Path, notes: list[str], interruption: EndRecord | None = None)
         packed = folder / "trajectory.zarr.zip"
         if not packed.exists():
             pack(trajectory, packed)
+        check_frames(packed, checkpoint.n_frames, checkpoint.metadata.get("trajectory_sha256"))
         shutil.rmtree(trajectory, ignore_errors=True)
         trajectory = packed
     candidates = {int(step): value for step, value in checkpoint.metadata["candidates"].items()}

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from interphase_flows.exceptions import StorageError
 from interphase_flows.md.candidates import CandidateFolder
 from interphase_flows.md.checkpoint import (
     Checkpoint,
@@ -20,7 +21,7 @@ from interphase_flows.md.checkpoint import (
     write_checkpoint,
 )
 from interphase_flows.md.dynamics import LangevinDynamics, constrain_centre_of_mass
-from interphase_flows.md.trajectory_writer import TrajectoryWriter
+from interphase_flows.md.trajectory_writer import TrajectoryWriter, damaged_frames
 from interphase_flows.md.uncertainty_monitor import Observation, UncertaintyMonitor
 from interphase_flows.runtime.atomic_files import LEFTOVER_PREFIX
 from interphase_flows.schemas.segment import StopReason
@@ -107,12 +108,14 @@ class SegmentState:
     def resume(cls, checkpoint: Checkpoint, folder: Path, monitor: UncertaintyMonitor) -> "SegmentState":
         """Resume a segment from its own checkpoint; later frames and candidates are discarded.
 
-        Raises StorageError if the trajectory has fewer frames than the checkpoint counts.
+        Raises StorageError if frames or candidates are not those that the checkpoint records.
         """
         atoms, generator = checkpoint.atoms(), checkpoint.generator()
         state = cls(folder, atoms, generator, checkpoint.step, checkpoint.metadata, monitor)
         state.records = {name: values.tolist() for name, values in checkpoint.records.items()}
         state.trajectory = TrajectoryWriter.reopen(folder / "trajectory", checkpoint.n_frames)
+        state.check_trajectory(checkpoint)
+        state.candidates.load()
         return state
 
     @property
@@ -173,7 +176,13 @@ class SegmentState:
         path = checkpoint_paths(self.folder)[0]
         checkpoint = read_checkpoint(path)
         self.trajectory.truncate(checkpoint.n_frames)
+        self.check_trajectory(checkpoint)
         return self._write(checkpoint, ended)
+
+    def check_trajectory(self, checkpoint: Checkpoint) -> None:
+        """Raise StorageError if the frames on disk are not those that a checkpoint records."""
+        if self.trajectory.sha256() != checkpoint.metadata.get("trajectory_sha256"):
+            raise StorageError(damaged_frames(self.trajectory.folder))
 
     def _write(self, checkpoint: Checkpoint, ended: EndRecord | None) -> Path:
         checkpoint.records = {
@@ -183,6 +192,7 @@ class SegmentState:
             "candidates": {str(step): value for step, value in self.candidates.kept.items()},
             "ended": ended,
             "wall_time_s": time.monotonic() - self._wall_began_s,
+            "trajectory_sha256": self.trajectory.sha256(),
         }
         return write_checkpoint(self.folder, checkpoint)
 

@@ -4,17 +4,20 @@ Positions are stored as float32 displacements from float64 positions at the star
 small, so that rounding errors are near 1e-7 Å.
 """
 
+import hashlib
 import json
 import shutil
 import time
 import zipfile
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import zarr
 from ase import Atoms
 from zarr.codecs import BloscCodec
+from zarr.storage import ZipStore
 
 from interphase_flows.analysis.io.zarr_trajectory import FORMAT, PER_FRAME, PER_FRAME_AND_ATOM
 from interphase_flows.exceptions import StorageError
@@ -57,32 +60,34 @@ class TrajectoryWriter:
 
         Raises StorageError if the folder is not a trajectory, or has fewer frames.
         """
-        try:
-            root = zarr.open_group(folder, mode="r+")
-        except (OSError, ValueError, KeyError) as error:
-            raise StorageError(
-                f"{folder} is not a trajectory ({error}). Hint: empty the folder of the segment"
-            ) from error
         for partial in folder.rglob("*.partial"):
             partial.unlink()
         writer = cls.__new__(cls)
-        writer._open(folder, root)
-        on_disk = min(array.shape[0] for array in writer._arrays.values())
+        try:
+            writer._open(folder, zarr.open_group(folder, mode="r+"))
+            on_disk = min(array.shape[0] for array in writer._arrays.values())
+            if on_disk >= n_frames:
+                writer.truncate(n_frames)
+        except Exception as error:  # its type depends on the damage: of json, zarr, numcodecs
+            raise StorageError(
+                f"{folder} is not a trajectory ({error}). Hint: empty the folder of the segment"
+            ) from error
         if on_disk < n_frames:
             raise StorageError(
                 f"trajectory {folder} has {on_disk} frames, its checkpoint counts {n_frames}. "
                 "Hint: empty the folder of the segment to start it again"
             )
-        writer.truncate(n_frames)
         return writer
 
     def _open(self, folder: Path, root: zarr.Group) -> None:
         self.folder = folder
+        self._root = root
         named = [name for name in (*PER_FRAME, *PER_FRAME_AND_ATOM) if name in root]
         self._arrays: dict[str, Any] = {name: root[name] for name in named}
         self._reference = np.asarray(root["reference_positions"][:])
         self._pending: dict[str, list[Any]] = {name: [] for name in named}
         self._flushed = int(self._arrays["step"].shape[0])
+        self._hashes = _FrameHashes(root)
 
     @property
     def n_frames(self) -> int:
@@ -124,7 +129,8 @@ class TrajectoryWriter:
         for name, array in self._arrays.items():
             # a kill in this loop leaves arrays of different lengths, which reopen() truncates
             array.resize((total, *array.shape[1:]))
-            array[self._flushed : total] = np.stack(self._pending[name])
+            array[self._flushed : total] = new = np.stack(self._pending[name]).astype(array.dtype)
+            self._hashes.add(name, new)
             self._pending[name] = []
         self._flushed = total
         for path in self.folder.rglob("*"):
@@ -147,6 +153,58 @@ class TrajectoryWriter:
             if n_frames > n_full:
                 array[n_full:n_frames] = tail
         self._flushed = n_frames
+        self._hashes = _FrameHashes(self._root, n_frames)
+
+    def sha256(self) -> str:
+        """Return the hash of the frames that are on disk, as they were written; see :func:`check_frames`."""
+        return self._hashes.hexdigest()
+
+
+class _FrameHashes:
+    """Hash of a trajectory that grows frame by frame: of its attributes, its start, and each array over the frames."""
+
+    def __init__(self, root: zarr.Group, n_frames: int = 0) -> None:
+        self._start = hashlib.sha256(json.dumps(dict(root.attrs), sort_keys=True).encode())
+        per_atom = sorted(cast(zarr.Group, root["atoms"]).arrays())
+        for name, array in [("reference_positions", root["reference_positions"]), *per_atom]:
+            self._start.update(f"{name} {dict(array.attrs)}".encode() + np.asarray(array[:]).tobytes())
+        self._by_array = {n: hashlib.sha256() for n in (*PER_FRAME, *PER_FRAME_AND_ATOM) if n in root}
+        for name in self._by_array:
+            array = cast(zarr.Array, root[name])
+            for first in range(0, n_frames, array.chunks[0]):
+                self.add(name, np.asarray(array[first : min(first + array.chunks[0], n_frames)]))
+
+    def add(self, name: str, frames: np.ndarray) -> None:
+        self._by_array[name].update(np.ascontiguousarray(frames).tobytes())
+
+    def hexdigest(self) -> str:
+        parts = [self._start, *self._by_array.values()]
+        return hashlib.sha256("".join(part.hexdigest() for part in parts).encode()).hexdigest()
+
+
+def check_frames(packed: Path, n_frames: int, sha256: str | None) -> None:
+    """Compare the frames of a packed trajectory with :meth:`TrajectoryWriter.sha256`.
+
+    A damaged or outdated block of a trajectory can be a valid one: Zarr stores no checksums, and reads a missing block
+    as NaN.
+
+    Raises
+    ------
+    StorageError
+        The file is damaged, or has other frames.
+    """
+    try:
+        with closing(ZipStore(packed, mode="r")) as store:
+            is_same = _FrameHashes(zarr.open_group(store, mode="r"), n_frames).hexdigest() == sha256
+    except Exception as error:  # its type depends on the damage: of zipfile, json, zarr, numcodecs
+        raise StorageError(f"{damaged_frames(packed)} ({error})") from error
+    if not is_same:
+        raise StorageError(damaged_frames(packed))
+
+
+def damaged_frames(path: Path) -> str:
+    """Return the message on a trajectory that is not as it was written."""
+    return f"the frames of {path} are not those that the checkpoint records. Hint: resume, and the segment starts again"
 
 
 def pack(folder: Path, path: Path) -> Path:

@@ -37,7 +37,7 @@ def _save_atomically(trainer: Trainer, path: Path) -> None:
 def _recorded(path: Path) -> list[str]:
     """Return the recorded hashes of a checkpoint, newest first."""
     record = path.with_suffix(".sha256")
-    return record.read_text().split() if record.exists() else []
+    return record.read_text(errors="replace").split() if record.exists() else []
 
 
 def is_intact(path: Path) -> bool:
@@ -65,12 +65,27 @@ def newest_intact_checkpoint(folder: Path) -> tuple[Path | None, list[str]]:
             remove_checkpoint(path)
     intact = [path for path in epochs if path.exists()]
     best = folder / "best.ckpt"
-    if intact and not is_intact(best):
+    if intact and not (is_intact(best) and _is_best_of(best, intact[0])):
         notes.append("best.ckpt is damaged or missing: restarted the training")
         for path in (best, *intact):
             remove_checkpoint(path)
         intact = []
     return (intact[0] if intact else None), notes
+
+
+def callback_state(checkpoint: Path) -> dict[str, Any]:
+    """Return the state of `EpochCheckpoint` in a checkpoint."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=False)["callbacks"]["EpochCheckpoint"]
+    return dict(state)
+
+
+def _is_best_of(best: Path, last: Path) -> bool:
+    """Return whether ``best.ckpt`` is of the best epoch before ``last``, or of a later one, which is repeated.
+
+    An earlier ``best.ckpt`` has a recorded hash too, see :func:`_save_atomically`.
+    """
+    found, expected = callback_state(best)["best_epoch"], callback_state(last)
+    return bool(found == expected["best_epoch"] or found > expected["history"][-1]["epoch"])
 
 
 class EpochCheckpoint(Callback):

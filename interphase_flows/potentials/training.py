@@ -18,7 +18,7 @@ from nequip.utils.global_state import set_global_state
 from omegaconf import OmegaConf, open_dict
 
 from interphase_flows.exceptions import DiskFullError, TrainingError
-from interphase_flows.potentials.callbacks import newest_intact_checkpoint
+from interphase_flows.potentials.callbacks import callback_state, newest_intact_checkpoint
 from interphase_flows.potentials.config import NequIPConfig, model_config, training_config
 from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
 from interphase_flows.schemas.dataset import Baseline
@@ -154,7 +154,7 @@ def train_member(
             f"training {label} in {folder} ended without a checkpoint: its validation loss was never finite. "
             "Hint: lower committee.training.learning_rate"
         )
-    state = torch.load(last, map_location="cpu", weights_only=False)["callbacks"]["EpochCheckpoint"]
+    state = callback_state(last)
     return TrainedMember(
         checkpoint=best,
         n_epochs=len(state["history"]),

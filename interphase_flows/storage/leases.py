@@ -137,6 +137,19 @@ class Lease:
                 self.ledger.remove_state(KIND, self.key, {"token": self.token})
 
 
+def remove_dead_leases(ledger: Ledger, work: Path) -> None:
+    """Remove the leases of a campaign whose process is dead, except those that name the folder of checkpoints.
+
+    `acquire` would take them over, but a process that was killed between the record of a result and the release of its
+    lease leaves one that no process acquires again.
+    """
+    for lease in ledger.find(KIND, {"campaign": ledger.campaign}):
+        kind, _, key = lease["key"].partition(":")
+        folders = [name for name in (lease["folder"], lease["copy_from"]) if name not in (None, key)]
+        if _is_dead(lease) and not any((work / kind / name).exists() for name in folders):
+            ledger.remove_state(KIND, lease["key"], {"token": lease["token"]})
+
+
 class _LeaseHeldError(InterphaseError):
     """Another process holds the lease."""
 

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from interphase_flows.runtime.atomic_files import write_bytes_atomic
+from interphase_flows.runtime.progress import emit
+from interphase_flows.storage.checked_json import read_checked, write_checked
 
 FOLDER = "pending_results"
 """Folder below that of the campaign; one file per result, by kind and key."""
@@ -16,16 +17,21 @@ _Model = TypeVar("_Model", bound=BaseModel)
 def save_pending(root: Path, kind: str, key: str, document: BaseModel) -> Path:
     """Write a result to the folder of a campaign, and return the file."""
     path = _path(root, kind, key)
-    write_bytes_atomic(path, document.model_dump_json(indent=1).encode())
+    write_checked(path, document)
     return path
 
 
 def load_pending(root: Path, kind: str, key: str, schema: type[_Model]) -> _Model | None:
-    """Return a pending result; None if there is none, or another version of the package wrote it."""
-    try:
-        return schema.model_validate_json(_path(root, kind, key).read_bytes())
-    except (FileNotFoundError, ValidationError):
-        return None
+    """Return a pending result; None if there is none, or if it is damaged or of another version of the package.
+
+    The file of the latter is renamed, and reported.
+    """
+    path = _path(root, kind, key)
+    document = read_checked(path, schema)
+    if document is None and path.exists():
+        aside = path.rename(path.with_suffix(".corrupt"))
+        emit("repair", 0, 1, f"{path}: damaged, or written by another version; moved to {aside.name}; computed again")
+    return document
 
 
 def delete_pending(root: Path, kind: str, key: str) -> None:

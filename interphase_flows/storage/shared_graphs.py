@@ -11,12 +11,10 @@ Campaigns in one database share graphs by the ledger.
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from interphase_flows.exceptions import CorruptArtifactError
-from interphase_flows.runtime.atomic_files import write_bytes_atomic
 from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.storage.artifacts import ArtifactStore
+from interphase_flows.storage.checked_json import read_checked, write_checked
 
 FOLDER = ".compiled_graphs"
 """Folder below the root; the name of a campaign does not start with a dot."""
@@ -32,16 +30,18 @@ class SharedGraphs:
     def get(self, key: str) -> tuple[CompiledPotentialDoc, Path] | None:
         """Return a document and its graph; None if there is none. A damaged graph is moved to the quarantine."""
         try:
-            document = CompiledPotentialDoc.model_validate_json(self._document(key).read_bytes())
-            return None if document.artifact is None else (document, self._artifacts.get(document.artifact))
-        except (FileNotFoundError, ValidationError, CorruptArtifactError):
+            document = read_checked(self._document(key), CompiledPotentialDoc)
+            if document is None or document.artifact is None:
+                return None
+            return document, self._artifacts.get(document.artifact)
+        except CorruptArtifactError:
             return None
 
     def put(self, document: CompiledPotentialDoc, graph: Path) -> None:
         """Store a document and its graph."""
         assert document.artifact is not None
         self._artifacts.put_file(graph, document.artifact.kind, document.artifact.suffix)
-        write_bytes_atomic(self._document(document.key), document.model_dump_json(indent=1).encode())
+        write_checked(self._document(document.key), document)
 
     def _document(self, key: str) -> Path:
         return self._folder / f"{key}.json"

@@ -21,21 +21,22 @@ from mongomock_ng.filtering import filter_applies, resolve_sort_key
 
 from interphase_flows.exceptions import CorruptStoreError, DiskFullError, LockedError, StorageError
 from interphase_flows.storage.ledger_backend import Criteria, DocumentChange, JsonDocument, SortOrder
+from interphase_flows.storage.sqlite_check import check_database
 
-_BUSY_TIMEOUT_S = 30.0
-_TABLES = (
-    "CREATE TABLE IF NOT EXISTS documents (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, "
-    "crc INTEGER NOT NULL, body BLOB NOT NULL, UNIQUE (kind, key))",
-    "CREATE INDEX IF NOT EXISTS documents_by_kind ON documents (kind)",
+RECOVERY_HINT = (
+    "Hint: restore the file from a backup, then resume; or move it and the file with the suffix -journal elsewhere, and "
+    "start the campaign again by interphase run FILE: results are computed again, from checkpoints in the work folders "
+    "where they exist; artifacts remain"
 )
+_BUSY_TIMEOUT_S = 30.0
 
 
 class SqliteBackend:
     """Documents of all kinds in one SQLite file; implements `LedgerBackend`.
 
     A key is looked up by an index. Other criteria are evaluated on every document of the kind. Several processes, and
-    several threads of each, may use one file. The file is created with its folder by the first operation; for a read-
-    only backend a missing file is empty.
+    several threads of each, may use one file. The complete file is checked when it is opened. It is created with its
+    folder by the first operation; for a read-only backend a missing file is empty.
 
     Raises
     ------
@@ -185,11 +186,9 @@ class SqliteBackend:
             connection.execute("PRAGMA synchronous=FULL")
             if not self.read_only:
                 connection.execute("PRAGMA journal_mode=TRUNCATE")
-                for table in _TABLES:
-                    connection.execute(table)
-                return connection
-            connection.execute("PRAGMA query_only=ON")
-            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'documents'").fetchone():
+            else:
+                connection.execute("PRAGMA query_only=ON")
+            if check_database(connection, create=not self.read_only):
                 return connection
         except BaseException:
             connection.close()
@@ -226,11 +225,7 @@ class SqliteBackend:
             ) from error
 
     def _corrupt(self, reason: str) -> CorruptStoreError:
-        return CorruptStoreError(
-            f"{self.path}: the document store is damaged ({reason}). Hint: restore the file from a backup; or move it "
-            f"and {self.path.name}-journal elsewhere and resume: results are computed again, from checkpoints in the "
-            "work folders where they exist; artifacts remain"
-        )
+        return CorruptStoreError(f"{self.path}: the document store is damaged ({reason}). {RECOVERY_HINT}")
 
 
 def _required_keys(criteria: Criteria) -> list[str] | None:

@@ -22,19 +22,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from interphase_flows.exceptions import InputError, StorageError
+from interphase_flows.exceptions import CorruptStoreError, InputError, StorageError
 from interphase_flows.runtime.atomic_files import sweep_leftovers
+from interphase_flows.runtime.progress import emit
 from interphase_flows.settings import MongodbSettings, Settings, load_settings
 from interphase_flows.storage.artifacts import ArtifactStore
 from interphase_flows.storage.job_folder import JobFolder
-from interphase_flows.storage.leases import leased_folder
+from interphase_flows.storage.leases import leased_folder, remove_dead_leases
 from interphase_flows.storage.ledger import Ledger
 from interphase_flows.storage.lock import LOCK_NAME, CampaignLock
 from interphase_flows.storage.mongodb_store import MongodbStore
+from interphase_flows.storage.sqlite_backend import RECOVERY_HINT
 
 if TYPE_CHECKING:
     from jobflow import JobStore
 
+LEDGER_NAME = "ledger.sqlite"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -70,7 +73,7 @@ class Workspace:
         """Results by content key."""
         if isinstance(self.settings.store, MongodbSettings):
             return Ledger.in_mongodb(self.settings.store, self.campaign, self.read_only)
-        return Ledger.embedded(self.root / "ledger.sqlite", self.campaign, self.read_only)
+        return Ledger.embedded(self.root / LEDGER_NAME, self.campaign, self.read_only)
 
     @cached_property
     def artifacts(self) -> ArtifactStore:
@@ -102,6 +105,30 @@ class Workspace:
                 f"artifacts_url: {mine['root_url']} is not the artifact store to which the documents of database "
                 f"{store.database!r} refer; that was first {first['root_url']}. Hint: set artifacts_url in the settings "
                 "to its path on this machine, or store.database to a new database"
+            )
+
+    def check_ledger(self) -> None:
+        """Check the file of an embedded ledger before anything is written.
+
+        Raises
+        ------
+        CorruptStoreError
+            It is damaged, empty or missing although there are artifacts, or that of another campaign. A writer only
+            reports a missing one.
+        """
+        if isinstance(self.settings.store, MongodbSettings):
+            return
+        path = self.root / LEDGER_NAME
+        is_missing = not path.exists()
+        if (is_missing or not path.stat().st_size) and any((self.root / "artifacts").glob("*/??/*")):
+            problem = f"{path}: the document store is {'missing' if is_missing else 'damaged (it is empty)'}"
+            if not is_missing or self.read_only:
+                raise CorruptStoreError(f"{problem}. {RECOVERY_HINT}")
+            emit("repair", 0, 1, f"{problem}: all results are computed again")
+        names = [document["key"] for document in self.ledger.find("campaigns", properties=["key"])]
+        if names and self.campaign not in names:
+            raise CorruptStoreError(
+                f"{path}: the document store is that of campaign {names[0]}, not of {self.campaign}. {RECOVERY_HINT}"
             )
 
     @property
@@ -179,12 +206,14 @@ class Workspace:
         if not self.read_only:
             self._lock = CampaignLock(self.root).acquire()
             try:
+                self.check_ledger()
                 self.check_artifacts()
             except BaseException:
                 self.close()
                 raise
             # under the lock no other process writes: temporary files belong to killed processes
             sweep_leftovers(self.root)
+            remove_dead_leases(self.ledger, self.root / "work")
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -212,6 +241,7 @@ def open_workspace(settings: Settings | None = None, campaign: str | None = None
     workspace = Workspace(settings, name, read_only)
     if read_only:
         _check_exists(workspace)
+        workspace.check_ledger()
     return workspace
 
 
@@ -240,7 +270,9 @@ def campaign_names(settings: Settings) -> list[str]:
         The database does not respond.
     """
     if not isinstance(settings.store, MongodbSettings):
-        return sorted(path.parent.name for path in settings.root.glob("*/ledger.sqlite"))
+        # a campaign whose ledger is missing has its lock
+        files = (path for name in (LEDGER_NAME, LOCK_NAME) for path in settings.root.glob(f"*/{name}"))
+        return sorted({path.parent.name for path in files})
     ledger = Ledger.in_mongodb(settings.store, read_only=True)
     try:
         return sorted(document["key"] for document in ledger.find("campaigns", properties=["key"]))

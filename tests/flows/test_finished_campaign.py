@@ -225,7 +225,9 @@ def test_resume_of_a_finished_campaign_computes_nothing(finished_root: Path, tmp
     shutil.copytree(finished_root, root)
     before = result_of(root)
     counts = json.loads(interphase("status", "--root", str(root), "--json").stdout)["documents"]
+    written_at = (root / "tiny" / "report" / "report.html").stat().st_mtime_ns
     interphase("resume", "--root", str(root))
+    assert (root / "tiny" / "report" / "report.html").stat().st_mtime_ns == written_at, "the report is drawn again"
     assert result_of(root) == before
     assert json.loads(interphase("status", "--root", str(root), "--json").stdout)["documents"] == counts
 

@@ -7,23 +7,11 @@ import pytest
 from ase.constraints import FixAtoms
 
 from interphase_flows.analysis.io.zarr_trajectory import Trajectory
-from interphase_flows.exceptions import DynamicsError, LockedError
+from interphase_flows.exceptions import DynamicsError, InputError, LockedError
 from interphase_flows.md.checkpoint import checkpoint_paths, read_checkpoint
-from interphase_flows.md.segment import SegmentResult
 from interphase_flows.md.uncertainty_monitor import CalculatorCommittee
 from interphase_flows.runtime.file_locks import exclusive_folder
-
-
-def assert_same(one: SegmentResult, other: SegmentResult) -> None:
-    """Assert bitwise equality of state, random stream, frames, observations and candidates."""
-    a, b = read_checkpoint(one.last_good_checkpoint), read_checkpoint(other.last_good_checkpoint)
-    assert a.state_sha256() == b.state_sha256()
-    assert one.trajectory.read_bytes() == other.trajectory.read_bytes()
-    assert one.evaluation_step.tolist() == other.evaluation_step.tolist()
-    np.testing.assert_array_equal(one.uncertainty_eV_per_angstrom, other.uncertainty_eV_per_angstrom)
-    assert [c.step for c in one.candidates] == [c.step for c in other.candidates]
-    for mine, theirs in zip(one.candidates, other.candidates, strict=True):
-        np.testing.assert_array_equal(mine.atoms.positions, theirs.atoms.positions)
+from same_segments import assert_same
 
 
 def test_result_of_a_finished_segment(go, tmp_path):
@@ -219,7 +207,7 @@ def test_invalid_starts_raise(go, argon, breaking, tmp_path):
 def test_folder_of_another_segment_raises(go, tmp_path):
     """Another seed is another segment; the folder does not change."""
     first = go(tmp_path)
-    with pytest.raises(DynamicsError, match="belongs to another segment"):
+    with pytest.raises(InputError, match="belongs to another segment"):
         go(tmp_path, seed=8)
     assert_same(first, go(tmp_path))
 

@@ -135,6 +135,34 @@ def test_damaged_best_checkpoint_restarts_the_training(tmp_path, uninterrupted):
     assert_same_training(folder, result, uninterrupted)
 
 
+def test_outdated_best_checkpoint_restarts_the_training(tmp_path, uninterrupted):
+    """Its hash is in the record too, which has that of the file that was replaced."""
+    folder, best = tmp_path / "model", tmp_path / "model" / "best.ckpt"
+    outdated: list[bytes] = []
+
+    def keep(event: ProgressEvent) -> None:
+        outdated.append(best.read_bytes())
+
+    with listening(keep):
+        train(folder)
+    earlier = [content for content in outdated if content != best.read_bytes()]
+    assert earlier, "the loss did not decrease after the first epoch"
+    best.write_bytes(earlier[-1])
+    result = train(folder)
+    assert any("best.ckpt" in note for note in result.notes)
+    assert_same_training(folder, result, uninterrupted)
+
+
+def test_record_that_is_not_text_damages_its_checkpoint(tmp_path, uninterrupted):
+    folder = tmp_path / "model"
+    with pytest.raises(Interrupted), interrupt_after(3):
+        train(folder)
+    newest(folder).with_suffix(".sha256").write_bytes(b"\xff" * 64)
+    result = train(folder)
+    assert result.resumed_from_epoch == 2
+    assert_same_training(folder, result, uninterrupted)
+
+
 def test_finished_training_is_not_repeated(tmp_path):
     """As after a kill between the last epoch and the record in the ledger."""
     first = train(tmp_path / "model")

@@ -4,8 +4,8 @@ Reference environments of crystals at 0 K fail at 300 K, because thermal motion 
 calculator is that of the trajectories to be analysed: the reference method of the campaign or its committee.
 """
 
+from contextlib import suppress
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from ase import Atoms, units
@@ -15,7 +15,8 @@ from ase.md.velocitydistribution import thermalize_momenta
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.content_keys import content_key
-from interphase_flows.exceptions import AnalysisError
+from interphase_flows.exceptions import AnalysisError, CorruptArtifactError
+from interphase_flows.md.checkpoint import read_arrays
 from interphase_flows.runtime.atomic_files import atomic_path
 
 TIMESTEP_FS = 3.0
@@ -44,8 +45,8 @@ def thermal_frames(
     Initial velocities have twice the temperature, half of which becomes potential energy of a crystal at rest. The
     cell has best 50-200 atoms and is not changed; atoms of a `FixAtoms` do not move. `method_key`, the identity of
     the calculator, is part of the content key. Training and test runs of a classifier need different seeds. Steps are
-    of 3 fs. Raises AnalysisError if the temperature or a number is not positive, a stored file is damaged, or the run
-    fails because the calculator does not hold the phase together.
+    of 3 fs. A damaged file is made again. Raises AnalysisError if the temperature or a number is not positive, or the
+    run fails because the calculator does not hold the phase together.
     """
     if not temperature_K > 0 or min(n_settle, n_frames, steps_between) < 1:
         raise AnalysisError(
@@ -67,8 +68,8 @@ def thermal_frames(
         friction_per_fs=FRICTION_PER_FS,
     )
     path = Path(folder) / f"{key}.npz"
-    if path.exists():
-        return read_frames(path)
+    with suppress(AnalysisError):  # a missing or damaged file is made again
+        return read_frames(path, key)
     moving = atoms.copy()
     moving.calc = calculator
     rng = np.random.default_rng(seed)
@@ -87,8 +88,8 @@ def thermal_frames(
         _advance(dynamics, steps_between, temperature_K)
         positions.append(moving.get_positions())
     times_fs = TIMESTEP_FS * (n_settle + steps_between * np.arange(1.0, n_frames + 1))
-    write_frames(path, ArrayFrames(atoms.numbers.copy(), times_fs, np.array(positions), atoms.cell[:].copy()))
-    return read_frames(path)  # identical to what later calls read
+    write_frames(path, ArrayFrames(atoms.numbers.copy(), times_fs, np.array(positions), atoms.cell[:].copy()), key)
+    return read_frames(path, key)  # identical to what later calls read
 
 
 def _advance(dynamics: Langevin, n_steps: int, temperature_K: float) -> None:
@@ -108,11 +109,12 @@ def _advance(dynamics: Langevin, n_steps: int, temperature_K: float) -> None:
             )
 
 
-def write_frames(path: Path, frames: ArrayFrames) -> None:
-    """Write frames to a file, atomically."""
+def write_frames(path: Path, frames: ArrayFrames, key: str = "") -> None:
+    """Write frames and their content key to a file, atomically."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file,
+            key=np.array(key),
             numbers=frames.numbers.astype(np.int16),
             time_fs=frames.time_fs,
             positions=frames.all_positions.astype(np.float32),
@@ -120,17 +122,19 @@ def write_frames(path: Path, frames: ArrayFrames) -> None:
         )
 
 
-def read_frames(path: Path) -> ArrayFrames:
-    """Read frames from a file; raise AnalysisError if it is missing, damaged, or has another content."""
+def read_frames(path: Path, key: str | None = None) -> ArrayFrames:
+    """Read frames from a file; raise AnalysisError if it is missing, damaged, or has another content key."""
     try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            return ArrayFrames(
-                file["numbers"].astype(np.int64),
-                file["time_fs"],
-                file["positions"].astype(np.float64),
-                file["cells"],
-            )
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        file = read_arrays(path)
+        if key is not None and str(file["key"]) != key:
+            raise ValueError("it has another content key")
+        return ArrayFrames(
+            file["numbers"].astype(np.int64),
+            file["time_fs"],
+            file["positions"].astype(np.float64),
+            file["cells"],
+        )
+    except (OSError, ValueError, KeyError, CorruptArtifactError) as error:
         raise AnalysisError(
             f"{path}: not a readable reference run ({error}). Hint: delete it, and it is made again"
         ) from error

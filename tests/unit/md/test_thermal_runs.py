@@ -6,6 +6,7 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 
+from damage import DAMAGES
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.md.phase_references.thermal_runs import read_frames, thermal_frames
 
@@ -63,12 +64,31 @@ def test_displacements_agree_with_the_debye_waller_factor(tmp_path):
     assert 1.4 < spread[400.0] / spread[100.0] < 2.8  # sqrt(T) for harmonic atoms: 2
 
 
-def test_damaged_run_raises_with_a_hint(tmp_path):
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_run_is_made_again(tmp_path, damage):
+    made = thermal_frames(copper(), EMT(), "emt", tmp_path, **SHORT)
+    (path,) = tmp_path.iterdir()
+    DAMAGES[damage](path)
+    again = thermal_frames(copper(), EMT(), "emt", tmp_path, **SHORT)
+    np.testing.assert_array_equal(again.all_positions, made.all_positions)
+
+
+def test_run_of_another_phase_in_its_place_is_made_again(tmp_path):
+    made = thermal_frames(copper(), EMT(), "emt", tmp_path, **SHORT)
+    (path,) = tmp_path.iterdir()
+    thermal_frames(copper(), EMT(), "emt", tmp_path / "other", seed=5, **SHORT)
+    (other,) = (tmp_path / "other").iterdir()
+    other.replace(path)
+    again = thermal_frames(copper(), EMT(), "emt", tmp_path, **SHORT)
+    np.testing.assert_array_equal(again.all_positions, made.all_positions)
+
+
+def test_damaged_file_raises_with_a_hint(tmp_path):
     thermal_frames(copper(), EMT(), "emt", tmp_path, **SHORT)
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(AnalysisError, match="delete it"):
-        thermal_frames(copper(), EMT(), "emt", tmp_path, **SHORT)
+        read_frames(path)
     with pytest.raises(AnalysisError, match=r"no\.npz"):
         read_frames(tmp_path / "no.npz")
     with pytest.raises(AnalysisError, match="positive"):

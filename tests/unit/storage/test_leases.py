@@ -11,7 +11,7 @@ from interphase_flows.exceptions import LeaseLostError
 from interphase_flows.md.checkpoint import write_checkpoint_file
 from interphase_flows.runtime.fencing import before_write
 from interphase_flows.storage import leases
-from interphase_flows.storage.leases import acquire, leased_folder
+from interphase_flows.storage.leases import acquire, leased_folder, remove_dead_leases
 from interphase_flows.storage.ledger import Ledger
 
 LEASE_S = 0.3
@@ -85,6 +85,21 @@ def test_the_work_of_a_killed_process_is_taken_over_at_once(ledger, tmp_path):
         assert (folder / "checkpoint").read_text() == "half"
         assert folder.name == "k"
     assert ledger.find("leases") == []
+
+
+def test_leases_of_dead_processes_are_removed(ledger, tmp_path):
+    """Not those of living ones, and those that name the folder of checkpoints."""
+    script = (
+        "import sys; from pathlib import Path; from interphase_flows.storage.leases import acquire; "
+        "from interphase_flows.storage.ledger import Ledger\n"
+        "ledger = Ledger.embedded(Path(sys.argv[1]) / 'ledger.sqlite', 'c')\n"
+        "acquire(ledger, 'models:done', 'done', 60); acquire(ledger, 'models:taken', 'taken.5f', 60)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
+    acquire(ledger, "models:alive", "alive", 60)
+    (tmp_path / "models" / "taken.5f").mkdir(parents=True)
+    remove_dead_leases(ledger, tmp_path)
+    assert [lease["key"] for lease in ledger.find("leases")] == ["models:taken", "models:alive"]
 
 
 def test_an_unresponsive_owner_loses_its_lease_and_must_not_write(ledger, tmp_path):

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from jobflow import Flow, job, run_locally
 
-from interphase_flows.exceptions import InputError, LockedError, StorageError
+from damage import flip
+from interphase_flows.exceptions import CorruptStoreError, InputError, LockedError, StorageError
+from interphase_flows.runtime.progress import ProgressEvent, listening
 from interphase_flows.settings import Settings
-from interphase_flows.storage.workspace import current_workspace, open_workspace, use_workspace
+from interphase_flows.storage.workspace import campaign_names, current_workspace, open_workspace, use_workspace
 
 
 @pytest.fixture
@@ -64,6 +66,51 @@ def test_a_missing_campaign_raises_with_the_existing_ones(settings):
         open_workspace(settings, "../x")
     with pytest.raises(StorageError, match="not a valid folder name"):
         open_workspace(settings, "c").work_folder("models", "../../x")
+
+
+@pytest.fixture
+def started(settings):
+    """Return the folder of a campaign with a document and an artifact."""
+    with open_workspace(settings, "c") as workspace:
+        workspace.ledger.set_state("campaigns", "c", {})
+        workspace.artifacts.put_bytes(b"x", "models")
+        (workspace.root / ".interphase-tmp-1").touch()
+    return workspace.root
+
+
+def flip_in_document(path: Path) -> None:
+    content = path.read_bytes()
+    flip(path, (content.rindex(b"created_at") + 0.5) / len(content))
+
+
+@pytest.mark.parametrize("damage", [flip_in_document, lambda path: path.write_bytes(b"")])
+@pytest.mark.parametrize("read_only", [True, False])
+def test_damaged_ledger_raises_before_anything_is_written(settings, started, damage, read_only):
+    damage(started / "ledger.sqlite")
+    before = {path: path.read_bytes() for path in started.rglob("*") if path.is_file()}
+    with pytest.raises(CorruptStoreError, match=r"damaged.*restore the file"):
+        open_workspace(settings, "c", read_only).__enter__()
+    assert {path: path.read_bytes() for path in started.rglob("*") if path.is_file()} == before
+
+
+def test_ledger_of_another_campaign_raises(settings, started):
+    with open_workspace(settings, "d") as other:
+        other.ledger.set_state("campaigns", "d", {})
+    (other.root / "ledger.sqlite").replace(started / "ledger.sqlite")
+    for read_only in (True, False):
+        with pytest.raises(CorruptStoreError, match="that of campaign d, not of c"):
+            open_workspace(settings, "c", read_only).__enter__()
+
+
+def test_missing_ledger_is_reported(settings, started):
+    """A reader raises; a new start reports it and computes everything again."""
+    (started / "ledger.sqlite").unlink()
+    assert campaign_names(settings) == ["c"]
+    with pytest.raises(CorruptStoreError, match="missing"):
+        open_workspace(settings, "c", read_only=True)
+    events: list[ProgressEvent] = []
+    with listening(events.append), open_workspace(settings, "c"):
+        assert "missing: all results are computed again" in events[0].detail
 
 
 def test_current_workspace_is_that_of_the_block_else_of_the_settings(settings, monkeypatch):
