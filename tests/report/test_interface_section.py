@@ -17,7 +17,7 @@ from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSetting
 from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.report.collect.production import band_over_replicas, composition_over_replicas
-from interphase_flows.report.html import write_report
+from interphase_flows.report.html import rendered_page, write_report
 from interphase_flows.report.inputs.interphase import InterfaceResults
 from interphase_flows.report.text.numbers import rounded
 
@@ -114,14 +114,14 @@ def test_report_shows_numbers_and_figures_of_each_run(bare_inputs, results, tmp_
     assert f"Li {rounded(found['Li'], 2)}" in text
 
 
-def test_verdict_states_how_many_replicas_it_depends_on(bare_inputs, results, tmp_path):
+def test_verdict_states_how_many_replicas_it_depends_on(bare_inputs, results):
     verdict = results.averages["verdict"]
     note = "boundaries are tracked in 2 of 3 replicas"
-    assert note not in write_report(replace(bare_inputs, analyses=results), tmp_path).read_text(encoding="utf-8")
+    assert note not in rendered_page(replace(bare_inputs, analyses=results), {})
     sides = verdict.sides | {"above": replace(verdict.sides["above"], n_replicas=2)}
     averages = results.averages | {"verdict": verdict.model_copy(update={"sides": sides})}
     shown = replace(results, averages=averages)
-    assert f"Above: {note}" in write_report(replace(bare_inputs, analyses=shown), tmp_path).read_text(encoding="utf-8")
+    assert f"Above: {note}" in rendered_page(replace(bare_inputs, analyses=shown), {})
 
 
 def test_verdict_over_replicas_keeps_the_reason_of_the_replicas():
