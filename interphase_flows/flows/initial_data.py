@@ -8,7 +8,6 @@ from typing import Self, TypeAlias
 from jobflow import Flow, Job, Maker, OnMissing
 
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.campaign.structures import CrystalSpec
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.jobs.inputs import Crystal
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
@@ -19,6 +18,7 @@ from interphase_flows.jobs.structures.crystals import (
     RattledCrystalsMaker,
     SlabsMaker,
     VacanciesMaker,
+    WalkerCrystalsMaker,
 )
 from interphase_flows.jobs.structures.dimers import DimersMaker
 from interphase_flows.jobs.structures.initial_structures import JoinSetsMaker, StartsMaker, place_walkers
@@ -33,8 +33,6 @@ SNAPSHOT_SEED = 200
 WALKER_SEED = 300
 VACANCY_SEED = 400
 RATTLED_SEED = 450
-CRYSTAL_OF_WALKER = CrystalSpec(n_per_phase=0, min_atoms=40)
-"""The perfect crystal, in a cell that is larger than the range of the forces in most directions."""
 AS_BUILT_VARIANT = 1000
 """First in-plane shift of interfaces labelled as built; no walker starts from one of them."""
 AS_BUILT_FAMILY = "as built/variant"
@@ -59,7 +57,7 @@ class InitialDataMaker(Maker):
     n_interface_walkers, n_audit_walkers, n_amorphous_walkers, n_crystal_walkers
         Walkers that explore and audit from interfaces, that explore from amorphous cells, and whose random frames are
         labelled, from crystals of electrolyte and electrode in turn.
-    crystal_walker_maker
+    walker_crystals_maker
         Perfect supercells that crystal walkers start from.
     temperatures_K
         Temperatures that walkers of each of these kinds take in turn; without them, that of their segments.
@@ -77,7 +75,7 @@ class InitialDataMaker(Maker):
     vacancies_maker: VacanciesMaker | None = None
     slabs_maker: SlabsMaker | None = None
     dimers_maker: DimersMaker | None = None
-    crystal_walker_maker: CrystalsMaker = field(default_factory=lambda: CrystalsMaker(spec=CRYSTAL_OF_WALKER))
+    walker_crystals_maker: WalkerCrystalsMaker = field(default_factory=WalkerCrystalsMaker)
     starts_maker: StartsMaker = field(default_factory=StartsMaker)
     join_maker: JoinSetsMaker = field(default_factory=JoinSetsMaker)
     label_set_maker: LabelSetMaker = field(default_factory=LabelSetMaker)
@@ -99,7 +97,6 @@ class InitialDataMaker(Maker):
         rattled = RattledCrystalsMaker(spec=s.equations_of_state, structure_files=files)
         vacancies = VacanciesMaker(spec=s.vacancies, structure_files=files)
         slabs = SlabsMaker(spec=s.slabs, structure_files=files)
-        of_walkers = CrystalsMaker(spec=CRYSTAL_OF_WALKER, structure_files=files)
         dimers = DimersMaker(spec=s.dimers, structure_files=files)
         return cls(
             interface_maker=InterfaceMaker(spec=s.interfaces, structure_files=files),
@@ -113,7 +110,7 @@ class InitialDataMaker(Maker):
             vacancies_maker=vacancies if s.vacancies.n_per_phase else None,
             slabs_maker=slabs if s.slabs.n_per_phase else None,
             dimers_maker=dimers if s.dimers.n_distances or s.dimers.isolated_atoms else None,
-            crystal_walker_maker=of_walkers,
+            walker_crystals_maker=WalkerCrystalsMaker(structure_files=files),
             join_maker=JoinSetsMaker(max_structures=s.max_first_labels),
             label_set_maker=LabelSetMaker(label_maker=LabelMaker(reference=campaign.reference, gates=campaign.gates)),
             n_interface_walkers=campaign.exploration.n_interface_walkers,
@@ -189,7 +186,7 @@ class InitialDataMaker(Maker):
 
     def _crystals_of_walkers(self, ends: Ends) -> list[Job]:
         """Return the jobs of crystals that walkers start from: the electrolyte, then the electrode."""
-        jobs = [self.crystal_walker_maker.make([end], self.seed) for end in ends[::-1][: self.n_crystal_walkers]]
+        jobs = [self.walker_crystals_maker.make([end], self.seed) for end in ends[::-1][: self.n_crystal_walkers]]
         return _numbered("crystal of walkers", jobs)
 
     def _snapshots(self, interfaces: Sequence[Job]) -> list[Job]:

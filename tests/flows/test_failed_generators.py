@@ -128,6 +128,7 @@ def test_flow_continues_without_a_failed_cell_and_two_failed_interfaces(campaign
         "interface/start-4",
         "interface/start-5",
         "amorphous x=0.50/102",
+        "crystal/Li7P3S11",
     ]
     families = {origin.split("/")[0] for origin in batch.origins.values()}
     assert families == {"crystal", "amorphous x=0.50", "interface"}
@@ -138,6 +139,7 @@ def test_flow_continues_without_a_failed_cell_and_two_failed_interfaces(campaign
     assert all(isinstance(walker, Walker) for walker in walkers)
     origin_of = {walker.run_id: starts.entries[walker.index].origin for walker in walkers}
     assert origin_of.pop("amorphous-0", "amorphous x=0.50/102") == "amorphous x=0.50/102"
+    assert origin_of.pop("crystal-0") == "crystal/Li7P3S11"
     assert origin_of == {"interface-1": "interface/start-4", "audit-2": "interface/start-5"}
 
     explanations = failures(workspace)
@@ -166,7 +168,7 @@ def test_campaign_without_any_interface_labels_nothing_and_records_the_reason(ca
 
 def test_all_starts_and_walkers_exist_if_no_generator_fails(campaign, workspace):
     found = outputs(campaign, workspace)
-    assert len(found["starts"].entries) == N_SNAPSHOTS + N_WALKERS + N_AUDIT + 2
+    assert len(found["starts"].entries) == N_SNAPSHOTS + N_WALKERS + N_AUDIT + 2 + 1  # two amorphous cells, one crystal
     assert found["walkers"] == InitialDataMaker.from_campaign(campaign).walkers()
     assert failures(workspace).keys() <= {"not_converged"}
     (joined,) = workspace.ledger.find("structure_sets", {"name": "initial structures"})

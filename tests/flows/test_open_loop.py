@@ -92,7 +92,7 @@ def test_loop_starts_from_initial_data_of_another_pair():
     learning = learner.make(*(initial.output[name] for name in ("batch", "starts", "walkers")))
     result = result_of(run(Flow([initial, learning])))
     assert result["dataset"].method.name == "Spheres"
-    assert result["iterations"][-1].stop_reasons.keys() == {"interface-0", "audit-1"}
+    assert result["iterations"][-1].stop_reasons.keys() == {"interface-0", "audit-1", "crystal-0"}
     assert {origin.family for origin in result["dataset"].split_of_origin} >= {"crystal", "interface", "explore"}
 
 

@@ -18,6 +18,7 @@ from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.perturb import (
     equation_of_state,
     rattled_at_volumes,
+    repeated,
     strained_and_rattled,
 )
 from interphase_flows.structures.crystals.vacancies import vacancies
@@ -101,6 +102,23 @@ class CrystalsMaker(PhaseStructuresMaker):
         return perfect + strained_and_rattled(
             crystal, spec.n_per_phase, spec.max_strain, spec.rattle_angstrom, seed, spec.min_atoms
         )
+
+
+@dataclass
+class WalkerCrystalsMaker(PhaseStructuresMaker):
+    """Make a perfect supercell of each phase that walkers start from, with a along x and b in the xy plane.
+
+    A barostat along z needs this orientation.
+    """
+
+    name: str = "crystals of walkers"
+    min_atoms: int = 40
+
+    def structures_of_phase(self, crystal: Atoms, seed: int) -> list[Atoms]:
+        """Return the supercell; the seed has no effect."""
+        supercell = repeated(crystal, self.min_atoms)
+        supercell.set_cell(supercell.cell.standard_form()[0], scale_atoms=True)
+        return [supercell]
 
 
 @dataclass

@@ -13,6 +13,7 @@ from interphase_flows.jobs.structures.crystals import CrystalsMaker
 from interphase_flows.jobs.structures.initial_structures import JoinSetsMaker, StartsMaker, place_walkers
 from interphase_flows.jobs.structures.structure_sets import load_set, store_set
 from interphase_flows.jobs.thermodynamics import RelaxMaker
+from interphase_flows.md.cell_rescaling import check_cell
 from interphase_flows.structures.crystals.library import load_phase
 from spheres import SpheresSpec
 
@@ -104,8 +105,13 @@ def test_crystal_walkers_start_from_electrolyte_and_electrode_in_turn(workspace)
     exploration = {"n_crystal_walkers": 3, "n_amorphous_walkers": 2}
     maker = InitialDataMaker.from_campaign(Campaign(name="unit", exploration=exploration))
     jobs = maker._crystals_of_walkers(("Li", "Li7P3S11"))
-    crystals = [run(maker.crystal_walker_maker, *job.function_args) for job in jobs]
+    crystals = [run(maker.walker_crystals_maker, *job.function_args) for job in jobs]
     assert [each.entries[0].origin for each in crystals] == ["crystal/Li7P3S11", "crystal/Li"]
+    for each in crystals:
+        (atoms,) = load_set(each)
+        assert len(atoms) >= 40
+        np.testing.assert_allclose(atoms.cell[[0, 0, 1], [1, 2, 2]], 0.0)
+        check_cell(atoms, "normal")
     made = [None, *["made"] * 3, *crystals]
     n_interfaces = maker._n_snapshots + maker.n_interface_walkers + maker.n_audit_walkers
     assert len(made) == 4 + len(jobs)
