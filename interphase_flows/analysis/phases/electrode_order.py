@@ -2,9 +2,10 @@
 
 Averaged Steinhardt parameters (Lechner and Dellago, J. Chem. Phys. 129, 114707 (2008), eqs. 5-6). Over 14
 neighbours, the first two shells of bcc, q̄6 is 0.51 in perfect bcc, 0.34-0.43 when atoms rattle by 0.25 Å per
-direction (lithium at 300 K), and below 0.22 in amorphous lithium, which separates crystals from amorphous metal. Over 12
-neighbours q̄4 is 0.03-0.08 in that thermal bcc and 0.13-0.18 in thermal fcc, which separates bcc from fcc. Thermal hcp
-(0.05-0.11) overlaps with bcc and is *not* distinguished. The parameters do not distinguish compounds.
+direction (lithium at 300 K), and below 0.22 in amorphous lithium, which separates crystals from amorphous metal. The ratio
+of q̄4 over 12 neighbours to this q̄6 separates bcc from fcc at any temperature: it is 0.15-0.26 in bcc, at rest, strained by
+4 % or rattled by up to 0.3 Å, and 0.34-0.47 in fcc. Thermal hcp overlaps with bcc and is *not* distinguished. The
+parameters do not distinguish compounds.
 """
 
 from typing import NamedTuple
@@ -23,8 +24,8 @@ BCC_NEIGHBOURS, CLOSE_PACKED_NEIGHBOURS = 14, 12
 LEAST_Q6 = 0.30
 """q̄6 over 14 neighbours above which an environment is crystalline (dimensionless)."""
 
-LARGEST_Q4 = 0.10
-"""q̄4 over 12 neighbours below which a crystalline environment is not fcc (dimensionless)."""
+LARGEST_RATIO = 0.30
+"""Ratio of q̄4 over 12 neighbours to q̄6 over 14 below which a crystalline environment is not fcc."""
 
 
 INNER_DEPTHS_ANGSTROM = (5.0, 4.0, 3.2)
@@ -86,8 +87,9 @@ def bcc_fraction(positions: NDArray[np.floating], cell: NDArray[np.floating], se
     """
     if not np.any(selected):
         raise AnalysisError("no atom is selected for the bcc fraction. Hint: select the atoms of the electrode")
-    crystalline = averaged_order(positions, cell, BCC_NEIGHBOURS).q6 > LEAST_Q6
-    is_bcc = crystalline & (averaged_order(positions, cell, CLOSE_PACKED_NEIGHBOURS).q4 < LARGEST_Q4)
+    q6 = averaged_order(positions, cell, BCC_NEIGHBOURS).q6
+    q4 = averaged_order(positions, cell, CLOSE_PACKED_NEIGHBOURS).q4
+    is_bcc = (q6 > LEAST_Q6) & (q4 < LARGEST_RATIO * q6)
     return float(is_bcc[selected].mean())
 
 

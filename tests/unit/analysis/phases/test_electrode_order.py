@@ -45,10 +45,13 @@ def test_order_is_independent_of_the_cell():
     np.testing.assert_allclose(averaged_order(primitive.positions, primitive.cell[:]).q6, 0.51069, atol=2e-5)
 
 
-@pytest.mark.parametrize("amplitude_angstrom", [0.15, 0.20, 0.25])
-def test_thermal_bcc_is_bcc(amplitude_angstrom):
-    everything = np.ones(len(BCC), dtype=bool)
-    assert bcc_fraction(*rattled(BCC, amplitude_angstrom), everything) > 0.97
+@pytest.mark.parametrize("strain", [0.0, 0.03, -0.03])
+@pytest.mark.parametrize("amplitude_angstrom", [0.0, 0.01, 0.1, 0.15, 0.20, 0.25])
+def test_bcc_is_bcc_at_rest_strained_and_thermal(amplitude_angstrom, strain):
+    """At rest four of the six second neighbours are arbitrary, which makes q4 over 12 neighbours larger."""
+    crystal = BCC.copy()
+    crystal.set_cell(crystal.cell[:] @ np.diag([1 + strain, 1 + strain, 1 - strain]), scale_atoms=True)
+    assert bcc_fraction(*rattled(crystal, amplitude_angstrom), np.ones(len(BCC), dtype=bool)) > 0.95
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -56,8 +59,9 @@ def test_amorphous_lithium_is_not_bcc(seed):
     assert bcc_fraction(*amorphous(seed), np.ones(250, dtype=bool)) < 0.03
 
 
-def test_thermal_fcc_is_not_bcc():
-    assert bcc_fraction(*rattled(FCC, 0.2), np.ones(len(FCC), dtype=bool)) < 0.03
+@pytest.mark.parametrize("amplitude_angstrom", [0.0, 0.1, 0.2, 0.25])
+def test_fcc_is_not_bcc(amplitude_angstrom):
+    assert bcc_fraction(*rattled(FCC, amplitude_angstrom), np.ones(len(FCC), dtype=bool)) < 0.03
 
 
 def test_bcc_fraction_is_of_selected_atoms():
