@@ -24,7 +24,7 @@ BCC_NEIGHBOURS, CLOSE_PACKED_NEIGHBOURS = 14, 12
 LEAST_Q6 = 0.30
 """q̄6 over 14 neighbours above which an environment is crystalline (dimensionless)."""
 
-LARGEST_RATIO = 0.30
+LARGEST_RATIO = 0.32
 """Ratio of q̄4 over 12 neighbours to q̄6 over 14 below which a crystalline environment is not fcc."""
 
 
