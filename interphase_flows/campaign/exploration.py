@@ -157,7 +157,7 @@ class ExplorationSpec(Spec):
 
     @property
     def n_walkers(self) -> int:
-        """Number of walkers without those that melt and quench, whose segments have lengths of their own."""
+        """Number of walkers without those that melt and quench, whose segments have other lengths."""
         return self.n_interface_walkers + self.n_amorphous_walkers + self.n_crystal_walkers + self.n_audit_walkers
 
     @model_validator(mode="after")
