@@ -2,10 +2,10 @@
 
 Averaged Steinhardt parameters (Lechner and Dellago, J. Chem. Phys. 129, 114707 (2008), eqs. 5-6). Over 14
 neighbours, the first two shells of bcc, q̄6 is 0.51 in perfect bcc, 0.34-0.43 when atoms rattle by 0.25 Å per
-direction (lithium at 300 K), and below 0.22 in amorphous lithium, which separates crystals from amorphous metal. The ratio
-of q̄4 over 12 neighbours to this q̄6 separates bcc from fcc at any temperature: it is 0.15-0.26 in bcc, at rest, strained by
-4 % or rattled by up to 0.3 Å, and 0.34-0.47 in fcc. Thermal hcp overlaps with bcc and is *not* distinguished. The
-parameters do not distinguish compounds.
+direction (lithium at 300 K), and below 0.22 in amorphous lithium, which separates crystals from amorphous metal. The
+ratio of q̄4 over 12 neighbours to this q̄6 separates bcc from fcc at any temperature: it is 0.15-0.26 in bcc, at rest,
+strained by 4 % or rattled by up to 0.3 Å, and 0.34-0.47 in fcc. Thermal hcp overlaps with bcc and is *not*
+distinguished. The parameters do not distinguish compounds.
 """
 
 from typing import NamedTuple
