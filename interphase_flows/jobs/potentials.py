@@ -27,7 +27,8 @@ Member: TypeAlias = ModelDoc | MethodSpec | str
 """A trained model, a calculator or reference method, or the path of a NequIP file."""
 Potential: TypeAlias = CommitteeDoc | Member | Sequence[Member]
 
-NEQUIP_SUFFIXES = (".ckpt", ".nequip.zip", ".nequip.pth", ".nequip.pt2")
+CHECKPOINT_SUFFIX = ".ckpt"
+NEQUIP_SUFFIXES = (CHECKPOINT_SUFFIX, ".nequip.zip", ".nequip.pth", ".nequip.pt2")
 """Checkpoint, package, and the two kinds of compiled models."""
 HINT = (
     "Hint: give the output of CommitteeMaker or TrainMaker, the path of a NequIP file, or "
@@ -145,6 +146,11 @@ def _file(model: ModelDoc | ArtifactRef | str) -> Path:
     if isinstance(model, ModelDoc):
         model = model.checkpoint
     if isinstance(model, ArtifactRef):
+        if model.suffix != CHECKPOINT_SUFFIX:
+            raise InputError(
+                f"potential {model.sha256[:12]}{model.suffix}: a document may refer to a {CHECKPOINT_SUFFIX} file only, "
+                "because packages and compiled models contain code. Hint: give the path of the file"
+            )
         return current_workspace().artifacts.get(model)
     path = Path(model)
     if not path.name.endswith(NEQUIP_SUFFIXES):

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
@@ -28,6 +29,11 @@ _NAME = re.compile(r"checkpoint-(\d+)\.npz")
 _STATE_ARRAYS = ("positions", "momenta", "cell", "numbers", "masses", "pbc")
 _HEAD = ("step", "time_fs", "n_frames", "generator_state", "metadata")
 _HASH = "sha256"
+
+BIT_GENERATORS: dict[str, Callable[[], np.random.BitGenerator]] = {
+    each.__name__: each
+    for each in (np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64)
+}
 
 GeneratorState = dict[str, Any]
 """``bit_generator.state`` of NumPy, whose keys depend on the generator."""
@@ -102,7 +108,7 @@ class Checkpoint:
 
     def generator(self) -> np.random.Generator:
         """Return the random generator in the state of the checkpoint."""
-        bit_generator = getattr(np.random, self.generator_state["bit_generator"])()
+        bit_generator = BIT_GENERATORS[self.generator_state["bit_generator"]]()
         bit_generator.state = self.generator_state
         return np.random.Generator(bit_generator)
 
@@ -152,8 +158,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
     for name in [name for name in arrays if "/" in name]:
         group, key = name.split("/", 1)
         groups[group][key] = arrays.pop(name)
-    fields: dict[str, Any] = {**arrays, **groups, **json.loads(head)}
-    return Checkpoint(**fields)
+    try:
+        fields: dict[str, Any] = {**arrays, **groups, **json.loads(head)}
+        checkpoint = Checkpoint(**fields)
+        checkpoint.generator()
+    except (ValueError, TypeError, KeyError) as error:  # the file of another program
+        raise CorruptArtifactError(f"{path} is not a checkpoint ({error}). Hint: use the previous one") from error
+    return checkpoint
 
 
 def read_latest_checkpoint(folder: Path, segment: str | None = None) -> tuple[Checkpoint, Path, list[str]] | None:

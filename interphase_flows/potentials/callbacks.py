@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from interphase_flows.potentials.checkpoint_file import read_checkpoint_file
 from interphase_flows.runtime.atomic_files import atomic_path, write_bytes_atomic
 from interphase_flows.runtime.fencing import before_write
 from interphase_flows.runtime.progress import emit
@@ -75,7 +76,7 @@ def newest_intact_checkpoint(folder: Path) -> tuple[Path | None, list[str]]:
 
 def callback_state(checkpoint: Path) -> dict[str, Any]:
     """Return the state of `EpochCheckpoint` in a checkpoint."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=False)["callbacks"]["EpochCheckpoint"]
+    state = read_checkpoint_file(checkpoint)["callbacks"]["EpochCheckpoint"]
     return dict(state)
 
 
@@ -147,7 +148,7 @@ class WarmStart(Callback):
         """Copy the weights of the parent into the model and its moving average."""
         if trainer.current_epoch > 0 or trainer.global_step > 0:
             return
-        state = torch.load(self.parent_checkpoint, map_location="cpu", weights_only=False)["state_dict"]
+        state = read_checkpoint_file(Path(self.parent_checkpoint))["state_dict"]
         ema = pl_module.ema
         with torch.no_grad():
             for index, parameter in enumerate(pl_module.model.parameters()):

@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 
 from interphase_flows.exceptions import CompilationError, TrainingError
 from interphase_flows.potentials.callbacks import sha256_of
+from interphase_flows.potentials.checkpoint_file import read_checkpoint_file
 from interphase_flows.potentials.training import quiet_training
 
 KEPT_POTENTIALS = 8
 """Potentials cached per process: consecutive segments of an iteration use the same committee."""
 EAGER = "eager"
 """Evaluation of potentials without a compiled graph."""
+PACKAGE = ".nequip.zip"
 COMPILED = (".nequip.pth", ".nequip.pt2")
 """Suffixes of compiled models, by TorchScript and AOTInductor."""
 
@@ -54,6 +56,8 @@ def _loaded(sha256: str, checkpoint: str, device: str) -> NequIPCalculator:
         try:
             if checkpoint.endswith(COMPILED):
                 return NequIPCalculator.from_compiled_model(checkpoint, **options)
+            if not checkpoint.endswith(PACKAGE):
+                read_checkpoint_file(Path(checkpoint))  # NequIP reads it without restrictions
             return NequIPCalculator._from_saved_model(checkpoint, compile_mode="eager", **options)
         except (RuntimeError, KeyError, ValueError, AttributeError, EOFError, UnpicklingError) as error:
             raise TrainingError(

@@ -19,6 +19,7 @@ from omegaconf import OmegaConf, open_dict
 
 from interphase_flows.exceptions import DiskFullError, TrainingError
 from interphase_flows.potentials.callbacks import callback_state, newest_intact_checkpoint
+from interphase_flows.potentials.checkpoint_file import read_checkpoint_file
 from interphase_flows.potentials.config import NequIPConfig, model_config, training_config
 from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
 from interphase_flows.schemas.dataset import Baseline
@@ -134,6 +135,7 @@ def train_member(
     newest, notes = newest_intact_checkpoint(folder)
     resumed_from = None
     if newest is not None:
+        read_checkpoint_file(newest)  # NequIP reads it without restrictions
         config["ckpt_path"] = str(newest)
         resumed_from = int(newest.stem.removeprefix("epoch-")) + 1
     started = time.monotonic()
