@@ -2,9 +2,10 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any, TypedDict
+from typing import Any
 
 from pydantic import ValidationError
+from typing_extensions import TypedDict  # pydantic validates no other before Python 3.12
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import InputError

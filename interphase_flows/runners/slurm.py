@@ -57,7 +57,8 @@ def jobs_in_queue(prefix: str) -> list[QueueJob]:
     output = run_slurm(["squeue", "--noheader", f"--user={_user()}", f"--format={QUEUE_FORMAT}"])
     n_separators = QUEUE_FORMAT.count("|")
     jobs = [QueueJob(*line.split("|")) for line in output.splitlines() if line.count("|") == n_separators]
-    return [job for job in jobs if job.name.startswith(prefix)]
+    # pending arrays have ids such as 4711_[1-3]; they are not ours
+    return [job for job in jobs if job.name.startswith(prefix) and is_job_id(job.job_id)]
 
 
 def queue_if_available(prefix: str) -> list[QueueJob] | None:

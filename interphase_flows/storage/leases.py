@@ -11,18 +11,19 @@ counter in the document.
 """
 
 import os
+import re
 import secrets
 import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
-from interphase_flows.exceptions import InterphaseError, LeaseLostError
+from interphase_flows.exceptions import InterphaseError, LeaseLostError, StorageError
 from interphase_flows.runtime.fencing import fenced
 from interphase_flows.storage.ledger import Ledger
 from interphase_flows.storage.ledger_backend import JsonDocument
@@ -54,8 +55,13 @@ def this_process() -> ProcessIdentity:
     }
 
 
-def process_start(pid: int) -> str | None:
-    """Return the start time of a process of this machine in kernel ticks; None if it is not running."""
+def process_start(pid: object) -> str | None:
+    """Return the start time of a process of this machine in kernel ticks; None if it is not running.
+
+    ``pid`` may be any value of a document; what is not the number of a process is not running.
+    """
+    if type(pid) is not int or pid < 1:
+        return None
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -63,8 +69,14 @@ def process_start(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
-def _is_dead(owner: JsonDocument) -> bool:
-    return owner["host"] == socket.gethostname() and process_start(owner["pid"]) != owner["started"]
+def is_alive(process: Mapping[str, Any]) -> bool | None:
+    """Return whether a recorded process still runs on this machine; None if this machine cannot know.
+
+    The number of a process is given to another one after its end, so the start time is compared as well.
+    """
+    if process.get("host") != socket.gethostname() or not isinstance(process.get("started"), str):
+        return None
+    return process_start(process.get("pid")) == process["started"]
 
 
 @dataclass
@@ -179,7 +191,7 @@ def acquire(
         if current is None:
             return mine
         mine |= {"serial": current["serial"] + 1}
-        if current["is_released"] or _is_dead(current):
+        if current["is_released"] or is_alive(current) is False:
             return mine | {"folder": current["folder"], "copy_from": current["copy_from"]}
         if last != (current["token"], current["serial"]):
             last, since = (current["token"], current["serial"]), time.monotonic()
@@ -215,16 +227,36 @@ def leased_folder(
         At a write: another process has taken over the work.
     """
     lease = acquire(ledger, f"{kind}:{key}", key, lease_s, while_waiting)
-    folder = parent / lease.document["folder"]
+    try:
+        folder, copied = (_folder_in(parent, key, lease.document[name]) for name in ("folder", "copy_from"))
+        assert folder is not None
+    except StorageError:
+        lease.release(keep=False)
+        raise
     try:
         with lease.renewed(lease_s / RENEWALS_PER_LEASE), fenced(lease.check):
-            if lease.document["copy_from"] is not None and not folder.exists():
-                _copy(parent / lease.document["copy_from"], folder)
+            if copied is not None and not folder.exists():
+                _copy(copied, folder)
             folder.mkdir(parents=True, exist_ok=True)
             yield folder
     finally:
         # the lease of finished work is removed; a folder of another name must be found by the next owner
         lease.release(keep=folder.exists() and folder.name != key)
+
+
+def _folder_in(parent: Path, key: str, name: object) -> Path | None:
+    """Return the work folder that a lease names: that of its key, with the token of an owner, or None.
+
+    Folders are copied and removed, so no other name in a document is accepted.
+    """
+    if name is None:
+        return None
+    if not isinstance(name, str) or not re.fullmatch(rf"{re.escape(key)}(\.[0-9a-f]{{16}})?", name):
+        raise StorageError(
+            f"lease of {key}: the document names the folder {str(name)[:100]!r}, which is not of this work; the "
+            "lease is removed. Hint: find out who writes to the database, then resume"
+        )
+    return parent / name
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,7 +1,5 @@
 """Pause, resume and cancel a campaign on a cluster; finished work is kept."""
 
-import os
-import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -21,7 +19,7 @@ from interphase_flows.runners.fireworks.launchpad import (
 )
 from interphase_flows.runners.fireworks.retrying_launchpad import ExpiringLock, RetryingLaunchPad
 from interphase_flows.runners.fireworks.states import ACTIVE, firework_states
-from interphase_flows.runners.fireworks.worker_identity import WorkerIdentity, runs_on_this_machine, worker_of
+from interphase_flows.runners.fireworks.worker_identity import WorkerIdentity, request_checkpoint, worker_of
 from interphase_flows.runners.fireworks.worker_requests import withdraw_idle_allocations
 from interphase_flows.runners.slurm import cancel_jobs
 from interphase_flows.settings import MongodbSettings, Settings
@@ -277,8 +275,7 @@ def _stop_worker(launchpad: RetryingLaunchPad, name: str, worker: WorkerIdentity
         except SettingsError as error:
             return False, f"{label} was not cancelled: {error}"
         return True, f"{label} was cancelled"
-    if runs_on_this_machine(worker):
-        os.kill(pid, signal.SIGUSR1)
+    if request_checkpoint(worker):
         return True, f"{label} stops at its next checkpoint"
     return False, f"{label}, outside Slurm, may still run: stop it there; its results do no harm"
 

@@ -7,7 +7,6 @@ the first worker from writing if it continues.
 """
 
 import re
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -25,9 +24,10 @@ from interphase_flows.runners.fireworks.consistency import (
 )
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
-from interphase_flows.runners.fireworks.worker_identity import WorkerIdentity, runs_on_this_machine, worker_of
+from interphase_flows.runners.fireworks.worker_identity import WorkerIdentity, worker_of
 from interphase_flows.runners.slurm import QueueJob, is_job_id, job_record, local_cluster, queue_if_available
 from interphase_flows.settings import Settings
+from interphase_flows.storage.leases import is_alive
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace
 
@@ -93,8 +93,11 @@ def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
         if queue is not None:
             done += cancel_lost_reservations(launchpad, dry_run)
         for launch in _running_launches(launchpad):
-            evidence = _evidence(launch["fworker"]["env"], queue)
-            evidence = evidence or _missing_heartbeat(launchpad, settings, launch, dry_run)
+            worker = worker_of(launch)
+            if worker is None:
+                continue
+            evidence = _evidence(worker, queue)
+            evidence = evidence or _missing_heartbeat(launchpad, settings, launch, worker, dry_run)
             if evidence is not None:
                 done.append(_act(launchpad, settings, launch, *evidence, dry_run))
         for launch, reason, message in _failed_launches(launchpad):
@@ -107,7 +110,7 @@ def _evidence(worker: WorkerIdentity, queue: Mapping[str, QueueJob] | None) -> E
     """Return the evidence that a worker is gone; None if it may be running."""
     job_id = worker.get("slurm_job_id")
     if job_id is None:
-        if worker.get("host") != socket.gethostname() or runs_on_this_machine(worker):
+        if is_alive(worker) is not False:
             return None
         return "process_gone", f"process {worker['pid']} on {worker['host']} is gone"
     if queue is None or not is_job_id(job_id):
@@ -131,7 +134,7 @@ def _evidence(worker: WorkerIdentity, queue: Mapping[str, QueueJob] | None) -> E
 
 
 def _missing_heartbeat(
-    launchpad: RetryingLaunchPad, settings: Settings, launch: JsonDocument, dry_run: bool
+    launchpad: RetryingLaunchPad, settings: Settings, launch: JsonDocument, worker: WorkerIdentity, dry_run: bool
 ) -> Evidence | None:
     """Return the evidence that the heartbeat of a worker has been missing for too long; None if it has not."""
     timeout_s = settings.cluster.unresponsive_after_s
@@ -148,18 +151,16 @@ def _missing_heartbeat(
         )
     if missing_s < timeout_s:
         return None
-    worker = launch["fworker"]["env"]
     message = f"process {worker['pid']} on {worker['host']} sent no heartbeat for {missing_s:.0f} s"
     return "unresponsive", message
 
 
 def _running_launches(launchpad: RetryingLaunchPad) -> list[JsonDocument]:
-    """Return the launches of running jobs; launches of other programs, without a worker's identity, are excluded."""
+    """Return the launches of running jobs."""
     running = launchpad.fireworks.find({"state": "RUNNING"}, {"fw_id": 1, "launches": 1})
     launch_ids = [firework["launches"][-1] for firework in running if firework.get("launches")]
     fields = {"launch_id": 1, "fw_id": 1, "fworker": 1, "state": 1, "state_history": 1, LAST_HEARTBEAT: 1}
-    found = launchpad.launches.find({"launch_id": {"$in": launch_ids}, "state": "RUNNING"}, fields)
-    return [launch for launch in found if worker_of(launch) is not None]
+    return list(launchpad.launches.find({"launch_id": {"$in": launch_ids}, "state": "RUNNING"}, fields))
 
 
 _FRAME = '  File "'

@@ -1,6 +1,7 @@
 """Request Slurm allocations for ready jobs, within the limits of the settings, and withdraw superfluous ones."""
 
 import math
+import re
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -81,7 +82,8 @@ def withdraw_idle_allocations(settings: Settings, launchpad: RetryingLaunchPad) 
     for name, mine in queued_allocations(settings).items():
         worker = settings.cluster.workers[name]
         n_needed = math.ceil(len(_ready_priorities(launchpad, worker)) / worker.jobs_per_allocation)
-        waiting = sorted((job.job_id for job in mine if job.state == "PENDING"), key=int)
+        pending = [job.job_id for job in mine if job.state == "PENDING"]
+        waiting = sorted(pending, key=lambda job_id: int(re.split("[_+]", job_id)[0]))
         idle.extend(waiting[n_needed:])
     if idle:
         # an allocation that starts at this moment is left alone: it ends by itself
