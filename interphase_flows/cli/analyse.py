@@ -1,15 +1,13 @@
 """The command `analyse`: measure the interphase in a trajectory of any program, or in a run of a campaign."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from interphase_flows.analysis.pipeline.registered_parts import part_classes
-from interphase_flows.cli.application import RESULTS_PANEL, Root, app, settings_of
+from interphase_flows.cli.application import RESULTS_PANEL, PlainConsole, Root, app, settings_of, write_line
 
 if TYPE_CHECKING:
     from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
@@ -32,9 +30,9 @@ def _transport_option(help_text: str) -> typer.models.OptionInfo:
 def print_notes(notes: Sequence[str]) -> None:
     """Print repairs of the trajectory and detected options to standard error."""
     for note in notes[:MOST_NOTES]:
-        print(note, file=sys.stderr)
+        write_line(note, to_stderr=True)
     if len(notes) > MOST_NOTES:
-        print(f"and {len(notes) - MOST_NOTES} more, in the page", file=sys.stderr)
+        write_line(f"and {len(notes) - MOST_NOTES} more, in the page", to_stderr=True)
 
 
 @app.command(rich_help_panel=RESULTS_PANEL)
@@ -220,7 +218,7 @@ def analyse(
             normal=next((each for each in NORMALS if each == normal), None),
             bulk_tolerance=bulk_tolerance,
         )
-    with analysis_input as opened, shown_progress(Console(stderr=True)):
+    with analysis_input as opened, shown_progress(PlainConsole(stderr=True)):
         print_notes(opened.notes)
         references = opened.references
         if phases is not None and electrode and electrolyte and "phases" in opened.settings.parts:
@@ -230,7 +228,7 @@ def analyse(
                 electrolyte=electrolyte,
                 temperature_K=opened.settings.temperature_K,
                 settings=settings_of(root),
-                announce=lambda line: print(line, file=sys.stderr),
+                announce=lambda line: write_line(line, to_stderr=True),
             )
         if export_labels and (references is None or "phases" not in opened.settings.parts):
             raise InputError(
@@ -249,7 +247,7 @@ def _finish(found: "InterfaceAnalysis", out: Path, title: str, about: Sequence[s
 
     page = write_analysis_page(found, out, title=title, about=about)
     for line in analysis_summary(found.parts):
-        print(line)
-    print(page)
+        write_line(line)
+    write_line(page)
     if any(isinstance(found.parts[part], Unavailable) for part in parts):
         raise typer.Exit(UNAVAILABLE)

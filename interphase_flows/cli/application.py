@@ -1,11 +1,15 @@
 """The Typer application, and options that several commands share."""
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from interphase_flows import __version__
+from interphase_flows.printable import printable_lines
 
 if TYPE_CHECKING:
     from interphase_flows.settings import Settings
@@ -54,6 +58,22 @@ Name = Annotated[
     str | None,
     typer.Argument(help="Name of the campaign; optional if the root contains only one."),
 ]
+
+
+def write_line(text: object, to_stderr: bool = False) -> None:
+    """Print a text; characters that a terminal would obey are escaped, since documents and files may contain them."""
+    print(printable_lines(text), file=sys.stderr if to_stderr else sys.stdout, flush=True)
+
+
+class PlainConsole(Console):
+    """A console that prints strings as they are: markup is not interpreted, control characters are escaped."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a string as rich text."""
+        return super().render_str(printable_lines(text), **options)
 
 
 def settings_of(root: Path | None) -> "Settings":

@@ -5,18 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from interphase_flows.cli.application import (
     CAMPAIGN_PANEL,
     AcceptChanges,
     Name,
+    PlainConsole,
     Root,
     Workers,
     app,
     named,
     settings_of,
+    write_line,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def run(
         _print_plan(campaign, settings_of(root), measure, workers)
         missing = missing_on_this_machine(campaign)
         if missing:
-            print(f"missing on this machine: {missing}")
+            write_line(f"missing on this machine: {missing}")
         return
     _run(campaign, settings_of(root), accept_changes, workers)
 
@@ -89,7 +90,7 @@ def resume(
     if retry_rejected:
         from interphase_flows.commands.queries import retry_rejected as retry
 
-        print(f"{retry(settings, name, retry_rejected.split(','))} rejected labels will be recomputed")
+        write_line(f"{retry(settings, name, retry_rejected.split(','))} rejected labels will be recomputed")
     _run(stored_campaign(settings, name), settings, accept_changes=False, workers=workers)
 
 
@@ -106,8 +107,8 @@ def _release_on_cluster(settings: "Settings", name: str, retry_rejected: str | N
             "this machine"
         )
     hold = release_campaign(settings, name)
-    print(f"{name}: released; it was {hold.state} since {hold.since}")
-    print("next: interphase launch --every 60 (starts workers; not needed if it is still running)")
+    write_line(f"{name}: released; it was {hold.state} since {hold.since}")
+    write_line("next: interphase launch --every 60 (starts workers; not needed if it is still running)")
     return True
 
 
@@ -125,7 +126,7 @@ def build(
     for each in write_production_cells(campaign, to):
         built, (electrode, electrolyte) = each.built, thicknesses_angstrom(each.built)
         film, substrate = ("".join(map(str, m)) for m in (built.spec.film_miller, built.spec.substrate_miller))
-        print(
+        write_line(
             f"{each.structure} and {each.picture.name}: {built.n_atoms:,} atoms\n"
             f"    {campaign.electrode}({film}), {electrode:.1f} Å, on {campaign.electrolyte}({substrate}), "
             f"{electrolyte:.1f} Å; {built.area_angstrom2:.0f} Å² x {built.atoms.cell.array[2, 2]:.1f} Å\n"
@@ -197,17 +198,19 @@ def converge(
     )
     planned = plan_convergence_study(maker)
     if dry_run:
-        Console().print(plan_table(campaign.name, planned))
-        print("Dry run: nothing was computed. Costs are estimates for one laptop core; existing labels are reused.")
+        PlainConsole().print(plan_table(campaign.name, planned))
+        write_line(
+            "Dry run: nothing was computed. Costs are estimates for one laptop core; existing labels are reused."
+        )
         return
     settings = settings_of(root)
-    with shown_progress(Console(stderr=True)):
+    with shown_progress(PlainConsole(stderr=True)):
         study = run_convergence_study(campaign, maker, settings, workers or default_workers(settings))
     with open_workspace(settings, campaign.name, read_only=True) as workspace:
         path = write_convergence_page(study, workspace.report_folder)
-    Console().print(convergence_table(study))
+    PlainConsole().print(convergence_table(study))
     for line in (*study.notes, choice_summary(study), f"page: {path}"):
-        print(line)
+        write_line(line)
 
 
 def _numbers(option: str, text: str) -> list[float]:
@@ -229,12 +232,12 @@ def _run(campaign: "Campaign", settings: "Settings", accept_changes: bool, worke
     from interphase_flows.runtime.local_workers import default_workers
     from interphase_flows.storage.workspace import open_workspace
 
-    with shown_progress(Console(stderr=True)):
+    with shown_progress(PlainConsole(stderr=True)):
         result = run_campaign(campaign, settings, accept_changes, workers or default_workers(settings))
     with open_workspace(settings, campaign.name, read_only=True) as workspace:
         path = update_campaign_report(workspace)
-    print(f"{campaign.name}: {result.outcome.replace('_', ' ')}")
-    print(f"report: {path}")
+    write_line(f"{campaign.name}: {result.outcome.replace('_', ' ')}")
+    write_line(f"report: {path}")
 
 
 def _print_plan(campaign: "Campaign", settings: "Settings", measure: bool | None, workers: int | None) -> None:
@@ -260,9 +263,9 @@ def _print_plan(campaign: "Campaign", settings: "Settings", measure: bool | None
         sum(seconds) for seconds in zip(*((each.cost_s, each.wall_s(n_workers)) for each in stages), strict=True)
     )
     table.add_row("total, at most", "", format_duration(total_s), format_duration(total_wall_s), "")
-    Console().print(table)
+    PlainConsole().print(table)
     production = next(stage for stage in stages if stage.stage == PRODUCTION)
-    print(
+    write_line(
         f"Production: {format_size(production.disk_GB)} of files (all dynamics "
         f"{format_size(sum(stage.disk_GB for stage in stages))}), {format_size(production.memory_GB)} of memory for each "
         "process."
@@ -272,11 +275,11 @@ def _print_plan(campaign: "Campaign", settings: "Settings", measure: bool | None
         if costs.n_labels
         else "no label of this method has been computed here yet"
     )
-    print(
+    write_line(
         "Dry run: nothing of the campaign was computed. The loop ends earlier if it converges; costs are uncertain by "
         f"the factor given; {labels}."
     )
-    print(basis)
+    write_line(basis)
 
 
 def _speed(
@@ -295,7 +298,7 @@ def _speed(
         from interphase_flows.runners.speed_measurement import campaign_speed
 
         try:
-            with shown_progress(Console(stderr=True)):
+            with shown_progress(PlainConsole(stderr=True)):
                 speed = campaign_speed(campaign, settings, n_workers)
         except InterphaseError as error:  # a plan needs no measurement
             return BUILT_IN, f"Speeds are built-in figures of a laptop core: {error}"

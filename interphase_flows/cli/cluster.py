@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from interphase_flows.cli.application import (
@@ -16,10 +15,12 @@ from interphase_flows.cli.application import (
     AcceptChanges,
     Every,
     Name,
+    PlainConsole,
     Root,
     app,
     named,
     settings_of,
+    write_line,
 )
 from interphase_flows.exceptions import InterphaseError
 
@@ -53,13 +54,13 @@ def submit(
     settings = settings_of(root)
     submitted = submit_campaign(campaign, settings, accept_changes, hold)
     reuse = "; finished work is reused" if submitted.is_continued else ""
-    print(f"{submitted.campaign}: {submitted.n_jobs} jobs on the LaunchPad, more will follow{reuse}")
+    write_line(f"{submitted.campaign}: {submitted.n_jobs} jobs on the LaunchPad, more will follow{reuse}")
     if hold:
-        print(f"on hold: no job starts before interphase resume {submitted.campaign}")
+        write_line(f"on hold: no job starts before interphase resume {submitted.campaign}")
         return
     if launch:
         _launch_once(root, dry_run=False)
-    print(f"next: interphase launch --every 60 (starts workers); interphase status {submitted.campaign}")
+    write_line(f"next: interphase launch --every 60 (starts workers); interphase status {submitted.campaign}")
 
 
 @app.command(rich_help_panel=CLUSTER_PANEL)
@@ -81,7 +82,7 @@ def launch(
     settings = settings_of(root)
     if dry_run:
         for name in settings.cluster.workers:
-            print(f"# worker {name}\n{allocation_script(settings, name)}")
+            write_line(f"# worker {name}\n{allocation_script(settings, name)}")
         _launch_once(root, dry_run)
         return
 
@@ -113,7 +114,7 @@ def recover(
 
     def run_once() -> bool:
         if not _recover_once(settings, dry_run):
-            print("nothing to recover")
+            write_line("nothing to recover")
         return bool(n_open_jobs(settings))
 
     repeat(run_once, None if dry_run else every)
@@ -149,7 +150,7 @@ def _recover_once(settings: "Settings", dry_run: bool) -> int:
             action = "; rerun" + (f", try {each.n_tries}" if each.n_tries > 1 else "")
         elif each.action == "give up":
             action = f"; given up: {each.hint}"
-        print(f"{each.campaign}: {each.name} (job {each.fw_id}): {each.message}{action}")
+        write_line(f"{each.campaign}: {each.name} (job {each.fw_id}): {each.message}{action}")
     return len(found)
 
 
@@ -170,12 +171,12 @@ def work(
     if check is not None:
         from interphase_flows.runners.site_check.probe_jobs import work_on_check
 
-        print(f"worker {worker}: {work_on_check(settings, worker, check).summary}")
+        write_line(f"worker {worker}: {work_on_check(settings, worker, check).summary}")
         return
-    with shown_progress(Console(stderr=True)):
+    with shown_progress(PlainConsole(stderr=True)):
         shift = work_as(settings, worker, launch_folder(settings, worker))
         _write_missing_reports(settings)
-    print(f"worker {worker}: {shift.summary}")
+    write_line(f"worker {worker}: {shift.summary}")
 
 
 def _write_missing_reports(settings: "Settings") -> None:
@@ -192,7 +193,7 @@ def _write_missing_reports(settings: "Settings") -> None:
             report = workspace.report_folder / "report.html"
             concluded = datetime.fromisoformat(state["updated_at"]).timestamp()
             if not report.exists() or report.stat().st_mtime < concluded:
-                print(f"report: {write_campaign_report(workspace)}")
+                write_line(f"report: {write_campaign_report(workspace)}")
 
 
 def _launch_once(root: Path | None, dry_run: bool) -> None:
@@ -207,7 +208,7 @@ def _launch_once(root: Path | None, dry_run: bool) -> None:
             str(request.n_running),
             ", ".join(request.submitted) or "-",
         )
-    Console().print(table)
+    PlainConsole().print(table)
 
 
 @app.command(rich_help_panel=CLUSTER_PANEL)
@@ -226,9 +227,9 @@ def pause(name: Name = None, root: Root = None) -> None:
     settings, name = named(name, root)
     done = pause_campaign(settings, name)
     running = f"; {done.n_running} running jobs finish" if done.n_running else ""
-    print(f"{name}: {done.hold.state} since {done.hold.since}: no job starts{running}")
+    write_line(f"{name}: {done.hold.state} since {done.hold.since}: no job starts{running}")
     _print_withdrawn(done.withdrawn)
-    print(f"continue with: interphase resume {name}")
+    write_line(f"continue with: interphase resume {name}")
 
 
 @app.command(rich_help_panel=CLUSTER_PANEL)
@@ -245,17 +246,17 @@ def cancel(name: Name = None, root: Root = None) -> None:
 
     settings, name = named(name, root)
     done = cancel_campaign(settings, name)
-    print(f"{name}: {done.n_jobs} jobs cancelled; {done.n_done} finished jobs are kept")
+    write_line(f"{name}: {done.n_jobs} jobs cancelled; {done.n_done} finished jobs are kept")
     for message in (*done.ended, *done.not_ended):
-        print(f"  {message}")
+        write_line(f"  {message}")
     _print_withdrawn(done.withdrawn)
-    print("continue with: interphase submit FILE (finished work is reused)")
+    write_line("continue with: interphase submit FILE (finished work is reused)")
     if done.not_ended:
         raise typer.Exit(1)
 
 
 def _print_withdrawn(job_ids: list[str] | None) -> None:
     if job_ids is None:
-        print("Slurm is not available on this machine: pending allocations end by themselves once they start")
+        write_line("Slurm is not available on this machine: pending allocations end by themselves once they start")
     elif job_ids:
-        print(f"pending allocations cancelled in Slurm: {', '.join(job_ids)}")
+        write_line(f"pending allocations cancelled in Slurm: {', '.join(job_ids)}")

@@ -17,6 +17,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from interphase_flows.printable import printable
 from interphase_flows.runtime.progress import JOB, JOBS, SCF, ProgressEvent, listening
 
 LINE_INTERVAL_S = 15.0
@@ -34,15 +35,19 @@ def shown_progress(console: Console) -> Iterator[None]:
             yield
 
 
+def _printable(event: ProgressEvent) -> ProgressEvent:
+    return event._replace(stage=printable(event.stage), detail=printable(event.detail))
+
+
 @contextmanager
 def _bars(console: Console) -> Iterator[None]:
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=22)),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, min_width=22)),
         BarColumn(bar_width=10),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[detail]}", table_column=Column(no_wrap=True, ratio=1)),
+        TextColumn("{task.fields[detail]}", style="dim", markup=False, table_column=Column(no_wrap=True, ratio=1)),
     )
     with Progress(*columns, console=console, expand=True) as progress:
         campaign = progress.add_task("campaign", total=None, detail="")
@@ -51,7 +56,7 @@ def _bars(console: Console) -> Iterator[None]:
 
         def show(event: ProgressEvent) -> None:
             nonlocal n_jobs, latest_iteration
-            stage, done, total, detail, worker = event
+            stage, done, total, detail, worker = _printable(event)
             if stage == SCF:
                 return
             if stage == JOBS:
@@ -80,7 +85,7 @@ def _lines() -> Iterator[None]:
     latest: dict[int, tuple[str, float]] = {}
 
     def show(event: ProgressEvent) -> None:
-        stage, done, total, detail, worker = event
+        stage, done, total, detail, worker = _printable(event)
         if stage in (JOBS, JOB, SCF):
             return
         now = time.monotonic()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from interphase_flows.cli.application import RESULTS_PANEL, Name, Root, app, named
+from interphase_flows.cli.application import RESULTS_PANEL, Name, Root, app, named, write_line
 from interphase_flows.schemas.kinds import document_kinds
 
 
@@ -77,14 +77,14 @@ def query(
     settings, name = named(name, root)
     request = DocumentQuery(kind, filters or [], sort.split(",") if sort else [], limit, rejected)
     if count:
-        print(count_documents(settings, name, request))
+        write_line(count_documents(settings, name, request))
     elif files is not None:
         for path in extract_label_files(settings, name, request, files):
-            print(path)
+            write_line(path)
     else:
         chosen = fields.split(",") if fields else None
         text = query_campaign(settings, name, request, chosen, "json" if json else output)
-        print(text.removesuffix("\n"))  # CSV ends with a newline
+        write_line(text.removesuffix("\n"))  # CSV ends with a newline
 
 
 @app.command(rich_help_panel=RESULTS_PANEL)
@@ -95,7 +95,7 @@ def report(name: Name = None, root: Root = None) -> None:
 
     settings, name = named(name, root)
     with open_workspace(settings, name, read_only=True) as workspace:
-        print(write_campaign_report(workspace))
+        write_line(write_campaign_report(workspace))
 
 
 @app.command(rich_help_panel=RESULTS_PANEL)
@@ -112,4 +112,4 @@ def export(
 
     settings, name = named(name, root)
     for path in export_result(settings, name, what, target):
-        print(path)
+        write_line(path)

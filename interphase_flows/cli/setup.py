@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from interphase_flows.cli.application import SETUP_PANEL, Root, app, settings_of
+from interphase_flows.cli.application import SETUP_PANEL, PlainConsole, Root, app, settings_of, write_line
 
 if TYPE_CHECKING:
     from interphase_flows.campaign.schema import Campaign
@@ -84,8 +83,8 @@ def init(
     from interphase_flows.campaign.template_files import write_templates
 
     for path in write_templates(folder, force):
-        print(f"wrote {path}")
-    print(f"next, in {folder.resolve()}: interphase check campaign.yaml; interphase run campaign.yaml --dry-run")
+        write_line(f"wrote {path}")
+    write_line(f"next, in {folder.resolve()}: interphase check campaign.yaml; interphase run campaign.yaml --dry-run")
 
 
 def _init_site(folder: Path, options: dict[str, str], force: bool) -> None:
@@ -93,10 +92,10 @@ def _init_site(folder: Path, options: dict[str, str], force: bool) -> None:
 
     site = site_from_options(options)
     for path in write_site(site, folder, force):
-        print(f"wrote {path}")
-    print("next:")
+        write_line(f"wrote {path}")
+    write_line("next:")
     for step in next_steps(site, folder):
-        print(f"  {step}")
+        write_line(f"  {step}")
 
 
 @app.command(rich_help_panel=SETUP_PANEL)
@@ -123,9 +122,9 @@ def check(
     all_passed = True
     for result in _checks(settings, campaign, 60.0 * timeout_minutes if cluster else None):
         all_passed &= result.passed
-        print(f"{'ok  ' if result.passed else 'FAIL'} {result.name}: {result.message}", flush=True)
+        write_line(f"{'ok  ' if result.passed else 'FAIL'} {result.name}: {result.message}")
     if not cluster and isinstance(settings.store, MongodbSettings):
-        print("to check the workers as well: interphase check --cluster")
+        write_line("to check the workers as well: interphase check --cluster")
     if not all_passed:
         raise typer.Exit(1)
 
@@ -139,7 +138,7 @@ def fetch(
     from interphase_flows.commands.materials_project import fetch_crystal
 
     material = fetch_crystal(material_id, to)
-    print(f"wrote {to}: {material.get('formula_pretty', material_id)}")
+    write_line(f"wrote {to}: {material.get('formula_pretty', material_id)}")
 
 
 @app.command(rich_help_panel=SETUP_PANEL)
@@ -194,7 +193,7 @@ def _checks(settings: "Settings", campaign: "Campaign | None", timeout_s: float 
         return
     from interphase_flows.runners.site_check.site_checks import check_cluster
 
-    with shown_progress(Console(stderr=True)):
+    with shown_progress(PlainConsole(stderr=True)):
         # the reference method is checked on the workers
         yield from check_machine(settings, campaign, is_run_here=False)
         yield from check_cluster(settings, timeout_s, campaign)

@@ -8,14 +8,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand
 
-from interphase_flows.cli.application import RESULTS_PANEL, Name, Root, app, named
+from interphase_flows.cli.application import RESULTS_PANEL, Name, PlainConsole, Root, app, named, write_line
 from interphase_flows.exceptions import InputError, InterphaseError
+from interphase_flows.printable import printable_lines
 
 if TYPE_CHECKING:
     from interphase_flows.commands.status import CampaignStatus
@@ -80,9 +81,9 @@ def status(
     if watch is not None:
         watch_status(lambda: campaign_status(settings, name), watch)
     elif json:
-        print(campaign_status(settings, name).as_json())
+        write_line(campaign_status(settings, name).as_json())
     else:
-        show(Console(), status_parts(campaign_status(settings, name)))
+        show(PlainConsole(), status_parts(campaign_status(settings, name)))
 
 
 def watch_status(read_status: "Callable[[], CampaignStatus]", every_s: float) -> None:
@@ -90,7 +91,7 @@ def watch_status(read_status: "Callable[[], CampaignStatus]", every_s: float) ->
 
     After a first success, errors such as an unreachable database are shown, and the status is read again.
     """
-    console = Console()
+    console = PlainConsole()
     parts: list[str | Table] = []
     try:
         with Live(console=console, auto_refresh=False) as live:
@@ -106,7 +107,7 @@ def watch_status(read_status: "Callable[[], CampaignStatus]", every_s: float) ->
                         raise
                     note = f"{error}; retrying in {every_s:g} s"
                 if console.is_terminal:
-                    live.update(Group(*map(_renderable, parts), Text(note, style="dim")), refresh=True)
+                    live.update(Group(*map(_renderable, parts), Text(printable_lines(note), style="dim")), refresh=True)
                 else:
                     show(console, iter([*parts, note]))
                     sys.stdout.flush()
@@ -118,14 +119,14 @@ def watch_status(read_status: "Callable[[], CampaignStatus]", every_s: float) ->
 
 
 def _renderable(part: str | Table) -> RenderableType:
-    return Text(part) if isinstance(part, str) else part
+    return Text(printable_lines(part)) if isinstance(part, str) else part
 
 
-def show(console: Console, parts: "Iterator[str | Table]") -> None:
+def show(console: PlainConsole, parts: "Iterator[str | Table]") -> None:
     """Print lines unchanged, and tables by rich."""
     for part in parts:
         if isinstance(part, str):
-            print(part)
+            write_line(part)
         else:
             console.print(part)
 
@@ -207,7 +208,7 @@ def _cluster_parts(name: str, cluster: "ClusterStatus") -> "Iterator[str | Table
         table = Table("lost job", "FireWorks state", "reason", "reruns", "last loss", box=None)
         for lost in cluster.lost[:MAX_LISTED_JOBS]:
             reasons = ", ".join(reason if n == 1 else f"{reason} x {n}" for reason, n in Counter(lost.reasons).items())
-            table.add_row(f"{lost.name} ({lost.fw_id})", lost.state, reasons, str(lost.n_reruns), Text(lost.message))
+            table.add_row(f"{lost.name} ({lost.fw_id})", lost.state, reasons, str(lost.n_reruns), lost.message)
         yield table
     yield from _more("lost jobs", len(cluster.lost))
     if cluster.needs_attention:

@@ -5,6 +5,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, get_args
 
+from pydantic import TypeAdapter, ValidationError
+
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.commands.queries import count_by_reason
 from interphase_flows.exceptions import InputError
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from interphase_flows.costs.throughput import Pace
     from interphase_flows.costs.time_left import TimeLeft
     from interphase_flows.runners.fireworks.states import ClusterStatus
+
+_PROGRESS = TypeAdapter(Progress)
 
 ACTIVE_STATUSES = (RUNNING, SUBMITTED)
 PAUSED_STATUSES = ("paused", "on hold")
@@ -202,11 +206,9 @@ def _iterations(workspace: Workspace, result: JsonDocument | None) -> list[Itera
 
 def _progress(workspace: Workspace) -> Progress | None:
     try:
-        progress: Progress = json.loads((workspace.root / PROGRESS_FILE).read_bytes())
-        is_intact = progress.keys() == Progress.__annotations__.keys()
-    except (FileNotFoundError, ValueError, AttributeError):  # a damaged file is replaced by the next event
+        return _PROGRESS.validate_json((workspace.root / PROGRESS_FILE).read_bytes())
+    except (OSError, ValidationError):  # missing, unreadable or damaged; the next job writes it again
         return None
-    return progress if is_intact else None
 
 
 def _remaining_labels(workspace: Workspace, state: JsonDocument) -> "RemainingLabels":

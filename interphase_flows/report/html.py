@@ -164,8 +164,10 @@ def rendered_page(inputs: ReportInputs, drawn: dict[str, FigureFile]) -> str:
         source=lambda subject: source_anchor(inputs.provenance, subject),
         with_error=with_error,
         scenes=scenes,
-        # "</" would end the script
-        scenes_json=Markup(json.dumps({when: scene.as_json() for when, scene in scenes.items()}).replace("</", "<\\/")),
+        # "</" would end the script, "<!--" would hide the rest of it
+        scenes_json=Markup(
+            json.dumps({when: scene.as_json() for when, scene in scenes.items()}).replace("<", "\\u003c")
+        ),
         viewer_js=Markup(viewer),
     )
 

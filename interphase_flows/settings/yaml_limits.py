@@ -10,6 +10,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
+from interphase_flows.printable import printable
+
 MOST_BYTES = 1_000_000
 MOST_VALUES = 100_000
 """Most values after all references are expanded."""
@@ -97,5 +99,5 @@ def shown(value: object) -> str:
 
 def shown_key(key: object) -> str:
     """Return a key for a message: without control characters, and shortened."""
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(key)[: MOST_CHARACTERS_SHOWN + 1])
+    text = printable(str(key)[: MOST_CHARACTERS_SHOWN + 1])
     return text if len(str(key)) <= MOST_CHARACTERS_SHOWN else f"{text[:MOST_CHARACTERS_SHOWN]}..."

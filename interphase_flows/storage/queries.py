@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from interphase_flows.exceptions import InputError
+from interphase_flows.printable import printable
 from interphase_flows.schemas.kinds import ABBREVIATED, document_kinds, document_schema
 from interphase_flows.storage.ledger import KINDS, LEDGER_FIELDS, Ledger
 from interphase_flows.storage.ledger_backend import Criteria, JsonDocument
@@ -238,7 +239,7 @@ def to_csv(rows: Sequence[JsonDocument]) -> str:
     writer.writerow(columns)
     for row in rows:
         values = (row.get(column) for column in columns)
-        writer.writerow([repr(value) if isinstance(value, float) else _cell(value) for value in values])
+        writer.writerow([_exact(value) for value in values])
     return text.getvalue()
 
 
@@ -256,9 +257,15 @@ def _columns(rows: Sequence[JsonDocument]) -> list[str]:
     return list(dict.fromkeys(column for row in rows for column in row))
 
 
+def _exact(value: Any) -> str:
+    if isinstance(value, float):
+        return repr(value)
+    return value if isinstance(value, str) else _cell(value)
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{value:.6g}"
-    return json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
+    return json.dumps(value, default=str) if isinstance(value, dict | list) else printable(value)

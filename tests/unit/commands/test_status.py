@@ -36,13 +36,15 @@ def test_documents_of_other_campaigns_are_not_counted(settings, started, add):
 
 def test_progress_is_read_from_the_progress_file(settings, started):
     assert campaign_status(settings, "unit").progress is None
-    path = started.root / PROGRESS_FILE
     progress = {"stage": "labels", "done": 3, "total": 5, "detail": "", "jobs": 1, "at": "", "workers": {}}
-    path.write_text(json.dumps(progress))
+    (started.root / PROGRESS_FILE).write_text(json.dumps(progress))
     assert campaign_status(settings, "unit").progress == progress
-    for damaged in (b"", b"\xff", b"3", json.dumps(progress).replace("done", "dove").encode()):
-        path.write_bytes(damaged)
-        assert campaign_status(settings, "unit").progress is None
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\x00", b"[1]", b'{"stage": "labels"}', b'{"workers": {"1": []}}'])
+def test_damaged_progress_file_counts_as_missing(settings, started, content):
+    (started.root / PROGRESS_FILE).write_bytes(content)
+    assert campaign_status(settings, "unit").progress is None
 
 
 def test_status_is_available_as_json(settings, started):
