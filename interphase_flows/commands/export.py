@@ -10,6 +10,7 @@ from interphase_flows.exceptions import InputError
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.results import CampaignResults
 from interphase_flows.runtime.atomic_files import atomic_path
+from interphase_flows.runtime.file_names import file_in
 from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger_backend import JsonDocument
 
@@ -45,7 +46,7 @@ def export_trajectories(results: CampaignResults, target: Path) -> list[Path]:
     target.mkdir(parents=True, exist_ok=True)
     written = []
     for run_id, paths in sorted(runs.items()):
-        path = target / f"{run_id}.extxyz"
+        path = file_in(target, f"{run_id}.extxyz", "run")
         with RunFrames(paths) as frames:
             write_extxyz(frames, path)
         written.append(path)
@@ -62,8 +63,8 @@ def write_extxyz(frames: RunFrames, path: Path) -> None:
 def _copy(source: Path, target: Path) -> Path:
     if target.is_dir():
         raise InputError(f"{target} is a folder. Hint: give the name of a file")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)
     return target
 
 

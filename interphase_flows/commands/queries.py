@@ -9,6 +9,7 @@ from typing import TypedDict
 from interphase_flows.analysis.pipeline.registered_parts import part_classes
 from interphase_flows.datasets.gates import LEFT_OUT, NEVER_COMPUTED
 from interphase_flows.exceptions import InputError
+from interphase_flows.runtime.file_names import file_in
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.settings import Settings
 from interphase_flows.storage.archive import unpack_archive
@@ -124,7 +125,7 @@ def extract_files(workspace: Workspace, labels: Sequence[JsonDocument], target: 
     written = []
     for label in stored:
         archive = workspace.artifacts.get(ArtifactRef.model_validate(label["files"]))
-        written += unpack_archive(archive.read_bytes(), target / label["key"])
+        written += unpack_archive(archive.read_bytes(), file_in(target, label["key"], "label"))
     return written
 
 

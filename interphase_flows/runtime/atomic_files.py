@@ -5,10 +5,12 @@ process killed at any moment leaves the old file or the new one, and at most a l
 :data:`LEFTOVER_PREFIX`, which :func:`sweep_leftovers` removes.
 """
 
+import contextlib
 import errno
 import json
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +27,12 @@ _REASONS_AND_HINTS = {
     errno.EACCES: "permission denied. Hint: make the folder writable, or set `root` in the settings to one that is",
     errno.EROFS: "the file system is read-only. Hint: set `root` in the settings to a writable folder",
     errno.EIO: "the disk reports an input/output error. Hint: check the disk, then resume",
+    errno.EPERM: "the operation is not permitted. Hint: choose another folder, or remove the protection of the file",
+    errno.ENOTDIR: "a file is where a folder is expected. Hint: choose another name",
+    errno.EEXIST: "a file is where a folder is expected. Hint: choose another name",
+    errno.EISDIR: "it is a folder. Hint: choose another name, or move the folder",
+    errno.ELOOP: "its symbolic links form a loop. Hint: choose another name",
+    errno.ENAMETOOLONG: "its name is too long. Hint: choose a shorter name",
 }
 
 
@@ -34,6 +42,16 @@ def explain_os_error(error: OSError, path: Path) -> StorageError | None:
         return None
     kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
     return kind(f"{path}: not written: {_REASONS_AND_HINTS[error.errno]}")
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return a message for the user: file, reason and hint."""
+    path = error.filename if isinstance(error.filename, str | bytes) else None
+    where = "" if path is None else f"{os.fsdecode(path)}: "
+    known = _REASONS_AND_HINTS.get(error.errno or 0)
+    return where + (
+        known or f"{error.strerror or error}. Hint: check the file and its permissions, then repeat the command"
+    )
 
 
 def temporary_beside(target: Path) -> Path:
@@ -54,6 +72,25 @@ def commit(temporary: Path, target: Path) -> None:
         os.close(folder)
 
 
+def check_replaceable(target: Path) -> None:
+    """Check that a path is a regular file, or does not exist: a rename would replace a device.
+
+    Raises
+    ------
+    StorageError
+        It is a folder, a device, a socket or a pipe.
+    """
+    if target.exists() and not target.is_file():
+        kind = "a folder" if target.is_dir() else "a device or pipe"
+        raise StorageError(f"{target}: not written: it is {kind}. Hint: give the name of a file")
+
+
+def _keep_mode(temporary: Path, target: Path) -> None:
+    """Give a new file the permissions of the file that it replaces; a first one has those of the umask."""
+    with contextlib.suppress(FileNotFoundError):
+        temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path of the same folder and extension that is renamed to ``path`` unless the block raises.
@@ -69,7 +106,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         temporary = temporary_beside(target)
+        check_replaceable(target)
         yield temporary
+        _keep_mode(temporary, target)
         commit(temporary, target)
     except OSError as error:
         explained = explain_os_error(error, target)
@@ -78,7 +117,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise explained from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # missing after the rename, or never written
+                temporary.unlink()
 
 
 def write_bytes_atomic(path: str | Path, data: bytes) -> None:

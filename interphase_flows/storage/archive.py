@@ -3,10 +3,13 @@
 import gzip
 import io
 import tarfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from interphase_flows.exceptions import StorageError
 from interphase_flows.runtime.atomic_files import write_bytes_atomic
+from interphase_flows.runtime.file_names import file_in
 
 SUFFIX = ".tar.gz"
 
@@ -24,15 +27,23 @@ def archive_bytes(files: Sequence[Path]) -> bytes:
 
 
 def unpack_archive(data: bytes, folder: Path) -> list[Path]:
-    """Write the files of an archive into a folder, each atomically, and return their paths."""
+    """Write the files of an archive into a folder, each atomically, and return their paths.
+
+    Raises
+    ------
+    StorageError
+        It is damaged, or an entry has a name that is not that of a file.
+    """
+    try:
+        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(data))) as archive:
+            # links, devices and folders, which archive_bytes does not write, have no content
+            files = [(entry.name, archive.extractfile(entry).read()) for entry in archive if entry.isfile()]  # type: ignore[union-attr]
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise StorageError(f"archive for {folder}: damaged ({error}). Hint: restore the file from a backup") from error
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(data))) as archive:
-        for entry in archive:
-            content = archive.extractfile(entry)
-            if content is None:  # a folder or a link; archive_bytes writes none
-                continue
-            path = folder / Path(entry.name).name
-            write_bytes_atomic(path, content.read())
-            written.append(path)
+    for name, content in files:
+        path = file_in(folder, name, "archive: entry")
+        write_bytes_atomic(path, content)
+        written.append(path)
     return written

@@ -59,7 +59,7 @@ class CampaignLock:
             raise LockedError(f"{self.path}: this object already holds the lock; release() it first")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise StorageError(
                 f"{self.path}: cannot be created: {error.strerror}. Hint: set `root` in the settings to a folder with "
@@ -111,6 +111,11 @@ def lock_holder(root: str | Path) -> LockHolder | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be read: {error.strerror}. Hint: ask its owner for permission; it names the process that "
+            "holds the campaign"
+        ) from error
     try:
         return None if try_lock(descriptor, path, shared=True) else _read_holder(descriptor)
     finally:

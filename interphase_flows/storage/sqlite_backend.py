@@ -174,6 +174,7 @@ class SqliteBackend:
         writable = not self.read_only or os.access(self.path, os.W_OK)
         if not self.read_only:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.touch()  # with the permissions of the umask: SQLite would deny writing to the group
         mode = ("rw" if self.read_only else "rwc") if writable else "ro"
         connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode={mode}",

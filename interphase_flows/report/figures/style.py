@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from interphase_flows.report.figures.figure_data import figure_csv
 from interphase_flows.runtime.atomic_files import write_bytes_atomic
+from interphase_flows.runtime.file_names import file_in
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, GREY, BLACK = "#56B4E9", "#CC79A7", "#F0E442", "#8A8F98", "#222222"
@@ -85,10 +86,9 @@ class FigureFile:
 
     def write(self, folder: Path) -> None:
         """Write ``name.svg``, ``name.png`` and ``name.csv`` into a folder atomically."""
-        write_bytes_atomic(folder / f"{self.name}.svg", self.svg)
-        write_bytes_atomic(folder / f"{self.name}.png", self.png)
-        if self.csv:
-            write_bytes_atomic(folder / f"{self.name}.csv", self.csv)
+        for suffix, content in (("svg", self.svg), ("png", self.png), ("csv", self.csv)):
+            if content:
+                write_bytes_atomic(file_in(folder, f"{self.name}.{suffix}", "figure"), content)
 
 
 def rendered(figure: Figure, name: str, alt: str) -> FigureFile:

@@ -17,6 +17,8 @@ from interphase_flows.runtime.atomic_files import (
     write_bytes_once,
     write_json_atomic,
 )
+from interphase_flows.storage.ledger import Ledger
+from interphase_flows.storage.lock import CampaignLock
 
 
 def test_written_bytes_and_json_are_read_back(tmp_path):
@@ -25,6 +27,44 @@ def test_written_bytes_and_json_are_read_back(tmp_path):
     write_json_atomic(tmp_path / "c.json", {"x": [1, 2.5]})
     assert (tmp_path / "a" / "b.bin").read_bytes() == b"123"
     assert json.loads((tmp_path / "c.json").read_text()) == {"x": [1, 2.5]}
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_new_file_has_the_mode_of_the_umask_and_a_replaced_one_keeps_its_own(umask, tmp_path):
+    before = os.umask(umask)
+    try:
+        write_bytes_atomic(tmp_path / "new", b"1")
+        write_bytes_once(tmp_path / "once", b"1")
+        CampaignLock(tmp_path / "campaign").acquire().release()
+        embedded = Ledger.embedded(tmp_path / "ledger.sqlite", "campaign")
+        embedded.set_state("campaigns", "campaign", {})
+        embedded.close()
+    finally:
+        os.umask(before)
+    made = [tmp_path / name for name in ("new", "once", "campaign/campaign.lock", "ledger.sqlite")]
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in made} == {
+        path.name: oct(0o666 & ~umask) for path in made
+    }
+    made[0].chmod(0o640)
+    write_bytes_atomic(made[0], b"2")
+    assert made[0].stat().st_mode & 0o777 == 0o640
+
+
+def test_folder_device_or_pipe_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "null").symlink_to("/dev/null")
+    for name in ("pipe", "folder", "null"):
+        with pytest.raises(StorageError, match="not written: it is a"):
+            write_bytes_atomic(tmp_path / name, b"1")
+    assert sorted(os.listdir(tmp_path)) == ["folder", "null", "pipe"]
+
+
+def test_target_below_a_file_is_an_error_with_a_hint(tmp_path):
+    (tmp_path / "file").touch()
+    for target in (tmp_path / "file" / "a", tmp_path / "file" / "a" / "b", tmp_path / ("x" * 300)):
+        with pytest.raises(StorageError, match=r"not written: .* Hint: "):
+            write_bytes_atomic(target, b"1")
 
 
 def test_an_error_in_the_block_keeps_the_old_file_and_leaves_no_temporary_file(tmp_path):
