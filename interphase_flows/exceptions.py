@@ -10,6 +10,7 @@
     │   └── SettingsError               settings of this machine
     │       └── SlurmNotFoundError      this machine has no Slurm
     ├── CampaignFailedError             required jobs failed, so the campaign has no result
+    ├── MissingInputError               an input of a job is missing because an earlier job failed
     ├── ReferenceMethodError            a label could not be computed
     ├── WalltimeReachedError            the walltime is reached; a resume continues from the checkpoint
     ├── WorkerDiedError                 worker processes ended unexpectedly while they ran a job
@@ -67,6 +68,10 @@ class SlurmNotFoundError(SettingsError):
 
 class CampaignFailedError(InterphaseError):
     """Required jobs failed, so the campaign has no result; its results so far are stored, and a resume continues."""
+
+
+class MissingInputError(InterphaseError):
+    """An input of a job is missing because an earlier job failed; the job was not run."""
 
 
 class ReferenceMethodError(InterphaseError):

@@ -1,6 +1,7 @@
 """The Typer application, and options that several commands share."""
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,10 +78,20 @@ class PlainConsole(Console):
 
 
 def settings_of(root: Path | None) -> "Settings":
-    """Return the settings of this machine, with ``--root`` of the command line."""
-    from interphase_flows.settings import load_settings
+    """Return the settings of this machine, with ``--root`` of the command line.
 
+    A settings file in the current folder is reported: it may have come with the folder, and contains commands.
+    """
+    from interphase_flows.settings import FILE_IN_FOLDER, load_settings, settings_file
+
+    if settings_file() == FILE_IN_FOLDER:
+        _report_settings_file(FILE_IN_FOLDER.absolute())
     return load_settings(**({} if root is None else {"root": root}))
+
+
+@cache
+def _report_settings_file(path: Path) -> None:
+    write_line(f"settings: {path}", to_stderr=True)
 
 
 def named(name: str | None, root: Path | None) -> tuple["Settings", str]:

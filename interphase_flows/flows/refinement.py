@@ -99,7 +99,7 @@ class RefinementMaker(Maker):
 @job
 def train_further(
     maker: RefinementMaker,
-    batch: LabelBatch,
+    batch: LabelBatch | None,
     production: Sequence[SegmentDoc | None],
     committee: CommitteeDoc,
     dataset: DatasetDoc,

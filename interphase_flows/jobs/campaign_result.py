@@ -18,9 +18,9 @@ from interphase_flows.storage.workspace import current_workspace
 def conclude(
     name: str,
     iterations: Sequence[IterationDoc] | None,
-    exploration_keys: Sequence[str],
+    exploration_keys: Sequence[str] | None,
     production: Sequence[SegmentDoc | None],
-    starts: StructureSetDoc,
+    starts: StructureSetDoc | None,
     analyses: Mapping[str, Document | None],
 ) -> CampaignResult:
     """Record the result of a campaign under its name; an analysis that failed is missing, not an error.
@@ -30,7 +30,7 @@ def conclude(
     InterphaseError
         The loop did not end.
     """
-    if not iterations:
+    if not iterations or exploration_keys is None or starts is None:
         raise InterphaseError(f"campaign {name}: the active-learning loop did not end, so there is no result")
     keys: dict[str, str] = {}
     for analysis, document in analyses.items():

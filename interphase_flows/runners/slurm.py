@@ -279,7 +279,8 @@ def queue_adapter(settings: Settings, name: str, arguments: Sequence[str] = ()) 
         f"#SBATCH --{option}={value}" if value else f"#SBATCH --{option}" for option, value in worker.sbatch.items()
     ]
     exports = [f"export {variable}={shlex.quote(value)}" for variable, value in environment.items()]
-    work = [sys.executable, "-m", "interphase_flows.cli", "work", name, *arguments]
+    # -P: the launch folder contains files of jobs, which are no modules
+    work = [sys.executable, "-P", "-m", "interphase_flows.cli", "work", name, *arguments]
     return CommonAdapter(
         "SLURM",
         q_name=name,

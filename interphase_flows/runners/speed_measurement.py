@@ -242,7 +242,7 @@ def _run(request: SpeedRequest, n_processes: int) -> list[SpeedReport]:
                 ):
                     processes.append(
                         subprocess.Popen(
-                            [sys.executable, "-m", MODULE],
+                            [sys.executable, "-P", "-m", MODULE],
                             stdin=stdin,
                             stdout=stdout,
                             stderr=stderr,

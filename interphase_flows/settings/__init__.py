@@ -6,10 +6,11 @@ the one named by ``INTERPHASE_SETTINGS_FILE``, else ``interphase.yaml`` in the w
 """
 
 from interphase_flows.settings.cluster import JOB_KINDS, ClusterSettings, JobKind, WorkerSettings
-from interphase_flows.settings.machine import FILE_VARIABLE, Settings, load_settings, settings_file
+from interphase_flows.settings.machine import FILE_IN_FOLDER, FILE_VARIABLE, Settings, load_settings, settings_file
 from interphase_flows.settings.store import PASSWORD_VARIABLE, EmbeddedSettings, MongodbSettings
 
 __all__ = [
+    "FILE_IN_FOLDER",
     "FILE_VARIABLE",
     "JOB_KINDS",
     "PASSWORD_VARIABLE",

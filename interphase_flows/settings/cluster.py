@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from interphase_flows.settings.store import check_database_name
 
 JobKind = Literal["dft", "train", "md", "analysis"]
 JOB_KINDS: tuple[JobKind, ...] = get_args(JobKind)
@@ -194,7 +196,7 @@ class ClusterSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     workers: Mapping[str, WorkerSettings] = Field(default_factory=_one_worker_per_kind)
-    launchpad_database: str | None = None
+    launchpad_database: Annotated[str, AfterValidator(check_database_name)] | None = None
     folder: Path | None = None
     signal_before_end_s: int = Field(default=120, ge=10, le=86_400)
     lease_s: float = Field(default=60.0, ge=2, le=86_400)

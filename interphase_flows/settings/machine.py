@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +24,7 @@ from interphase_flows.settings.store import PASSWORD_VARIABLE, EmbeddedSettings,
 from interphase_flows.settings.yaml_limits import YamlLimitError, compose, read_text, shown_key
 
 FILE_VARIABLE = "INTERPHASE_SETTINGS_FILE"
+FILE_IN_FOLDER = Path("interphase.yaml")
 PREFIX = "INTERPHASE_"
 LONGEST_PATH = 3000
 SIMILAR = 0.75
@@ -135,15 +137,34 @@ def settings_file() -> Path | None:
     Raises
     ------
     SettingsError
-        ``INTERPHASE_SETTINGS_FILE`` names a file that does not exist.
+        ``INTERPHASE_SETTINGS_FILE`` names a file that does not exist, or the file in the current folder belongs to
+        another user.
     """
     if named := os.environ.get(FILE_VARIABLE):
         path = Path(named).expanduser()
         if not path.is_file():
             raise SettingsError(f"{FILE_VARIABLE}={named}: no such file. Hint: create it, or unset the variable")
         return path
-    candidates = (Path("interphase.yaml"), Path("~/.config/interphase/settings.yaml").expanduser())
-    return next((path for path in candidates if path.is_file()), None)
+    if FILE_IN_FOLDER.is_file():
+        _check_owner(FILE_IN_FOLDER)
+        return FILE_IN_FOLDER
+    path = Path("~/.config/interphase/settings.yaml").expanduser()
+    return path if path.is_file() else None
+
+
+def _check_owner(path: Path) -> None:
+    """Reject a settings file that another user has written: settings contain commands that are run."""
+    found = path.stat()
+    if found.st_uid != os.geteuid():
+        problem = f"belongs to {'root' if found.st_uid == 0 else f'user {found.st_uid}'}, not to you"
+    elif found.st_mode & stat.S_IWOTH:
+        problem = "may be written by every user"
+    else:
+        return
+    raise SettingsError(
+        f"{path.absolute()}: {problem}; settings contain commands that are run, so the file is not used. Hint: if you "
+        f"trust it, set {FILE_VARIABLE}={path.absolute()}; otherwise work in another folder"
+    )
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -13,6 +13,17 @@ PASSWORD_VARIABLE = "INTERPHASE_MONGODB_PASSWORD"
 _SECRET_OPTIONS = ("username", "password", "authmechanismproperties", "tlscertificatekeyfilepassword")
 
 
+_FORBIDDEN_IN_NAMES = frozenset('/\\. "$*<>:|?')
+_LONGEST_NAME = 63
+
+
+def check_database_name(name: str) -> str:
+    """Return the name of a database of MongoDB, which is also part of names of Slurm jobs; others raise ValueError."""
+    if not (0 < len(name.encode()) <= _LONGEST_NAME and name.isprintable()) or set(name) & _FORBIDDEN_IN_NAMES:
+        raise ValueError(f'must be a name of at most {_LONGEST_NAME} bytes without spaces and / \\ . " $ * < > : | ?')
+    return name
+
+
 class EmbeddedSettings(BaseModel):
     """Documents in one file per campaign: one machine, one writing process."""
 
@@ -57,6 +68,11 @@ class MongodbSettings(BaseModel):
         if not host or set(host) & set("/@ "):
             raise ValueError("must be the name of a machine alone. Hint: write an address with a user as store.uri")
         return host
+
+    @field_validator("database")
+    @classmethod
+    def _check_database(cls, database: str) -> str:
+        return check_database_name(database)
 
     @field_validator("options")
     @classmethod

@@ -125,7 +125,7 @@ def _run(
     end_s = time.monotonic() + timeout_s
     with log.open("wb") as output, (attempt / "request.json").open("rb") as request_file:
         process = subprocess.Popen(
-            [sys.executable, "-m", _PROCESS],
+            [sys.executable, "-P", "-m", _PROCESS],
             stdin=request_file,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -142,7 +142,8 @@ class GpawLauncher:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=environment | {"OMP_NUM_THREADS": str(self.n_threads)},
+                # PYTHONSAFEPATH: files in the folder of the label are no modules
+                env=environment | {"OMP_NUM_THREADS": str(self.n_threads), "PYTHONSAFEPATH": "1"},
                 start_new_session=True,
             )
 

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from fireworks import Firework, FWAction, Workflow, explicit_serialize
-from jobflow import JobStore
+from jobflow import JobStore, OnMissing
 from jobflow.managers.fireworks import JobFiretask
 
 from interphase_flows.exceptions import LeaseLostError, WalltimeReachedError
 from interphase_flows.runners.fireworks.routing import routed_spec
 from interphase_flows.runners.job_failures import MAX_RETRIES, backoff_s, is_transient, record_job_failure
+from interphase_flows.runners.missing_inputs import check_inputs
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline, request_stop
 from interphase_flows.schemas.iteration import ITERATION
@@ -108,6 +109,9 @@ class CampaignFiretask(JobFiretask):
         """Run jobflow's task; record its error, unless that is done already."""
         self["store"] = job_store_of(self["campaign"])
         try:
+            job = self["job"]
+            if job.config.on_missing_references == OnMissing.NONE:
+                check_inputs(job, job.resolve_args(self["store"], inplace=False))
             return super().run_task(fw_spec)
         except (WalltimeReachedError, LeaseLostError):
             raise

@@ -10,6 +10,7 @@ from interphase_flows.exceptions import StorageError, WalltimeReachedError, Work
 from interphase_flows.runners.job_failures import record_job_failure
 from interphase_flows.runners.local.job_graph import JobGraph, PendingJob
 from interphase_flows.runners.local.job_run import JobOutcome, run_job
+from interphase_flows.runners.missing_inputs import check_inputs
 from interphase_flows.runtime.progress import JOBS, emit
 from interphase_flows.runtime.walltime import deadline, is_stop_requested
 from interphase_flows.storage.workspace import Workspace
@@ -77,7 +78,8 @@ class FlowRunner:
         self.store = store
         self.executor = executor or InThisProcess(workspace)
         self.responses: dict[str, dict[int, Response]] = defaultdict(dict)
-        self._failed: set[str] = set()
+        self._failed: dict[str, str] = {}
+        """Names of failed and skipped jobs by uuid."""
         self._stopped: set[str] = set()
         self._deaths: Counter[tuple[str, int]] = Counter()
         self._stop_message: str | None = None
@@ -123,7 +125,9 @@ class FlowRunner:
         if self._is_skipped(entry):
             return False
         with self._failures_recorded(entry):
-            self.executor.start(entry, self._resolved(entry.job))
+            resolved = self._resolved(entry.job)
+            check_inputs(entry.job, resolved, [self._failed[each] for each in entry.parents if each in self._failed])
+            self.executor.start(entry, resolved)
         return entry.job.uuid not in self._failed
 
     def _resolved(self, job: "Job") -> "Job":
@@ -140,9 +144,9 @@ class FlowRunner:
             logger.info("%s is skipped: a parent has stopped its children", job.name)
             self._stopped.add(job.uuid)
             return True
-        if self._failed.intersection(parents) and job.config.on_missing_references == OnMissing.ERROR:
+        if self._failed.keys() & set(parents) and job.config.on_missing_references == OnMissing.ERROR:
             logger.info("%s is skipped: a parent has failed", job.name)
-            self._failed.add(job.uuid)
+            self._failed[job.uuid] = job.name
             return True
         return False
 
@@ -154,7 +158,7 @@ class FlowRunner:
         except Exception as error:
             logger.exception("%s failed", entry.job.name)
             record_job_failure(self.workspace.ledger, entry.job.name, error)
-            self._failed.add(entry.job.uuid)
+            self._failed[entry.job.uuid] = entry.job.name
 
     def _handle(self, graph: JobGraph, entry: PendingJob, outcome: JobOutcome) -> None:
         job, response = entry.job, outcome.response
@@ -172,7 +176,7 @@ class FlowRunner:
             with self._failures_recorded(entry):
                 self._store(outcome)
         else:
-            self._failed.add(job.uuid)
+            self._failed[job.uuid] = job.name
         if response is None or job.uuid in self._failed:
             graph.finish(entry)
             return

@@ -81,7 +81,7 @@ class Site:
     gpu_partition: str | None = None
     shared_partition: str | None = None
     account: str | None = None
-    work: str = field(default_factory=lambda: shlex.join([sys.executable, "-m", "interphase_flows.cli", "work"]))
+    work: str = field(default_factory=lambda: shlex.join([sys.executable, "-P", "-m", "interphase_flows.cli", "work"]))
 
     def workers(self) -> list[SiteWorker]:
         """Return a worker for DFT, one for potentials (on GPUs if there is a GPU partition), and one for the rest."""

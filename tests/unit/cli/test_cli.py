@@ -209,3 +209,34 @@ def test_status_imports_no_heavy_package(tmp_path):
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert result.stdout.splitlines() == ["2", "[]"]
+
+
+def test_settings_file_of_the_working_folder_is_reported_on_stderr(interphase):
+    assert "settings:" not in interphase("status", "unit")[2]
+    Path("interphase.yaml").write_text("n_threads: 1\n")
+    code, out, err = interphase("status", "unit")
+    assert code == 2
+    assert f"settings: {Path('interphase.yaml').absolute()}\n" in err
+    assert out == ""
+
+
+@pytest.mark.parametrize("target", ["file/x", "pipe", "loop/x", "n" * 300])
+def test_target_that_cannot_be_written_is_an_error_with_a_hint(target, interphase):
+    Path("file").touch()
+    os.mkfifo("pipe")
+    Path("loop").symlink_to("loop")
+    before = written()
+    code, out, err = interphase("init", target)
+    assert code == 2
+    assert out == ""
+    assert "Traceback" not in err
+    assert "Hint: " in err
+    assert written() == before
+
+
+def test_error_of_a_file_has_its_name_with_control_characters_escaped(interphase):
+    Path("a\x1b[2J").touch()
+    code, _, err = interphase("init", "a\x1b[2J/b")
+    assert code == 2
+    assert r"a\x1b[2J" in err
+    assert "\x1b" not in err

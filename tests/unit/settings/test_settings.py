@@ -234,3 +234,26 @@ def test_limits_of_settings_files(content):
     with pytest.raises(SettingsError) as raised:
         load_settings()
     assert len(str(raised.value)) < 3000
+
+
+def test_settings_file_of_the_folder_that_another_user_may_have_written_is_not_used(machine, monkeypatch):
+    """It contains commands; a variable that names it is the user's consent."""
+    file = Path("interphase.yaml")
+    file.write_text("n_threads: 3\n")
+    file.chmod(0o646)
+    with pytest.raises(SettingsError, match="may be written by every user"):
+        load_settings()
+    file.chmod(0o644)
+    assert load_settings().n_threads == 3
+    monkeypatch.setattr(os, "geteuid", lambda: file.stat().st_uid + 1)
+    with pytest.raises(SettingsError, match=r"interphase\.yaml: belongs to .*INTERPHASE_SETTINGS_FILE="):
+        load_settings()
+    monkeypatch.setenv("INTERPHASE_SETTINGS_FILE", str(file.absolute()))
+    assert load_settings().n_threads == 3
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "a.b", "$x", "a\nb", "a\x1b[31m", "a\u202eb", "x" * 64])
+def test_name_that_is_no_database_is_rejected(name, machine):
+    for change in ({"store": {"type": "mongodb", "database": name}}, {"cluster": {"launchpad_database": name}}):
+        with pytest.raises(SettingsError, match="must be a name of at most"):
+            load_settings(**change)

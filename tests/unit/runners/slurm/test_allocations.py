@@ -53,7 +53,7 @@ def test_script_has_the_options_of_the_settings_and_executes_the_worker(settings
     assert "export INTERPHASE_DEVICE=cuda" in lines
     assert f"export INTERPHASE_ROOT={tmp_path / 'runs'}" in lines
     assert "trap '' USR1" in lines
-    assert f"exec {sys.executable} -m interphase_flows.cli work gpu" in lines
+    assert f"exec {sys.executable} -P -m interphase_flows.cli work gpu" in lines
 
 
 def test_script_contains_no_password(settings):
