@@ -158,7 +158,7 @@ def remove_dead_leases(ledger: Ledger, work: Path) -> None:
     for lease in ledger.find(KIND, {"campaign": ledger.campaign}):
         kind, _, key = lease["key"].partition(":")
         folders = [name for name in (lease["folder"], lease["copy_from"]) if name not in (None, key)]
-        if _is_dead(lease) and not any((work / kind / name).exists() for name in folders):
+        if is_alive(lease) is False and not any((work / kind / name).exists() for name in folders):
             ledger.remove_state(KIND, lease["key"], {"token": lease["token"]})
 
 
