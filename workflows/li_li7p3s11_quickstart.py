@@ -12,11 +12,11 @@ campaign = Campaign(
             "snapshots": {"temperatures_K": [400, 600, 800, 500], "n_steps": 72, "snapshot_interval_steps": 6}},
     },
     committee={"n_members": 2, "training": {"max_epochs": 60, "warm_start_epochs": 12, "batch_size": 3}},
-    exploration={"dynamics": {"ensemble": "npt", "temperature_K": 500, "friction_per_ps": 20}, "steps_per_iteration": 150},
+    exploration={
+        "dynamics": {"ensemble": "npt", "temperature_K": 500, "friction_per_ps": 20}, "steps_per_iteration": 150},
     learning={
         "max_iterations": 2, "labels_per_iteration": 32, "crystal_fraction": 0.3,
-        "select_force_error_eV_per_angstrom": 0.8, "stop_force_error_eV_per_angstrom": 2.0,
-    },
+        "select_force_error_eV_per_angstrom": 0.8, "stop_force_error_eV_per_angstrom": 2.0},
     production={
         "interface": {
             "electrode_angstrom": 30, "electrolyte_angstrom": 25, "lateral_angstrom": 12, "facets": ["110/001"],
