@@ -71,6 +71,7 @@ def campaign_of(n_labels: int, n_iterations: int, n_walkers: int, n_segments: in
         "exploration": {
             "n_interface_walkers": n_walkers,
             "n_amorphous_walkers": 0,
+            "n_crystal_walkers": 0,
             "n_audit_walkers": max(1, n_walkers // 4),
         },
         "learning": {
