@@ -54,7 +54,9 @@ def test_links_devices_and_folders_are_not_unpacked(kind, tmp_path):
     assert list((tmp_path / "to").iterdir()) == []
 
 
-@pytest.mark.parametrize("data", [b"", b"no archive", gzip.compress(b"no archive" * 200), archive("x")[:40]])
+@pytest.mark.parametrize(
+    "data", [b"", b"no archive", gzip.compress(b"no archive" * 200), archive("x")[:40]], ids=range(4)
+)
 def test_damaged_archive_is_a_storage_error(data, tmp_path):
     with pytest.raises(StorageError, match="archive"):
         unpack_archive(data, tmp_path / "to")
