@@ -30,6 +30,7 @@ from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.settings import Settings
+from interphase_flows.storage.checked_json import read_checked, write_checked
 from interphase_flows.storage.workspace import Workspace
 from own_steps import LEARNING, SHORT
 from tiny_campaign import TINY
@@ -109,14 +110,13 @@ def test_all_segments_use_the_graph_with_any_number_of_workers(with_one_worker, 
 def exchange_constants(root: Path) -> None:
     """Exchange energy shifts and force scales in the shared document of the graph."""
     (stored,) = (root / ".compiled_graphs").glob("*.json")
-    document = CompiledPotentialDoc.model_validate_json(stored.read_bytes())
+    document = read_checked(stored, CompiledPotentialDoc)
     shifts, scales = (
         next(constant for constant, name in document.constants.items() if name.endswith(end))
         for end in (".shifts", ".scales")
     )
     exchanged = {shifts: document.constants[scales], scales: document.constants[shifts]}
-    changed = document.model_copy(update={"constants": document.constants | exchanged})
-    stored.write_text(changed.model_dump_json())
+    write_checked(stored, document.model_copy(update={"constants": document.constants | exchanged}))
 
 
 @pytest.mark.parametrize(
