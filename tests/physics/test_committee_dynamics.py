@@ -78,5 +78,5 @@ def test_cached_potentials_have_independent_calculators(tmp_path, first_model, s
 def test_invalid_checkpoint_raises(tmp_path):
     path = tmp_path / "best.ckpt"
     path.write_bytes(b"no checkpoint")
-    with pytest.raises(TrainingError, match=r"best\.ckpt cannot be loaded.*train it again"):
+    with pytest.raises(TrainingError, match=r"best\.ckpt is not a checkpoint of NequIP.*train the potential again"):
         load_calculator(path)
