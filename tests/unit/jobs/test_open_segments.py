@@ -148,7 +148,7 @@ def test_unusable_potential_raises_with_a_hint(potential, message):
 
 def test_damaged_model_file_raises(empty_folder):
     (empty_folder / "bad.ckpt").write_bytes(b"not a model")
-    with pytest.raises(Exception, match=r"bad.ckpt cannot be loaded as a NequIP potential"):
+    with pytest.raises(Exception, match=r"bad.ckpt is not a checkpoint of NequIP"):
         run(copper(), "bad.ckpt")
 
 
