@@ -9,13 +9,13 @@ campaign = Campaign(
         "crystals": {"n_per_phase": 3}, "amorphous": {"snapshot_interval_steps": 6},
         "equations_of_state": {"n_rattled_per_volume": 8, "max_rattle_fraction": 0.15},
         "interfaces": {
-            "snapshots": {"temperatures_K": [400, 600, 800, 500], "n_steps": 72, "snapshot_interval_steps": 6}},
+            "snapshots": {"temperatures_K": [400, 600, 800, 500], "n_steps": 48, "snapshot_interval_steps": 6}},
     },
-    committee={"n_members": 2, "training": {"max_epochs": 60, "warm_start_epochs": 12, "batch_size": 3}},
+    committee={"n_members": 2, "training": {"max_epochs": 50, "warm_start_epochs": 8, "batch_size": 3}},
     exploration={
         "dynamics": {"ensemble": "npt", "temperature_K": 500, "friction_per_ps": 20}, "steps_per_iteration": 150},
     learning={
-        "max_iterations": 2, "labels_per_iteration": 32, "crystal_fraction": 0.3,
+        "max_iterations": 1, "labels_per_iteration": 32, "crystal_fraction": 0.3,
         "select_force_error_eV_per_angstrom": 0.8, "stop_force_error_eV_per_angstrom": 2.0},
     production={
         "interface": {
