@@ -38,9 +38,10 @@ from interphase_flows.potentials.training import quiet_training
 ELEMENTS = ["Li", "P", "S"]
 SPEC = NequIPSpec()
 N_MEMBERS = 4
-REPEATS = {84: (7, 3, 2), 750: (5, 5, 15), 2700: (15, 10, 9)}
+REPEATS = {84: (7, 3, 2), 750: (5, 5, 15), 2700: (15, 10, 9), 10_000: (20, 25, 10)}
 ATOM_STEPS = 60_000
 """Atoms times steps of one measurement."""
+LEAST_STEPS = 40
 SHORT_STEPS = 10
 """Steps of the segment whose time is that of start and end."""
 QUIET = UncertaintyMonitor(
@@ -152,7 +153,7 @@ def main() -> None:
             f"{'start and end, s':>18}"
         )
         for n_atoms in REPEATS:
-            atoms, n_steps = cell_of(n_atoms), max(60, atom_steps // n_atoms)
+            atoms, n_steps = cell_of(n_atoms), max(LEAST_STEPS, atom_steps // n_atoms)
             actions: list[Callable[[], None]] = [
                 lambda a=atoms, n=n_steps: bare_calls(a, stock, n),
                 *(

@@ -1,10 +1,12 @@
 """Constant pressure with a real potential: bulk Li and Li2S at 300 K against a scan of the pressure at constant volume.
 
-Run: ``python benchmarks/npt_bulk.py [--potential model.ckpt ...] [--steps 20000] [--phases Li Li2S]``. Without a
-potential, CHGNet is used (0.1 s per step). For each phase, segments at constant volume give the mean pressure at five
-volumes, a quadratic fit of which gives the volume at zero pressure and the isothermal bulk modulus there. A segment at
-zero pressure (isotropic) must have the same mean length within 0.1 %, or its standard error if that is larger, and the
-variance kB T V / B of the volume. Errors are from blocks.
+Run: ``python benchmarks/npt_bulk.py [--potential MODEL.ckpt] [--graph-folder FOLDER] [--steps 20000] [--phases Li
+Li2S]``. The potential is a checkpoint of Li, P and S with the default architecture, such as
+``runs/.../artifacts/models/*/*.ckpt`` of the quickstart, and is compiled; without one, CHGNet is used (0.1 s per step).
+For each phase, segments at constant volume give the mean pressure at five volumes, a quadratic fit of which gives the
+volume at zero pressure and the isothermal bulk modulus there. A segment at zero pressure (isotropic) must have the same
+mean length within 0.1 %, or twice its standard error if that is larger, and the variance kB T V / B of the volume.
+Errors are from blocks.
 """
 
 import argparse
@@ -12,12 +14,15 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import torch
 from ase import Atoms
+from compiled_md import graph_in
 
 from interphase_flows.md.dynamics import LangevinDynamics, LangevinNPT, LangevinNVT, internal_pressure_eV_per_angstrom3
 from interphase_flows.md.segment import SegmentResult, run_segment
 from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, Committee, UncertaintyMonitor
-from interphase_flows.potentials.committee import NequIPCommittee
+from interphase_flows.potentials.compiled.committee import CompiledNequIPCommittee
+from interphase_flows.potentials.training import quiet_training
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import ChgnetSpec
 from interphase_flows.structures.crystals.library import load_phase
@@ -105,18 +110,22 @@ def compare(phase: str, committee: Committee, n_steps: int, min_atoms: int) -> N
 def main() -> None:
     """Compare all phases."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--potential", nargs="*", type=Path, default=[])
+    parser.add_argument("--potential", type=Path)
+    parser.add_argument("--graph-folder", type=Path, help="folder of the compiled graph, kept for the next run")
     parser.add_argument("--phases", nargs="*", default=["Li", "Li2S"])
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--min-atoms", type=int, default=90)
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     committee: Committee
-    if arguments.potential:
-        committee = NequIPCommittee(arguments.potential)
-    else:
-        committee = CalculatorCommittee([reference_method(ChgnetSpec()).calculator()])
-    for phase in arguments.phases:
-        compare(phase, committee, arguments.steps, arguments.min_atoms)
+    with tempfile.TemporaryDirectory() as temporary, quiet_training(1):
+        if arguments.potential:
+            graph = graph_in(arguments.graph_folder or Path(temporary))
+            committee = CompiledNequIPCommittee([arguments.potential], graph.path, graph.constants)
+        else:
+            committee = CalculatorCommittee([reference_method(ChgnetSpec()).calculator()])
+        for phase in arguments.phases:
+            compare(phase, committee, arguments.steps, arguments.min_atoms)
 
 
 if __name__ == "__main__":
