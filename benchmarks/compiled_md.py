@@ -147,7 +147,7 @@ def main() -> None:
             other.share_pairs(compiled[0])  # as in the committee of a campaign
         print(f"largest difference of a force to the eager model: {errors.force_eV_per_angstrom:.1e} eV/Å")
         print(f"parameters of another member loaded in {swap_ms(compiled, graph.path):.2f} ms (goal 10)")
-        print("steps per second of CPU time; ratios")
+        print("steps per second of CPU time; ratios", flush=True)
         print(
             f"{'atoms':>6}{'bare':>9}{'compiled':>10}{'of four':>9}{'eager':>8}{'/bare':>9}{'/eager':>8}{'four/one':>10}"
             f"{'start and end, s':>18}"
@@ -171,7 +171,8 @@ def main() -> None:
             print(
                 f"{n_atoms:6}{speeds[0]:9.1f}{speeds[1]:10.1f}{speeds[2]:9.1f}{speeds[3]:8.1f}"
                 f"{np.median(bare / one):9.2f}{np.median(slow / one):8.2f}{np.median(four / one):10.2f}"
-                f"{np.median(short[:, 0]):18.2f}"
+                f"{np.median(short[:, 0]):18.2f}",
+                flush=True,
             )
 
 
