@@ -6,8 +6,8 @@ checkpoints are those of a committee of Li, P and S with the default architectur
 at most 20 steps of relaxation, with frames and uncertainties every 20 steps and one checkpoint; its trajectory is then
 analysed as a stream. The goal is 8 GB.
 
-Results: atoms, seconds of CPU time per step, atom-steps per second, largest memory after dynamics and after the analysis, size of the
-trajectory, and what the analysis found.
+Results: atoms, seconds of CPU time per step, atom-steps per second, largest memory after dynamics and after the analysis,
+size of the trajectory, and what the analysis found.
 """
 
 import argparse

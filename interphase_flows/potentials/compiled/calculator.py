@@ -123,7 +123,7 @@ class CompiledNequIPCalculator(NequIPCalculator):
         super().__init__(graph.model, graph.device, transforms=eager.transforms)
         self._graph = graph
         if not any(getattr(t, "per_edge_type_cutoff", None) for t in self.transforms):
-            self._pairs = NeighbourList(cutoff_angstrom)
+            self._pairs = NeighbourList(cutoff_angstrom, device=graph.device)
         self._eager_model = eager.model
         self.constants = {
             constant: tensors[name].detach().to(graph.device).contiguous().clone() for constant, name in names.items()
@@ -133,7 +133,8 @@ class CompiledNequIPCalculator(NequIPCalculator):
     def share_pairs(self, other: "CompiledNequIPCalculator | None" = None) -> None:
         """Use the neighbour list of another calculator, or a new one."""
         if self._pairs is not None:
-            self._pairs = NeighbourList(self._pairs.cutoff_angstrom) if other is None else other._pairs
+            new = NeighbourList(self._pairs.cutoff_angstrom, device=self.device) if other is None else other._pairs
+            self._pairs = new
 
     def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:
         """Return what has changed since the last evaluation: nothing or everything; numbers are compared exactly.
@@ -161,8 +162,8 @@ class CompiledNequIPCalculator(NequIPCalculator):
                     AtomicDataDict.CELL_KEY: np.asarray(atoms.cell.array, dtype=np.float64).reshape(1, 3, 3),
                 }
                 return {name: torch.from_numpy(value).to(self.device) for name, value in inputs.items()} | {
-                    AtomicDataDict.EDGE_INDEX_KEY: indices.to(self.device),
-                    AtomicDataDict.EDGE_CELL_SHIFT_KEY: shifts.to(self.device),
+                    AtomicDataDict.EDGE_INDEX_KEY: indices,
+                    AtomicDataDict.EDGE_CELL_SHIFT_KEY: shifts,
                     AtomicDataDict.ATOM_TYPE_KEY: self._types_of(atoms).to(self.device),
                 }
         with _double_precision():

@@ -7,10 +7,12 @@ with F the deformation of the cell since the last search and u the displacements
     |D| >= |D0| σ_min(F) - 2 max|u|
 
 for every pair vector D, formerly D0. Since the order is fixed, the list does not depend on when the last search was,
-so restarts are exact at any step.
+so restarts are exact at any step. On a GPU, pairs are searched and selected there if nvalchemiops is installed.
 """
 
+import functools
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TypeAlias
 
 import numpy as np
@@ -25,6 +27,8 @@ NEAR_ANGSTROM = 1.0
 """Displacement up to which atoms are taken as the next step of a run. Other atoms are searched without a skin."""
 MARGIN_ANGSTROM = 1e-6
 """Safety margin for rounding."""
+GPU_PACKAGE = "nvalchemiops"
+"""Package whose cell list is used on a GPU; the extra ``gpu`` installs it."""
 _LARGEST_CODE = 2**62
 _Configuration: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]
 """Positions, cell and periodic boundary conditions."""
@@ -43,12 +47,33 @@ class _Search:
     shifts: torch.Tensor  # (n_candidates, 3), in cells
 
 
-class NeighbourList:
-    """Ordered pairs within a cutoff."""
+def is_searched_on(device: str) -> bool:
+    """Return whether pairs are searched on a device: on a GPU with nvalchemiops."""
+    return device == "cuda" and find_spec(GPU_PACKAGE) is not None
 
-    def __init__(self, cutoff_angstrom: float, skin_angstrom: float = SKIN_ANGSTROM) -> None:
+
+class NeighbourList:
+    """Ordered pairs within a cutoff, on a device.
+
+    Parameters
+    ----------
+    device
+        Device of the result.
+    search_on_device
+        Whether nvalchemiops searches pairs on the device, instead of matscipy on the processor; see `is_searched_on`.
+    """
+
+    def __init__(
+        self,
+        cutoff_angstrom: float,
+        skin_angstrom: float = SKIN_ANGSTROM,
+        device: str | torch.device = "cpu",
+        search_on_device: bool | None = None,
+    ) -> None:
         self.cutoff_angstrom = cutoff_angstrom
         self.skin_angstrom = skin_angstrom
+        self.device = torch.device(device)
+        self.search_on_device = is_searched_on(self.device.type) if search_on_device is None else search_on_device
         self.n_searches = 0
         self._search: _Search | None = None
         self._last: tuple[_Configuration, torch.Tensor, torch.Tensor] | None = None
@@ -83,9 +108,8 @@ class NeighbourList:
 
     def _new_search(self, atoms: Atoms, reach_angstrom: float) -> _Search:
         self.n_searches += 1
-        first, second, shifts = neighbour_list(
-            "ijS", pbc=atoms.pbc, cell=atoms.cell.array, positions=atoms.positions, cutoff=reach_angstrom
-        )
+        search = _search_on_device if self.search_on_device else _search_by_matscipy
+        first, second, shifts = search(atoms, reach_angstrom, self.device)
         order = _order(first, second, shifts, len(atoms))
         self._vectors = None
         return _Search(
@@ -93,16 +117,16 @@ class NeighbourList:
             atoms.cell.array.copy(),
             atoms.pbc.copy(),
             reach_angstrom,
-            torch.from_numpy(first[order].astype(np.int64)),
-            torch.from_numpy(second[order].astype(np.int64)),
-            torch.from_numpy(shifts[order].astype(np.float64)),
+            first[order],
+            second[order],
+            shifts[order].to(torch.float64),
         )
 
     def _within_cutoff(self, search: _Search, atoms: Atoms) -> tuple[torch.Tensor, torch.Tensor]:
-        positions = torch.from_numpy(np.ascontiguousarray(atoms.positions))
+        positions = torch.from_numpy(np.ascontiguousarray(atoms.positions)).to(self.device)
         if self._vectors is None or not np.array_equal(self._vectors[0], atoms.cell.array):
             cell = atoms.cell.array.copy()
-            self._vectors = cell, search.shifts @ torch.from_numpy(cell)
+            self._vectors = cell, search.shifts @ torch.from_numpy(cell).to(self.device)
         vectors = positions.index_select(0, search.second)
         vectors -= positions.index_select(0, search.first)
         vectors += self._vectors[1]
@@ -111,15 +135,48 @@ class NeighbourList:
         return indices, search.shifts.index_select(0, chosen)
 
 
-def _order(
-    first: NDArray[np.int32], second: NDArray[np.int32], shifts: NDArray[np.int32], n_atoms: int
-) -> NDArray[np.int64]:
+def _search_by_matscipy(
+    atoms: Atoms, cutoff_angstrom: float, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    first, second, shifts = neighbour_list(
+        "ijS", pbc=atoms.pbc, cell=atoms.cell.array, positions=atoms.positions, cutoff=cutoff_angstrom
+    )
+    first, second, shifts = (torch.from_numpy(each.astype(np.int64)).to(device) for each in (first, second, shifts))
+    return first, second, shifts
+
+
+def _search_on_device(
+    atoms: Atoms, cutoff_angstrom: float, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    # installed by the extra ``gpu``; takes seconds to import
+    from nvalchemiops.neighbors.neighbor_utils import NeighborOverflowError
+    from nvalchemiops.torch.neighbors import batch_cell_list
+
+    search = functools.partial(
+        batch_cell_list,
+        positions=torch.from_numpy(np.ascontiguousarray(atoms.positions)).to(device),
+        cutoff=cutoff_angstrom,
+        batch_idx=torch.zeros(len(atoms), dtype=torch.int32, device=device),
+        cell=torch.from_numpy(atoms.cell.array.copy()).reshape(1, 3, 3).to(device),
+        pbc=torch.from_numpy(atoms.pbc.copy()).reshape(1, 3).to(device),
+        return_neighbor_list=True,
+    )
+    try:
+        found = search()
+    except NeighborOverflowError as error:  # denser than its estimate
+        found = search(max_neighbors=error.num_neighbors)
+    pairs, _, shifts = (each.to(torch.int64) for each in found)
+    return pairs[0], pairs[1], shifts
+
+
+def _order(first: torch.Tensor, second: torch.Tensor, shifts: torch.Tensor, n_atoms: int) -> torch.Tensor:
     """Return the order by first atom, second atom and shift."""
-    largest = int(np.abs(shifts).max(initial=0))
+    largest = int(shifts.abs().max()) if len(shifts) else 0
     n_shifts = 2 * largest + 1
     if n_atoms**2 * n_shifts**3 > _LARGEST_CODE:
-        return np.lexsort((*shifts.T[::-1], second, first))
-    code = first.astype(np.int64) * n_atoms + second
+        keys = [each.cpu().numpy() for each in (*shifts.T.flip(0), second, first)]
+        return torch.from_numpy(np.lexsort(keys)).to(first.device)
+    code = first * n_atoms + second
     for axis in range(3):
         code = code * n_shifts + (shifts[:, axis] + largest)
-    return np.argsort(code)
+    return code.argsort()

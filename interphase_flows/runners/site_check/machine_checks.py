@@ -111,6 +111,7 @@ def _compiler(settings: Settings, campaign: Campaign | None) -> str:
 def _dynamics(campaign: Campaign, settings: Settings) -> str:
     """Run ten steps of the campaign's architecture in its largest cell."""
     from interphase_flows.costs.machine_speed import is_compiled_here
+    from interphase_flows.potentials.compiled.neighbour_list import is_searched_on
     from interphase_flows.runners.speed_measurement import ten_steps
 
     speed = ten_steps(campaign, settings)
@@ -122,6 +123,8 @@ def _dynamics(campaign: Campaign, settings: Settings) -> str:
     )
     if speed.evaluation == "eager" and is_compiled_here(campaign, settings):
         message += "; faster once compiled, by the campaign or by interphase run FILE --dry-run"
+    if settings.device == "cuda" and not is_searched_on(settings.device):
+        message += "; neighbours are searched on the processor. Hint: pip install 'interphase_flows[gpu]'"
     return message
 
 

@@ -1,14 +1,20 @@
 """Neighbour list with a skin: the pairs of a search, and a result that depends on the atoms alone."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
 from matscipy.neighbours import neighbour_list
 
-from interphase_flows.potentials.compiled.neighbour_list import NeighbourList
+from interphase_flows.potentials.compiled.neighbour_list import GPU_PACKAGE, NeighbourList
 
 CUTOFF_ANGSTROM = 4.0
+ON_DEVICE = pytest.param(
+    True, marks=pytest.mark.skipif(find_spec(GPU_PACKAGE) is None, reason=f"{GPU_PACKAGE} is not installed")
+)
+"""Search by the list for GPUs, which also runs on a processor."""
 
 
 def crystal(repeats: tuple[int, int, int] = (3, 3, 2)) -> Atoms:
@@ -43,11 +49,12 @@ def drifting(atoms: Atoms, n_steps: int, changes_cell: bool) -> list[Atoms]:
     return steps
 
 
+@pytest.mark.parametrize("search_on_device", [False, ON_DEVICE])
 @pytest.mark.parametrize("changes_cell", [False, True])
 @pytest.mark.parametrize("pbc", [True, (True, True, False), False])
 @pytest.mark.parametrize("repeats", [(3, 3, 2), (1, 1, 1)])
-def test_pairs_are_those_of_a_search_at_every_step(changes_cell, pbc, repeats):
-    atoms, neighbours = crystal(repeats), NeighbourList(CUTOFF_ANGSTROM)
+def test_pairs_are_those_of_a_search_at_every_step(changes_cell, pbc, repeats, search_on_device):
+    atoms, neighbours = crystal(repeats), NeighbourList(CUTOFF_ANGSTROM, search_on_device=search_on_device)
     atoms.pbc = pbc
     steps = drifting(atoms, 40, changes_cell)
     for step in steps:
@@ -73,8 +80,9 @@ def test_identical_atoms_are_searched_once():
     assert neighbours.n_searches == 1
 
 
-def test_other_atoms_are_searched_without_skin():
-    neighbours = NeighbourList(CUTOFF_ANGSTROM)
+@pytest.mark.parametrize("search_on_device", [False, ON_DEVICE])
+def test_other_atoms_are_searched_without_skin(search_on_device):
+    neighbours = NeighbourList(CUTOFF_ANGSTROM, search_on_device=search_on_device)
     for atoms in (crystal(), crystal((2, 2, 2)), crystal()):
         np.testing.assert_array_equal(found(neighbours, atoms), expected(atoms))
     moved = crystal()
@@ -87,3 +95,12 @@ def test_no_atom_in_reach_gives_no_pair():
     atoms = Atoms("Li2", [(0, 0, 0), (0, 0, 9)], cell=[20, 20, 20], pbc=True)
     indices, shifts = NeighbourList(CUTOFF_ANGSTROM).pairs(atoms)
     assert (indices.shape, shifts.shape) == ((2, 0), (0, 3))
+
+
+@pytest.mark.parametrize("search_on_device", [False, ON_DEVICE])
+def test_dense_atoms_have_all_their_neighbours(search_on_device):
+    """Lists for GPUs reserve room for a number of neighbours."""
+    atoms = crystal((4, 4, 4))
+    atoms.set_cell(0.5 * atoms.cell.array, scale_atoms=True)
+    neighbours = NeighbourList(CUTOFF_ANGSTROM, search_on_device=search_on_device)
+    np.testing.assert_array_equal(found(neighbours, atoms), expected(atoms))
