@@ -1,6 +1,5 @@
 """Commands that run campaigns on a cluster: submit, launch, recover, work, pause, cancel."""
 
-import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -133,7 +132,7 @@ def repeat(run_once: Callable[[], bool], every_s: float | None) -> None:
         except InterphaseError as error:
             if every_s is None or not has_succeeded:
                 raise
-            sys.stderr.write(f"interphase: {error}; retrying in {every_s:g} s\n")
+            write_line(f"interphase: {error}; retrying in {every_s:g} s", to_stderr=True)
             is_open = True
         if every_s is None or not is_open:
             return

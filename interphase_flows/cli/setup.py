@@ -178,9 +178,9 @@ def order(
 
     limits = {"max_atoms": max_atoms, "max_occupancy_deviation": max_occupancy_deviation, "seed": seed}
     paths, record = write_ordering(file, to, number, charges, limits)
-    print(describe_ordering(record))
+    write_line(describe_ordering(record))
     for path, energy in zip(paths, record.electrostatic_energies_eV, strict=True):
-        print(f"wrote {path}: electrostatic energy {energy:.3f} eV")
+        write_line(f"wrote {path}: electrostatic energy {energy:.3f} eV")
 
 
 def _checks(settings: "Settings", campaign: "Campaign | None", timeout_s: float | None) -> "Iterator[Check]":

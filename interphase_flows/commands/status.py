@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 _PROGRESS = TypeAdapter(Progress)
 
 ACTIVE_STATUSES = (RUNNING, SUBMITTED)
-PAUSED_STATUSES = ("paused", "on hold")
+HELD_BY_LPAD = "held by lpad"
+PAUSED_STATUSES = ("paused", "on hold", HELD_BY_LPAD)
 """Statuses in which jobs start only after a manual resume."""
 
 
@@ -164,7 +165,7 @@ def _status_by_jobs(cluster: "ClusterStatus", state: JsonDocument) -> str:
     if cluster.n_open:
         return "running" if any(row["running"] for row in cluster.jobs.values()) else SUBMITTED
     if state.get("result") is None:
-        return "failed"
+        return HELD_BY_LPAD if cluster.held_by_lpad and not cluster.n_failed else "failed"
     return "incomplete" if missing_analyses(state) else "finished"
 
 

@@ -22,9 +22,9 @@ from interphase_flows.potentials.compiled.graph_keys import (
     package_versions,
 )
 from interphase_flows.reference.spec import ChgnetSpec
+from interphase_flows.runtime.checked_json import read_checked, write_checked
 from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.settings import MongodbSettings, Settings
-from interphase_flows.storage.checked_json import read_checked, write_checked
 from interphase_flows.storage.shared_graphs import SharedGraphs
 from interphase_flows.structures.crystals.library import load_crystal
 

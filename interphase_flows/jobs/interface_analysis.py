@@ -36,6 +36,7 @@ from interphase_flows.schemas.analysis import (
 )
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.segment import SegmentDoc
+from interphase_flows.storage.archive import decompressed
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.crystals.library import composition_of_phase, phase_names
 
@@ -258,7 +259,8 @@ def load_parts(analysis: InterfaceAnalysisDoc) -> dict[str, PartDoc[Any, Any]]:
             arrays = {name: archive[name] for name in archive.files if name.endswith(archive_name(""))}
     stored: dict[str, Any] = {}
     if analysis.parts is not None:
-        stored = json.loads(gzip.decompress(workspace.artifacts.get(analysis.parts).read_bytes()))
+        path = workspace.artifacts.get(analysis.parts)
+        stored = json.loads(decompressed(path.read_bytes(), f"results in {path}"))
     found: dict[str, PartDoc[Any, Any]] = {}
     for part, key in analysis.documents.items():
         schema = part_document(part)

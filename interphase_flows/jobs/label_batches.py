@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from interphase_flows.jobs.caching import stored_document
 from interphase_flows.schemas.label import LabelBatch, LabelDoc, MethodIdentity
 from interphase_flows.schemas.origin import Origin
+from interphase_flows.storage.archive import decompressed
 from interphase_flows.storage.workspace import current_workspace
 
 
@@ -30,7 +31,8 @@ def load_labels(batch: LabelBatch, keys: Sequence[str]) -> list[LabelDoc]:
     artifacts = current_workspace().artifacts
     known: dict[str, LabelDoc] = {}
     for ref in batch.documents:
-        for line in gzip.decompress(artifacts.get(ref).read_bytes()).splitlines():
+        path = artifacts.get(ref)
+        for line in decompressed(path.read_bytes(), f"labels in {path}").splitlines():
             label = LabelDoc.model_validate(json.loads(line))
             known[label.key] = label
     found = [known.get(key) or stored_document("labels", key, LabelDoc) for key in keys]

@@ -23,6 +23,7 @@ from interphase_flows.schemas.label import LabelDoc, MethodIdentity
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureEntry
 from interphase_flows.storage.archive import SUFFIX, archive_bytes
+from interphase_flows.storage.artifacts import LABEL_FILES
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "labels"
@@ -133,7 +134,7 @@ def keep_files(files: Sequence[Path]) -> ArtifactRef | None:
     """Store input files and logs of a label as one artifact."""
     if not files:
         return None
-    return current_workspace().artifacts.put_bytes(archive_bytes(files), "label_files", SUFFIX)
+    return current_workspace().artifacts.put_bytes(archive_bytes(files), LABEL_FILES, SUFFIX)
 
 
 def cached_label(method: ReferenceMethod, gates: Gates, atoms: Atoms, entry: StructureEntry) -> LabelDoc:

@@ -1,6 +1,5 @@
 """Slurm: its commands and their output, and the batch scripts of workers."""
 
-import getpass
 import math
 import os
 import re
@@ -26,9 +25,12 @@ WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "SUSPENDED")
 QUEUE_FORMAT = "%i|%T|%j|%r|%S|%L|%N"
 NOT_CONFIGURED = "Could not establish a configuration source"
 """In the error of a command of Slurm on a machine that belongs to no cluster."""
-IGNORED_VARIABLES = ("SBATCH_ARRAY_INX", "SBATCH_CLUSTERS", "SBATCH_EXPORT", "SBATCH_WAIT", "SLURM_CLUSTERS")
-"""Variables of the user's shell by which Slurm would submit to, or list, other clusters, arrays or environments."""
-_JOB_ID = re.compile(r"[0-9]+(?:[_+][0-9]+)?")
+IGNORED_VARIABLES = re.compile(
+    r"SLURM_CLUSTERS|SBATCH_(ARRAY_INX|CLUSTERS|EXPORT|JOB_NAME|SIGNAL|TIMELIMIT|WAIT)|(SCANCEL|SINFO|SQUEUE)_\w+"
+)
+"""Variables of the user's shell that override lines of a batch script, or select clusters and jobs: allocations would
+not be recognised or counted, not be signalled before their end, or not be cancelled."""
+_JOB_ID = re.compile(r"[0-9]{1,20}(?:[_+][0-9]{1,20})?")
 _SUBMITTED = re.compile(r"([0-9]+)(?:;[\w.-]+)?")
 _SUBMITTED_SENTENCE = re.compile(r"Submitted batch job ([0-9]+)\b.*")
 
@@ -53,8 +55,8 @@ class QueueJob:
 
 def jobs_in_queue(prefix: str) -> list[QueueJob]:
     """Return this user's jobs in the queue whose name starts with a prefix."""
-    # --me needs Slurm 20.02
-    output = run_slurm(["squeue", "--noheader", f"--user={_user()}", f"--format={QUEUE_FORMAT}"])
+    # --me needs Slurm 20.02; the name of the user in the environment may be another one, as after su
+    output = run_slurm(["squeue", "--noheader", f"--user={os.getuid()}", f"--format={QUEUE_FORMAT}"])
     n_separators = QUEUE_FORMAT.count("|")
     jobs = [QueueJob(*line.split("|")) for line in output.splitlines() if line.count("|") == n_separators]
     # pending arrays have ids such as 4711_[1-3]; they are not ours
@@ -67,13 +69,6 @@ def queue_if_available(prefix: str) -> list[QueueJob] | None:
         return jobs_in_queue(prefix)
     except SlurmNotFoundError:
         return None
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # no entry in the user database
-        return str(os.getuid())
 
 
 def is_job_id(text: object) -> bool:
@@ -178,7 +173,7 @@ def run_slurm(command: Sequence[str]) -> str:
     SettingsError
         The command fails; the message contains its error output.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in IGNORED_VARIABLES}
+    environment = {name: value for name, value in os.environ.items() if not IGNORED_VARIABLES.fullmatch(name)}
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT_S, env=environment

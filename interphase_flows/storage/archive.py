@@ -1,4 +1,7 @@
-"""Archives of small files with reproducible bytes, so that equal files are stored as one artifact."""
+"""Archives of small files with reproducible bytes, so that equal files are stored as one artifact.
+
+A file of some kB can unpack to more than the memory of the machine, so the size of the content is limited.
+"""
 
 import gzip
 import io
@@ -12,6 +15,8 @@ from interphase_flows.runtime.atomic_files import write_bytes_atomic
 from interphase_flows.runtime.file_names import file_in
 
 SUFFIX = ".tar.gz"
+MAX_UNPACKED_BYTES = 1 << 30
+"""More than inputs and logs of any label, or the results of any analysis."""
 
 
 def archive_bytes(files: Sequence[Path]) -> bytes:
@@ -32,14 +37,19 @@ def unpack_archive(data: bytes, folder: Path) -> list[Path]:
     Raises
     ------
     StorageError
-        It is damaged, or an entry has a name that is not that of a file.
+        It is damaged or too large, or an entry has a name that is not that of a file.
     """
+    subject = f"archive for {folder}"
+    content = decompressed(data, subject)
     try:
-        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(data))) as archive:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             # links, devices and folders, which archive_bytes does not write, have no content
-            files = [(entry.name, archive.extractfile(entry).read()) for entry in archive if entry.isfile()]  # type: ignore[union-attr]
-    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        raise StorageError(f"archive for {folder}: damaged ({error}). Hint: restore the file from a backup") from error
+            entries = [entry for entry in archive if entry.isfile()]
+            if sum(entry.size for entry in entries) > MAX_UNPACKED_BYTES:  # a sparse file is larger than its content
+                raise _too_large(subject)
+            files = [(entry.name, archive.extractfile(entry).read()) for entry in entries]  # type: ignore[union-attr]
+    except (OSError, tarfile.TarError) as error:
+        raise _damaged(subject, error) from error
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, content in files:
@@ -47,3 +57,32 @@ def unpack_archive(data: bytes, folder: Path) -> list[Path]:
         write_bytes_atomic(path, content)
         written.append(path)
     return written
+
+
+def decompressed(data: bytes, subject: str) -> bytes:
+    """Return the content of a gzip file; ``subject`` begins the message of errors.
+
+    Raises
+    ------
+    StorageError
+        It is damaged, or larger than `MAX_UNPACKED_BYTES`.
+    """
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+            content = stream.read(MAX_UNPACKED_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _damaged(subject, error) from error
+    if len(content) > MAX_UNPACKED_BYTES:
+        raise _too_large(subject)
+    return content
+
+
+def _damaged(subject: str, error: Exception) -> StorageError:
+    return StorageError(f"{subject}: damaged ({error}). Hint: restore the file from a backup")
+
+
+def _too_large(subject: str) -> StorageError:
+    return StorageError(
+        f"{subject}: its content is larger than {MAX_UNPACKED_BYTES / 1e9:.1f} GB and is not read. Hint: find out who "
+        "writes to the store, or leave this document out"
+    )

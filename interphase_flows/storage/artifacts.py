@@ -7,6 +7,7 @@ The layout is ``<root>/<kind>/<first two digits>/<sha256><suffix>``. A file that
 import contextlib
 import hashlib
 import io
+import re
 import secrets
 import shutil
 import sys
@@ -25,8 +26,12 @@ from interphase_flows.exceptions import CorruptArtifactError, StorageError
 from interphase_flows.runtime.atomic_files import atomic_path, write_bytes_once
 from interphase_flows.schemas.artifact import ArtifactRef
 
+LABEL_FILES = "label_files"
+"""Kind of the archives with inputs and logs of labels."""
+
 _CHUNK_BYTES = 1 << 20
 _IDENTITY = "identity"
+_IS_IDENTITY = re.compile(rb"[0-9a-f]{32}")
 _OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "oci"})
 
 
@@ -69,7 +74,7 @@ class ArtifactStore:
         Raises
         ------
         StorageError
-            The root cannot be written.
+            The root cannot be written, or the file is damaged.
         """
         path = f"{self._root.rstrip('/')}/{_IDENTITY}"
         with self._translated_errors():
@@ -81,6 +86,11 @@ class ArtifactStore:
                 else:
                     self._fs.pipe_file(path, name)
             found: bytes = self._fs.cat_file(path)
+        if not _IS_IDENTITY.fullmatch(found):
+            raise StorageError(
+                f"{path}: damaged: it does not contain an identifier of 32 digits. Hint: restore the file from a backup, "
+                "or copy its content from the field identity of the document artifacts in the collection of progress"
+            )
         return found.decode()
 
     def put_file(self, path: str | Path, kind: str, suffix: str | None = None) -> ArtifactRef:
@@ -140,10 +150,7 @@ class ArtifactStore:
         if not self.is_local and not (local.exists() and self._is_intact(local, ref)):
             self._download(ref, local)
         if not local.exists():
-            raise CorruptArtifactError(
-                f"{local}: the artifact of {ref.kind!r} is missing. Hint: restore it from a backup, or resume the "
-                "campaign to compute it again"
-            )
+            raise CorruptArtifactError(f"{local}: the artifact of {ref.kind!r} is missing. {_recovery_hint(ref)}")
         if not self._is_intact(local, ref):
             raise self._quarantined(ref)
         return local
@@ -243,9 +250,18 @@ class ArtifactStore:
         if not self.is_local:
             self.local_path(ref).unlink(missing_ok=True)
         return CorruptArtifactError(
-            f"{found}: damaged (its hash is not the recorded {ref.sha256[:12]}...); moved to {aside}. Hint: resume the "
-            "campaign to compute it again"
+            f"{found}: damaged (its hash is not the recorded {ref.sha256[:12]}...); moved to {aside}. "
+            f"{_recovery_hint(ref)}"
         )
+
+
+def _recovery_hint(ref: ArtifactRef) -> str:
+    if ref.kind == LABEL_FILES:
+        return (
+            "Hint: restore it from a backup. Inputs and logs of a label are kept for the record: the label itself is "
+            "intact, and a resume does not compute it again"
+        )
+    return "Hint: restore it from a backup, or resume the campaign to compute it again"
 
 
 def _protocols(files: fsspec.AbstractFileSystem) -> tuple[str, ...]:

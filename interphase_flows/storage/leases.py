@@ -157,9 +157,13 @@ def remove_dead_leases(ledger: Ledger, work: Path) -> None:
     """
     for lease in ledger.find(KIND, {"campaign": ledger.campaign}):
         kind, _, key = lease["key"].partition(":")
-        folders = [name for name in (lease["folder"], lease["copy_from"]) if name not in (None, key)]
-        if is_alive(lease) is False and not any((work / kind / name).exists() for name in folders):
-            ledger.remove_state(KIND, lease["key"], {"token": lease["token"]})
+        try:
+            folders = [_folder_in(work / kind, key, lease.get(name)) for name in ("folder", "copy_from")]
+        except StorageError:
+            continue  # `leased_folder` reports it
+        has_checkpoints = any(folder is not None and folder.name != key and folder.exists() for folder in folders)
+        if is_alive(lease) is False and not has_checkpoints:
+            ledger.remove_state(KIND, lease["key"], {"token": lease.get("token")})
 
 
 class _LeaseHeldError(InterphaseError):

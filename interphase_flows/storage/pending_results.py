@@ -5,8 +5,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from interphase_flows.runtime.checked_json import read_checked, write_checked
 from interphase_flows.runtime.progress import emit
-from interphase_flows.storage.checked_json import read_checked, write_checked
 
 FOLDER = "pending_results"
 """Folder below that of the campaign; one file per result, by kind and key."""

@@ -12,9 +12,9 @@ Campaigns in one database share graphs by the ledger.
 from pathlib import Path
 
 from interphase_flows.exceptions import CorruptArtifactError
+from interphase_flows.runtime.checked_json import read_checked, write_checked
 from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.storage.artifacts import ArtifactStore
-from interphase_flows.storage.checked_json import read_checked, write_checked
 
 FOLDER = ".compiled_graphs"
 """Folder below the root; the name of a campaign does not start with a dot."""

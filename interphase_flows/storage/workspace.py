@@ -93,17 +93,30 @@ class Workspace:
         Raises
         ------
         StorageError
-            The database was first used with another artifact store; the message names it.
+            The database was first used with another artifact store, which the message names, or its document on the
+            artifact store is damaged.
         """
         store = self.settings.store
         if not isinstance(store, MongodbSettings):
             return
         mine = {"identity": self.artifacts.identity(), "root_url": self.artifacts.root_url}
         first = self.ledger.claim("artifacts", mine)
-        if first["identity"] != mine["identity"]:
+        identity, root_url = (first.get(name) for name in mine)
+        if not isinstance(identity, str) or not isinstance(root_url, str):
+            raise StorageError(
+                f"database {store.database!r}: the document artifacts of the kind progress is damaged, and names no "
+                f"artifact store. Hint: restore it, or remove it if {mine['root_url']} is that of the database"
+            )
+        if identity != mine["identity"] and root_url == mine["root_url"]:
+            raise StorageError(
+                f"{root_url}/identity: contains {mine['identity']}, but database {store.database!r} records {identity}: "
+                "the file is damaged, or this is another folder (replaced, or not mounted). Hint: restore or mount the "
+                "folder; if only this file is damaged, write the recorded identifier into it"
+            )
+        if identity != mine["identity"]:
             raise StorageError(
                 f"artifacts_url: {mine['root_url']} is not the artifact store to which the documents of database "
-                f"{store.database!r} refer; that was first {first['root_url']}. Hint: set artifacts_url in the settings "
+                f"{store.database!r} refer; that was first {root_url}. Hint: set artifacts_url in the settings "
                 "to its path on this machine, or store.database to a new database"
             )
 
@@ -262,7 +275,7 @@ def _check_exists(workspace: Workspace) -> None:
 
 
 def campaign_names(settings: Settings) -> list[str]:
-    """Return the names of all campaigns below the root, or in the database.
+    """Return the valid names of campaigns below the root, or in the database.
 
     Raises
     ------
@@ -275,7 +288,8 @@ def campaign_names(settings: Settings) -> list[str]:
         return sorted({path.parent.name for path in files})
     ledger = Ledger.in_mongodb(settings.store, read_only=True)
     try:
-        return sorted(document["key"] for document in ledger.find("campaigns", properties=["key"]))
+        names = (document.get("key") for document in ledger.find("campaigns", properties=["key"]))
+        return sorted(name for name in names if isinstance(name, str) and _NAME.fullmatch(name))
     finally:
         ledger.close()
 

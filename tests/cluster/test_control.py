@@ -209,7 +209,7 @@ def test_control_of_missing_local_failed_or_finished_campaign_raises(settings, t
     submit(settings, Flow([broken()]), control.__name__)
     work(settings, "all", tmp_path / "launches")
     if control is not cancel_campaign:
-        with pytest.raises(InputError, match="has failed: no job is running or ready"):
+        with pytest.raises(InputError, match="has no running or ready job"):
             control(settings, control.__name__)
     with closing(Workspace(settings, control.__name__)) as workspace:
         result = {

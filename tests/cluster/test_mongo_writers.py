@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage import mongodb
 from interphase_flows.storage.ledger import Ledger
 from interphase_flows.storage.mongodb_store import MongodbStore
-from interphase_flows.storage.workspace import open_workspace
+from interphase_flows.storage.workspace import Workspace, open_workspace
 from mongo_server import MongoServer
 
 pytestmark = pytest.mark.cluster
@@ -173,10 +174,36 @@ def test_artifacts_of_another_database_are_rejected(mongo: MongodbSettings, tmp_
         kept = workspace.artifacts.put_bytes(b"precious", "models")
     moved = tmp_path / "moved"
     (tmp_path / "ours" / "artifacts").rename(moved)
-    for other in ({}, {"artifacts_url": str(tmp_path / "others")}):
-        settings = Settings(root=tmp_path / "ours", store=mongo, **other)
-        with pytest.raises(StorageError, match=r"artifacts_url: .* is not the artifact store to which the documents"):
-            open_workspace(settings, "c").__enter__()
+    settings = Settings(root=tmp_path / "ours", store=mongo, artifacts_url=str(tmp_path / "others"))
+    with pytest.raises(StorageError, match=r"artifacts_url: .* is not the artifact store to which the documents"):
+        open_workspace(settings, "c").__enter__()
+    with pytest.raises(StorageError, match="the file is damaged, or this is another folder"):
+        open_workspace(Settings(root=tmp_path / "ours", store=mongo), "c").__enter__()
     # the same files at another path are accepted
     with open_workspace(Settings(root=tmp_path / "ours", store=mongo, artifacts_url=str(moved)), "c") as workspace:
         assert workspace.artifacts.get(kept).read_bytes() == b"precious"
+
+
+def test_damaged_identity_of_an_artifact_store_is_an_error_before_anything_is_written(
+    mongo: MongodbSettings, tmp_path: Path
+) -> None:
+    own = mongo.model_copy(update={"database": f"{mongo.database}_identity"})
+    settings = Settings(root=tmp_path, store=own)
+    with open_workspace(settings, "c") as workspace:
+        path, recorded = tmp_path / "artifacts" / "identity", workspace.artifacts.identity()
+    for content, message in (
+        (recorded.encode()[:-1] + (b"0" if recorded[-1] != "0" else b"1"), f"records {recorded}"),
+        (b"", "does not contain an identifier"),
+        (b"\xff" + recorded.encode()[1:], "does not contain an identifier"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(StorageError, match=message):
+            open_workspace(settings, "c").__enter__()
+    path.write_text(recorded)
+    with open_workspace(settings, "c") as workspace:
+        entry = workspace.ledger.get("progress", "artifacts") or {}
+    for document in ({"identity": None, "root_url": entry["root_url"]}, {"identity": recorded}, {"root_url": ["x"]}):
+        with closing(Workspace(settings, "c")) as workspace:
+            workspace.ledger.set_state("progress", "artifacts", document)
+        with pytest.raises(StorageError, match="the document artifacts of the kind progress is damaged"):
+            open_workspace(settings, "c").__enter__()

@@ -26,11 +26,11 @@ from interphase_flows.potentials.spec import CommitteeSpec
 from interphase_flows.reference.spec import CalculatorSpec
 from interphase_flows.report.collect.campaign_report import collect_inputs
 from interphase_flows.runners.local.campaign import run_campaign, run_jobs
+from interphase_flows.runtime.checked_json import read_checked, write_checked
 from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.settings import Settings
-from interphase_flows.storage.checked_json import read_checked, write_checked
 from interphase_flows.storage.workspace import Workspace
 from own_steps import LEARNING, SHORT
 from tiny_campaign import TINY

@@ -26,6 +26,7 @@ MALFORMED_OUTPUT = {
     "no forces": "del good['forces_eV_per_angstrom']; write(json.dumps(good))",
     "forces of too few atoms": "good['forces_eV_per_angstrom'] = [[0.0] * 3]; write(json.dumps(good))",
     "the result of another input": "good['key'] = 'another'; write(json.dumps(good))",
+    "no checksum": "(folder / 'result.json').write_text(json.dumps(good))",
     "a list": "write('[1, 2, 3]')",
     "no number of steps": "del good['n_scf_steps']; write(json.dumps(good))",
     "truncated failure": "(folder / 'failure.json').write_text('{')",

@@ -11,6 +11,7 @@ import pytest
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
+from interphase_flows.printable import printable_lines
 from interphase_flows.report.html import rendered_page, write_report
 from interphase_flows.report.inputs.campaign import ReferenceLabels
 from interphase_flows.report.inputs.interphase import ProductionRun, StructureView
@@ -216,6 +217,15 @@ def test_markup_in_names_is_escaped(bare_inputs, tmp_path):
     page = write_report(inputs, tmp_path).read_text(encoding="utf-8")
     assert "<script" not in page
     assert "a &lt; b &amp; c" in page
+
+
+def test_marks_of_direction_and_control_characters_of_names_are_escaped(bare_inputs, tmp_path):
+    hostile = "Li2S\u202egnp.exe\x1b[2J\u2066\x00 \u200f<b>"
+    software = {hostile: hostile}
+    inputs = replace(bare_inputs, campaign=hostile, notes=[hostile], outcome_reason=hostile, software=software)
+    page = write_report(inputs, tmp_path).read_text(encoding="utf-8")
+    assert printable_lines(page) == page
+    assert page.count(r"Li2S\u202egnp.exe\x1b[2J\u2066\x00 \u200f&lt;b&gt;") >= 4
 
 
 def test_failed_write_keeps_the_old_report(full_inputs, bare_inputs, tmp_path):

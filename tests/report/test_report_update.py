@@ -1,5 +1,7 @@
 """The report is written again only if its documents or files changed."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,23 @@ def test_report_is_written_again_after_a_change(tmp_path, written):
                 assert update_campaign_report(workspace) == folder / "report.html"
                 assert len(written) == n_written
                 ledger.set_state("campaigns", "c", {"ended_at": "now"} | (ledger.get("campaigns", "c") or {}))
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "../../../../../../../../dev/zero", "x/../../secret"])
+def test_record_of_files_names_no_file_outside_the_report(name, tmp_path, written, monkeypatch):
+    """Reading /dev/zero would not end."""
+    with open_workspace(Settings(root=tmp_path), "c") as workspace:
+        workspace.ledger.set_state("campaigns", "c", {"status": "finished"})
+        update_campaign_report(workspace)
+        record = workspace.report_folder / report_update.RECORD_NAME
+        content = json.loads(record.read_text())
+        record.write_text(json.dumps(content | {"files": content["files"] | {name: "0" * 64}}))
+        monkeypatch.setattr(report_update, "_sha256", _digest)
+        update_campaign_report(workspace)
+        assert len(written) == 2
+
+
+def _digest(path: Path) -> str:
+    assert ".." not in path.parts
+    assert not path.is_relative_to("/dev")
+    return hashlib.sha256(path.read_bytes()).hexdigest()

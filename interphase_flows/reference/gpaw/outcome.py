@@ -14,6 +14,7 @@ from interphase_flows.reference.gpaw.input import (
     WorkerResult,
 )
 from interphase_flows.reference.label_folder import disk_full_message, log_tail
+from interphase_flows.runtime.checked_json import read_checked
 
 EXIT_STATUS_DISK_FULL = 28
 """Exit status of a worker that could not write its failure on a full disk."""
@@ -51,10 +52,9 @@ def read_outcome(
 
 
 def _read_result(folder: Path, task: LabelInput) -> WorkerOutcome:
-    try:
-        result = WorkerResult.model_validate_json((folder / RESULT).read_bytes())
-    except ValidationError as error:
-        return WorkerOutcome("garbage_output", f"{RESULT} cannot be read: {_first_error(error)}")
+    result = read_checked(folder / RESULT, WorkerResult)
+    if result is None:
+        return WorkerOutcome("garbage_output", f"{RESULT} cannot be read: it is incomplete or fails its checksum")
     if result.key != task.key:
         return WorkerOutcome("garbage_output", f"{RESULT} belongs to another calculation")
     forces, stress = result.forces_eV_per_angstrom, result.stress_eV_per_angstrom3

@@ -39,6 +39,7 @@ from interphase_flows.reference.gpaw.input import (
 )
 from interphase_flows.reference.gpaw.outcome import EXIT_STATUS_DISK_FULL
 from interphase_flows.reference.label_folder import DISK_FULL_ERRORS, commit, partial_path, write_json
+from interphase_flows.runtime.checked_json import write_checked
 from interphase_flows.runtime.file_locks import lock_within
 
 PR_SET_PDEATHSIG = 1
@@ -159,7 +160,7 @@ def _calculate(task: LabelInput, folder: Path) -> int:
         started_from_density=restarted is not None,
     )
     if monitor.world.rank == 0:
-        write_json(folder / RESULT, result.model_dump())
+        write_checked(folder / RESULT, result)
     return 0
 
 

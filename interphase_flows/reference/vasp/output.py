@@ -58,7 +58,7 @@ def read_result(folder: Path, atoms: Atoms, spec: VaspSpec) -> VaspResult:
     Raises
     ------
     ReferenceMethodError
-        The output is missing, truncated, or of other atoms (``garbage_output``).
+        The output is missing, truncated, or of other atoms, or its two files differ (``garbage_output``).
     """
     from pymatgen.io.vasp.outputs import Vasprun
 
@@ -97,11 +97,34 @@ def read_result(folder: Path, atoms: Atoms, spec: VaspSpec) -> VaspResult:
             details=details,
         )
         _check_structure(last["structure"], atoms, path)
+        _compare_with_outcar(last, outcar or "", path)
     except ReferenceMethodError:
         raise
     except Exception as error:  # a truncated file fails anywhere in its reader
         raise ReferenceMethodError(f"{path.name}: {type(error).__name__}: {error}", "garbage_output") from error
     return result
+
+
+def _compare_with_outcar(step: Any, outcar: str, path: Path) -> None:
+    """Raise if energy, forces or stress of an ionic step are not the last ones in OUTCAR.
+
+    VASP writes both files without checksums. A changed digit in one of them is a number too. What OUTCAR does not contain
+    in its usual format is not compared.
+    """
+    forces = outcar[max(outcar.rfind("TOTAL-FORCE (eV/Angst)"), 0) :].partition("total drift")[0]
+    stress = np.asarray(step["stress"], dtype=np.float64)[[0, 1, 2, 0, 1, 2], [0, 1, 2, 1, 2, 0]]
+    printed: dict[str, tuple[Any, list[str]]] = {
+        "energy": (step["e_fr_energy"], re.findall(r"free  energy   TOTEN\s*=\s*(-?\d+\.\d+) eV", outcar)[-1:]),
+        "forces": (step["forces"], re.findall(r"-?\d+\.\d{6}(?!\d)", forces)),
+        "stress": (stress, re.findall(r"-?\d+\.\d{5}(?!\d)", (re.findall(r"in kB(.*)", outcar) or [""])[-1])),
+    }
+    for name, (values, texts) in printed.items():
+        found = np.ravel(values).astype(np.float64)
+        if len(texts) != found.size:
+            continue
+        last_digit = 10.0 ** -len(texts[0].partition(".")[2])
+        if not np.abs(found - np.array(texts, dtype=np.float64)).max() <= last_digit:
+            raise ReferenceMethodError(f"{path.name}: the {name} differs from that in OUTCAR", "garbage_output")
 
 
 def _outcar(folder: Path) -> str | None:

@@ -21,15 +21,15 @@ def update_campaign_report(workspace: Workspace) -> Path:
     documents = _documents_sha256(workspace)
     try:
         record = json.loads((folder / RECORD_NAME).read_bytes())
-        files = {name: _sha256(folder / name) for name in record["files"]}
+        written = _files(folder)  # a name in the record is no path before it is one of these
+        files = {name: _sha256(folder / name) for name in written if name in record["files"]}
         is_current = record == {"documents": documents, "files": files} and REPORT_NAME in files
     except (OSError, ValueError, KeyError, TypeError):
         is_current = False
     if is_current:
         return folder / REPORT_NAME
     path = write_campaign_report(workspace)
-    names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != RECORD_NAME]
-    files = {name: _sha256(folder / name) for name in sorted(names)}
+    files = {name: _sha256(folder / name) for name in _files(folder)}
     write_json_atomic(folder / RECORD_NAME, {"documents": documents, "files": files})
     return path
 
@@ -43,6 +43,10 @@ def _documents_sha256(workspace: Workspace) -> str:
             documents = workspace.ledger.find(kind, properties=["key", "created_at", "last_at"])
             found += [kind, *(list(document.values()) for document in documents)]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != RECORD_NAME)
 
 
 def _sha256(path: Path) -> str:

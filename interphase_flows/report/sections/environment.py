@@ -6,6 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from interphase_flows.analysis.interfaces.detection import NO_INTERFACE
 from interphase_flows.analysis.results import Unavailable
+from interphase_flows.printable import printable_lines
 from interphase_flows.report.text.numbers import (
     duration,
     interval,
@@ -16,6 +17,11 @@ from interphase_flows.report.text.numbers import (
     rounded,
     short,
 )
+
+
+def _visible(value: object) -> object:
+    """Escape control characters and marks of text direction, which hide or reorder text of documents."""
+    return printable_lines(value) if type(value) is str else value  # not Markup, whose parts have been escaped
 
 
 @cache
@@ -29,6 +35,7 @@ def section_environment() -> Environment:
         loader=PackageLoader("interphase_flows.report", "sections"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -19,9 +19,14 @@ from interphase_flows.runners.fireworks.launchpad import (
 )
 from interphase_flows.runners.fireworks.retrying_launchpad import ExpiringLock, RetryingLaunchPad
 from interphase_flows.runners.fireworks.states import ACTIVE, firework_states
-from interphase_flows.runners.fireworks.worker_identity import WorkerIdentity, request_checkpoint, worker_of
+from interphase_flows.runners.fireworks.worker_identity import (
+    WorkerIdentity,
+    is_on_another_cluster,
+    request_checkpoint,
+    worker_of,
+)
 from interphase_flows.runners.fireworks.worker_requests import withdraw_idle_allocations
-from interphase_flows.runners.slurm import cancel_jobs
+from interphase_flows.runners.slurm import cancel_jobs, local_cluster
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import open_workspace
@@ -233,7 +238,7 @@ def _submitted_campaign(settings: Settings, name: str, command: str) -> Iterator
                 raise InputError(f"campaign {name} is finished: nothing to {command}. Hint: interphase report {name}")
             if command != "cancel":
                 raise InputError(
-                    f"campaign {name} has failed: no job is running or ready, so there is nothing to {command}. Hint: "
+                    f"campaign {name} has no running or ready job: nothing to {command}. Hint: "
                     f"see the reasons by interphase status {name}, fix the cause, then interphase submit FILE"
                 )
         yield launchpad
@@ -270,6 +275,8 @@ def _stop_worker(launchpad: RetryingLaunchPad, name: str, worker: WorkerIdentity
     if _works_for_another(launchpad, name, worker):
         return True, f"{label} has finished its job, and now runs a job of another campaign"
     if job_id is not None:
+        if is_on_another_cluster(worker, local_cluster()):
+            return False, f"{label} is on the cluster {worker['slurm_cluster']}: cancel it there"
         try:
             cancel_jobs([job_id])
         except SettingsError as error:

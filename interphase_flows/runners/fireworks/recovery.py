@@ -24,7 +24,7 @@ from interphase_flows.runners.fireworks.consistency import (
 )
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
-from interphase_flows.runners.fireworks.worker_identity import WorkerIdentity, worker_of
+from interphase_flows.runners.fireworks.worker_identity import WorkerIdentity, is_on_another_cluster, worker_of
 from interphase_flows.runners.slurm import QueueJob, is_job_id, job_record, local_cluster, queue_if_available
 from interphase_flows.settings import Settings
 from interphase_flows.storage.leases import is_alive
@@ -88,6 +88,7 @@ def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
     jobs = queue_if_available(job_name_prefix(settings))
     # without Slurm, processes of this machine can still be checked
     queue = None if jobs is None else {job.job_id: job for job in jobs}
+    local = None if jobs is None else local_cluster()
     with closing(open_launchpad(settings)) as launchpad:
         done: list[Recovery | None] = [*repair_records(launchpad, dry_run)]
         if queue is not None:
@@ -96,7 +97,7 @@ def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
             worker = worker_of(launch)
             if worker is None:
                 continue
-            evidence = _evidence(worker, queue)
+            evidence = _evidence(worker, queue, local)
             evidence = evidence or _missing_heartbeat(launchpad, settings, launch, worker, dry_run)
             if evidence is not None:
                 done.append(_act(launchpad, settings, launch, *evidence, dry_run))
@@ -106,19 +107,17 @@ def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
         return [each for each in done if each is not None]
 
 
-def _evidence(worker: WorkerIdentity, queue: Mapping[str, QueueJob] | None) -> Evidence | None:
-    """Return the evidence that a worker is gone; None if it may be running."""
+def _evidence(
+    worker: WorkerIdentity, queue: Mapping[str, QueueJob] | None, local: str | None = None
+) -> Evidence | None:
+    """Return the evidence that a worker is gone; None if it may be running. ``local`` is the cluster of the queue."""
     job_id = worker.get("slurm_job_id")
     if job_id is None:
         if is_alive(worker) is not False:
             return None
         return "process_gone", f"process {worker['pid']} on {worker['host']} is gone"
-    if queue is None or not is_job_id(job_id):
+    if queue is None or not is_job_id(job_id) or is_on_another_cluster(worker, local):
         return None
-    if job_id not in queue and (cluster := worker.get("slurm_cluster")) is not None:
-        local = local_cluster()
-        if local is not None and local != cluster:
-            return None  # an allocation on another cluster is not in this queue
     record = job_record(job_id)
     if job_id in queue:
         was_restarted = record is not None and record.n_restarts > worker.get("slurm_restarts", 0)

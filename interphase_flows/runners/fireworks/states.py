@@ -14,8 +14,8 @@ from interphase_flows.runners.cluster_settings import job_name_prefix
 from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD, Hold, hold_of, open_launchpad
 from interphase_flows.runners.fireworks.recovery import RECOVERIES, RULES, exception_line, stacktrace
 from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
-from interphase_flows.runners.fireworks.worker_identity import worker_of
-from interphase_flows.runners.slurm import QueueJob, job_record, queue_if_available
+from interphase_flows.runners.fireworks.worker_identity import is_on_another_cluster, worker_of
+from interphase_flows.runners.slurm import QueueJob, job_record, local_cluster, queue_if_available
 from interphase_flows.schemas.iteration import ITERATION
 from interphase_flows.settings import JOB_KINDS, Settings
 from interphase_flows.storage.ledger_backend import JsonDocument
@@ -91,7 +91,7 @@ def jobs_held_by_lpad(jobs: Sequence[JsonDocument], hold: Hold | None) -> list[J
     for state, (verb, command) in LPAD_RELEASES.items():
         held = sorted((job["fw_id"], job["name"]) for job in jobs if job["state"] == state)
         if held:
-            ids = " ".join(str(fw_id) for fw_id, _ in held)
+            ids = ",".join(str(fw_id) for fw_id, _ in held)
             names = [f"{name} (job {fw_id})" for fw_id, name in held]
             found.append(JobsHeldByLpad(verb, names, f"lpad {command} -i {ids}"))
     return found
@@ -146,20 +146,22 @@ def _lost_now(
     """Return reason and message by id for running jobs whose allocation is not in the queue."""
     last_launches = [job["launches"][-1] for job in jobs if job["state"] == "RUNNING" and job["launches"]]
     fields = {"fw_id": 1, "fworker.env": 1, "_id": 0}
+    running = launchpad.launches.find({"launch_id": {"$in": last_launches}, "state": "RUNNING"}, fields)
+    workers = {launch["fw_id"]: worker for launch in running if (worker := worker_of(launch)) is not None}
+    local = local_cluster() if workers else None
     found = {}
-    for launch in launchpad.launches.find({"launch_id": {"$in": last_launches}, "state": "RUNNING"}, fields):
-        worker = worker_of(launch)
-        job_id = None if worker is None else worker["slurm_job_id"]
-        if job_id is None or job_id in in_queue:
+    for fw_id, worker in workers.items():
+        job_id = worker["slurm_job_id"]
+        if job_id is None or job_id in in_queue or is_on_another_cluster(worker, local):
             continue
         try:
             record = job_record(job_id)
         except SettingsError:
             continue
         if record is None:
-            found[launch["fw_id"]] = ("gone", f"allocation {job_id} is unknown to Slurm")
+            found[fw_id] = ("gone", f"allocation {job_id} is unknown to Slurm")
         elif not record.is_alive:
-            found[launch["fw_id"]] = (record.state, f"allocation {job_id}: {record.state}, {record.reason}")
+            found[fw_id] = (record.state, f"allocation {job_id}: {record.state}, {record.reason}")
     return found
 
 

@@ -47,6 +47,11 @@ def worker_of(launch: JsonDocument) -> WorkerIdentity | None:
     return WorkerIdentity(**found) if is_valid else None  # type: ignore[typeddict-item]
 
 
+def is_on_another_cluster(worker: WorkerIdentity, local: str | None) -> bool:
+    """Return whether the allocation of a worker is on another cluster than ``local``, whose job ids may be the same."""
+    return None not in (local, worker["slurm_cluster"]) and worker["slurm_cluster"] != local
+
+
 def _is_name(value: object) -> bool:
     return isinstance(value, str) and value.isprintable() and 0 < len(value) <= MAX_NAME_LENGTH
 

@@ -34,6 +34,12 @@ def test_unreachable_database_is_reported_and_retried(capsys):
     assert "no server reachable; retrying in 0 s" in capsys.readouterr().err
 
 
+def test_error_of_a_repeated_command_is_printed_without_control_characters(capsys):
+    run_once, _ = sequence(True, StorageError("job \x1b[2Jtrain\u202e"), False)
+    repeat(run_once, 0.0)
+    assert r"job \x1b[2Jtrain\u202e; retrying" in capsys.readouterr().err
+
+
 def test_error_of_the_first_call_is_raised():
     """It is a mistake in the settings, which repeating does not fix."""
     run_once, _ = sequence(StorageError("no server reachable"), True)

@@ -12,7 +12,8 @@ from interphase_flows.commands.queries import extract_files
 from interphase_flows.exceptions import StorageError
 from interphase_flows.results import CampaignResults
 from interphase_flows.runtime.file_names import file_in
-from interphase_flows.storage.archive import archive_bytes, unpack_archive
+from interphase_flows.storage import archive as archive_module
+from interphase_flows.storage.archive import archive_bytes, decompressed, unpack_archive
 from interphase_flows.storage.leases import KIND, leased_folder
 from trajectory_files import campaign_run, planted
 
@@ -60,6 +61,32 @@ def test_links_devices_and_folders_are_not_unpacked(kind, tmp_path):
 def test_damaged_archive_is_a_storage_error(data, tmp_path):
     with pytest.raises(StorageError, match="archive"):
         unpack_archive(data, tmp_path / "to")
+
+
+def test_archive_that_unpacks_to_more_than_the_limit_is_not_read(monkeypatch, tmp_path):
+    monkeypatch.setattr(archive_module, "MAX_UNPACKED_BYTES", 1_000_000)
+    log = tmp_path / "log.txt"
+    log.write_bytes(bytes(4_000_000))
+    packed = archive_bytes([log])
+    assert len(packed) < 10_000
+    for read in (lambda: unpack_archive(packed, tmp_path / "to"), lambda: decompressed(packed, "results")):
+        with pytest.raises(StorageError, match="larger than"):
+            read()
+    log.write_bytes(bytes(900_000))
+    assert unpack_archive(archive_bytes([log]), tmp_path / "to") == [tmp_path / "to" / "log.txt"]
+
+
+def test_sparse_file_in_an_archive_counts_with_its_apparent_size(tmp_path):
+    """A few hundred bytes of GNU tar for a file of 4 TB."""
+    entry = tarfile.TarInfo("log.txt")
+    entry.type, size = tarfile.GNUTYPE_SPARSE, 1 << 42
+    header = bytearray(entry.tobuf(format=tarfile.GNU_FORMAT))
+    header[483:495] = b"\x80" + size.to_bytes(11, "big")
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    packed = gzip.compress(bytes(header) + bytes(1024))
+    with pytest.raises(StorageError, match="larger than"):
+        unpack_archive(packed, tmp_path / "to")
 
 
 @pytest.mark.parametrize("key", ["/tmp/owned", "../../owned", "-x"])

@@ -5,7 +5,7 @@ import pytest
 
 from interphase_flows.exceptions import CorruptArtifactError, StorageError
 from interphase_flows.schemas.artifact import ArtifactRef
-from interphase_flows.storage.artifacts import ArtifactStore
+from interphase_flows.storage.artifacts import LABEL_FILES, ArtifactStore
 
 HELLO = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 
@@ -99,6 +99,17 @@ def test_no_temporary_file_remains_in_the_root(tmp_path):
 def test_identity_depends_on_the_root_alone(store, tmp_path):
     assert store.identity() == ArtifactStore(store.root_url, tmp_path / "elsewhere").identity()
     assert store.identity() != ArtifactStore(tmp_path / "others").identity()
+
+
+def test_hint_for_damaged_logs_of_a_label_promises_no_recomputation(tmp_path):
+    store = ArtifactStore(tmp_path / "artifacts")
+    for kind, is_recomputed in (("models", True), (LABEL_FILES, False)):
+        ref = store.put_bytes(b"hello", kind)
+        damage(store, ref, b"jello")
+        for problem in ("damaged", "missing"):
+            with pytest.raises(CorruptArtifactError, match=problem) as raised:
+                ArtifactStore(tmp_path / "artifacts").get(ref)
+            assert ("or resume the campaign to compute it again" in str(raised.value)) is is_recomputed
 
 
 def test_invalid_input_raises(tmp_path):

@@ -12,7 +12,7 @@ from interphase_flows.md.checkpoint import write_checkpoint_file
 from interphase_flows.runtime.fencing import before_write
 from interphase_flows.storage import leases
 from interphase_flows.storage.leases import acquire, leased_folder, remove_dead_leases
-from interphase_flows.storage.ledger import Ledger
+from interphase_flows.storage.ledger import LEDGER_FIELDS, Ledger
 
 LEASE_S = 0.3
 KEY = "segments:k"
@@ -93,13 +93,23 @@ def test_leases_of_dead_processes_are_removed(ledger, tmp_path):
         "import sys; from pathlib import Path; from interphase_flows.storage.leases import acquire; "
         "from interphase_flows.storage.ledger import Ledger\n"
         "ledger = Ledger.embedded(Path(sys.argv[1]) / 'ledger.sqlite', 'c')\n"
-        "acquire(ledger, 'models:done', 'done', 60); acquire(ledger, 'models:taken', 'taken.5f', 60)\n"
+        "acquire(ledger, 'models:done', 'done', 60); acquire(ledger, 'models:taken', 'taken.0123456789abcdef', 60)\n"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
     acquire(ledger, "models:alive", "alive", 60)
-    (tmp_path / "models" / "taken.5f").mkdir(parents=True)
+    (tmp_path / "models" / "taken.0123456789abcdef").mkdir(parents=True)
     remove_dead_leases(ledger, tmp_path)
     assert [lease["key"] for lease in ledger.find("leases")] == ["models:taken", "models:alive"]
+
+
+@pytest.mark.parametrize("changes", [{"folder": 5}, {"folder": "../x"}, {"copy_from": ["/etc"]}, {"folder": "a\x00b"}])
+def test_leases_that_name_no_folder_of_their_work_do_not_stop_a_run(changes, ledger, tmp_path):
+    acquire(ledger, "models:k", "k", 60)
+    lease = {name: value for name, value in ledger.get("leases", "models:k").items() if name not in LEDGER_FIELDS}
+    ledger.set_state("leases", "models:k", lease | changes)
+    ledger.set_state("leases", "no pair", {"host": "elsewhere"})
+    remove_dead_leases(ledger, tmp_path)
+    assert len(ledger.find("leases")) == 2
 
 
 def test_an_unresponsive_owner_loses_its_lease_and_must_not_write(ledger, tmp_path):

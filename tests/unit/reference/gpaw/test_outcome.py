@@ -7,12 +7,14 @@ import pytest
 from ase import Atoms
 
 from interphase_flows.reference.attempts import GPAW_POLICY, Attempts
-from interphase_flows.reference.gpaw.input import FAILURE, OUTPUT, RESULT, LabelInput, gpaw_parameters
+from interphase_flows.reference.gpaw.input import FAILURE, OUTPUT, RESULT, LabelInput, WorkerResult, gpaw_parameters
 from interphase_flows.reference.gpaw.method import retried_task
 from interphase_flows.reference.gpaw.outcome import EXIT_STATUS_DISK_FULL, read_outcome
 from interphase_flows.reference.label_folder import write_json
 from interphase_flows.reference.spec import GpawSpec
+from interphase_flows.runtime.checked_json import write_checked
 
+pytestmark = pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 SPEC = GpawSpec(max_scf_steps=40)
 ATOM = Atoms("Li", cell=[3, 3, 3], pbc=True)
 
@@ -50,9 +52,14 @@ def result_of(task, **changes):
     return complete | changes
 
 
+def write_result(folder, result):
+    """Write a result as the worker does, also one that is none."""
+    write_checked(folder / RESULT, WorkerResult.model_construct(**result))
+
+
 def test_complete_result_is_accepted_with_any_exit_status(tmp_path):
     """MPI launchers report separate exit statuses."""
-    write_json(tmp_path / RESULT, result_of(task_of()))
+    write_result(tmp_path, result_of(task_of()))
     outcome = read_outcome(tmp_path, task_of(), exit_status=1)
     assert outcome.reason is None
     assert outcome.result.free_energy_eV == -1.0
@@ -70,7 +77,7 @@ def test_complete_result_is_accepted_with_any_exit_status(tmp_path):
     ],
 )
 def test_result_with_wrong_shape_type_or_key_is_garbage(tmp_path, change):
-    write_json(tmp_path / RESULT, result_of(task_of(), **change))
+    write_result(tmp_path, result_of(task_of(), **change))
     outcome = read_outcome(tmp_path, task_of(), exit_status=0)
     assert (outcome.reason, outcome.result) == ("garbage_output", None)
 
@@ -79,13 +86,26 @@ def test_result_of_a_retry_belongs_to_the_label(tmp_path):
     """A retry changes the path to the ground state, which is not part of the key."""
     task = task_of()
     retried = replace(task, parameters={**task.parameters, "maxiter": 9, "symmetry": {"point_group": False}})
-    write_json(tmp_path / RESULT, result_of(retried))
+    write_result(tmp_path, result_of(retried))
     assert read_outcome(tmp_path, task, exit_status=None).result is not None
 
 
 def test_truncated_result_is_garbage(tmp_path):
-    (tmp_path / RESULT).write_text(json.dumps(result_of(task_of()))[:40])
+    write_result(tmp_path, result_of(task_of()))
+    (tmp_path / RESULT).write_text((tmp_path / RESULT).read_text()[:-20])
     assert read_outcome(tmp_path, task_of(), exit_status=0).reason == "garbage_output"
+
+
+@pytest.mark.parametrize("digit", ["-1.0", "-0.9", "   0.0", "0.2", '"n_scf_steps": 9'], ids=range(5))
+def test_result_with_a_changed_digit_is_garbage(digit, tmp_path):
+    """Between the end of GPAW and the record in the ledger, when a resume reads the file."""
+    write_result(tmp_path, result_of(task_of()))
+    text = (tmp_path / RESULT).read_text()
+    changed = digit[:-1] + ("1" if digit[-1] != "1" else "2")
+    assert digit in text
+    (tmp_path / RESULT).write_text(text.replace(digit, changed, 1))
+    assert json.loads((tmp_path / RESULT).read_text())
+    assert read_outcome(tmp_path, task_of(), exit_status=None).reason == "garbage_output"
 
 
 def test_unconverged_scf_reports_number_of_steps_and_last_energy_change(tmp_path):

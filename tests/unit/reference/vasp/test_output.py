@@ -128,6 +128,33 @@ def test_potential_of_another_release_is_reported(tmp_path):
     assert any(all(title in deviation for title in titles) for deviation in result.deviations)
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("energy", ' <i name="e_fr_energy">    -10.84147289 </i>', ' <i name="e_fr_energy">    -10.84157289 </i>'),
+        (
+            "forces",
+            "<v>      -0.00000000       0.00000000      -0.00",
+            "<v>      -0.00400000       0.00000000      -0.00",
+        ),
+        ("stress", "<v>      -0.48135140", "<v>       0.48135140"),
+        (
+            "stress",
+            "<v>       0.00000000       0.00000000      -0.4",
+            "<v>       0.00000000       0.00000000      -0.6",
+        ),
+    ],
+)
+def test_changed_digit_in_vasprun_is_garbage(name, old, new, tmp_path):
+    folder = unpack("converged", tmp_path)
+    head, found, tail = (folder / "vasprun.xml").read_text().rpartition(old)
+    assert found
+    (folder / "vasprun.xml").write_text(f"{head}{new}{tail}")
+    with pytest.raises(ReferenceMethodError, match=f"{name} differs") as raised:
+        read_result(folder, read_record("converged").atoms, SILICON)
+    assert raised.value.reason == "garbage_output"
+
+
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.5, 0.9, 0.999])
 def test_truncated_output_is_garbage(fraction, tmp_path):
     folder = unpack("converged", tmp_path)

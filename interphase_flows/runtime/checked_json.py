@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from interphase_flows.runtime.atomic_files import write_bytes_atomic
 
@@ -24,7 +24,7 @@ def read_checked(path: Path, schema: type[_Model]) -> _Model | None:
         if content != _packed(path, content[len(_packed(path, b"")) - 2 : -2]):
             return None
         return schema.model_validate(json.loads(content)["document"])
-    except (FileNotFoundError, ValidationError):
+    except (FileNotFoundError, ValueError):
         return None
 
 

@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel
 
 from damage import DAMAGES
-from interphase_flows.storage.checked_json import read_checked, write_checked
+from interphase_flows.runtime.checked_json import read_checked, write_checked
 
 
 class Speed(BaseModel):
