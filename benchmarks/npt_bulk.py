@@ -97,12 +97,13 @@ def compare(phase: str, committee: Committee, n_steps: int, min_atoms: int) -> N
     length_difference = -zero / 3.0
     error = np.hypot(volume_error / volume, np.mean([e for _, e in scan]) / np.sqrt(len(scan)) / modulus_GPa) / 3.0
     variance = KB_EV_PER_K * TEMPERATURE_K * volume * GPA_PER_EV_PER_ANGSTROM3 / modulus_GPa
+    ratio, ratio_error = (value / variance for value in mean_and_error((volumes - volumes.mean()) ** 2))
     passed = abs(length_difference) <= max(LENGTH_TOLERANCE, 2.0 * error)
     print(
         f"{phase}: {len(crystal)} atoms, {volume / len(crystal):.3f} Å³ per atom, bulk modulus {modulus_GPa:.1f} GPa; "
         f"length at constant pressure over that of the scan - 1: {length_difference:+.2e} ± {error:.1e} "
         f"(tolerance {LENGTH_TOLERANCE:g}, {'passed' if passed else 'FAILED'}); variance of the volume over kB T V / B: "
-        f"{volumes.var() / variance:.2f}",
+        f"{ratio:.2f} ± {ratio_error:.2f}",
         flush=True,
     )
 
