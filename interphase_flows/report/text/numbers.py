@@ -53,19 +53,27 @@ def rounded(value: float | None, digits: int = 3) -> str:
 
 
 def interval(estimate: Estimate, digits: int = 3) -> str:
-    """Format an estimate with its interval, with one power of ten if it is small or large: 9.3 [7.4, 11.1] × 10⁻⁶."""
+    """Format an estimate with its interval, with one power of ten if it is small or large: 9.3 [7.4, 11.1] × 10⁻⁶.
+
+    An interval that includes zero resolves only the digits of its larger end: 0.008 [−0.345, 0.360].
+    """
     value, lower, upper = (float(x) for x in (estimate.value, estimate.lower, estimate.upper))
     if not math.isfinite(value):
         return "–"
     largest = max(abs(x) for x in (value, lower, upper) if math.isfinite(x))
-    power = math.floor(math.log10(abs(value) or largest)) if largest > 0 else 0
+    includes_zero = lower < 0 < upper
+    power = math.floor(math.log10(largest if includes_zero or value == 0 else abs(value))) if largest > 0 else 0
     shown, power = ("", 0) if -2 <= power < 5 else (f" × 10{str(power).translate(_SUPERSCRIPTS)}", power)
     scale = 10.0**-power
     if not (math.isfinite(lower) and math.isfinite(upper)):
         return f"{rounded(value * scale, digits)}{shown} (no interval)"
-    return (
-        f"{rounded(value * scale, digits)} [{rounded(lower * scale, digits)}, {rounded(upper * scale, digits)}]{shown}"
-    )
+    numbers = [x * scale for x in (value, lower, upper)]
+    if includes_zero:
+        decimals = max(0, digits - 1 - math.floor(math.log10(largest * scale)))
+        texts = [minus(f"{x:,.{decimals}f}") if round(x, decimals) else "0" for x in numbers]
+    else:
+        texts = [rounded(x, digits) for x in numbers]
+    return f"{texts[0]} [{texts[1]}, {texts[2]}]{shown}"
 
 
 def percent(estimate: Estimate) -> str:
