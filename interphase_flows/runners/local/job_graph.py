@@ -1,11 +1,18 @@
 """Unfinished jobs of a flow and what they wait for; the graph grows by the flows that jobs return."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
+
+from interphase_flows.jobs.compile import CompileMaker
 
 if TYPE_CHECKING:
     from jobflow import Flow, Job
+
+
+LENGTH_OF_MAKER: Mapping[type, int] = {CompileMaker: 10}
+"""Length of a job in a chain, which is 1 for others: a compilation takes more than a minute, beside the initial
+structures and labels if it starts first, instead of a training if it starts last."""
 
 
 class PendingJob(NamedTuple):
@@ -84,7 +91,8 @@ class JobGraph:
                 stack += missing
                 continue
             stack.pop()
-            self._heights[id(entry.job)] = 1 + max((self._height(each) for each in following), default=0)
+            length = LENGTH_OF_MAKER.get(type(entry.job.maker), 1)
+            self._heights[id(entry.job)] = length + max((self._height(each) for each in following), default=0)
 
     def _height(self, entry: PendingJob) -> int:
         return self._heights[id(entry.job)]
