@@ -4,14 +4,16 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
+from fireworks import FWorker, Launch
 from jobflow import Flow, OnMissing
 
 from cluster_jobs import count_present, disk_full_once, wait_for_file
 from fireworks_jobs import add, documents, output_of, variables_of_workers
-from interphase_flows.runners.fireworks import firetask, recovery
+from interphase_flows.runners.fireworks import firetask, recovery, worker_identity
+from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.recovery import Rule, recover
 from interphase_flows.runners.fireworks.states import cluster_status
 from interphase_flows.runners.fireworks.worker import work
@@ -113,3 +115,25 @@ def test_transient_error_is_retried_after_a_wait(settings, tmp_path, monkeypatch
     work(settings, "all", tmp_path / "launches")
     assert output_of(settings, "full", full.uuid) == 7
     assert recover(settings) == []
+
+
+def test_job_with_damaged_documents_stops_no_other_recovery(settings, tmp_path):
+    """FireWorks cannot build the launch of the first job; the second one is lost as well, and is rerun."""
+    damaged, intact = (wait_for_file(str(tmp_path / "go"), str(tmp_path / name)) for name in ("damaged", "intact"))
+    add(settings, Flow([damaged]), "damaged")
+    add(settings, Flow([intact]), "intact")
+    dead = worker_identity.worker_identity() | {"started": "0", "slurm_job_id": None}
+    with closing(open_launchpad(settings)) as launchpad:
+        for number, campaign in enumerate(("damaged", "intact"), start=1):
+            state = {"state": "RUNNING", "launches": [number]}
+            launchpad.fireworks.update_one({"spec.campaign": campaign}, {"$set": state})
+            fw_id = launchpad.fireworks.find_one({"spec.campaign": campaign})["fw_id"]
+            fworker = {"name": "w", "category": "", "query": "{}", "env": dead}
+            launch = Launch("RUNNING", str(tmp_path), FWorker.from_dict(fworker), launch_id=number, fw_id=fw_id)
+            launchpad.launches.insert_one(launch.to_db_dict())
+        launchpad.launches.update_one({"launch_id": 1}, {"$unset": {"fworker.category": 1, "fworker.query": 1}})
+        launchpad.launches.insert_one({"launch_id": 3, "fw_id": None, "state": "RUNNING", "state_history": []})
+    found = {each.action: each for each in recover(settings)}
+    assert "documents in FireWorks are damaged" in found["repair"].message
+    assert (found["rerun"].campaign, found["rerun"].reason) == ("intact", "process_gone")
+    assert [each.reason for each in recover(settings)] in ([], ["damaged"])

@@ -6,11 +6,12 @@ documents, verified under the lock of the workflow, and reset to a state from wh
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
+from interphase_flows.exceptions import InputError
 from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD
 from interphase_flows.runners.fireworks.retrying_launchpad import ExpiringLock, RetryingLaunchPad
 from interphase_flows.runners.slurm import is_job_id, job_record
@@ -55,6 +56,27 @@ class Recovery:
     hint: str = ""
 
 
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError, InputError)
+"""Errors at documents that lack fields, or have values of other types or names that are not valid."""
+
+
+def guarded(act: Callable[..., Recovery | None], launch: JsonDocument, *arguments: Any) -> Recovery | None:
+    """Call ``act(launch, ...)``; report a job with damaged documents instead, so that it stops no other recovery."""
+    try:
+        return act(launch, *arguments)
+    except UNREADABLE as error:
+        return damaged_job(launch.get("fw_id"), error)
+
+
+def damaged_job(fw_id: Any, error: Exception) -> Recovery:
+    """Return the report on a job, or on the first one of a workflow, whose documents cannot be read."""
+    message = (
+        f"its documents in FireWorks are damaged ({type(error).__name__}: {str(error)[:200]}); it is left. Hint: "
+        "cancel the campaign, and submit it again"
+    )
+    return Recovery(fw_id, "damaged job", "FireWorks", "damaged", message)
+
+
 def repair_records(launchpad: RetryingLaunchPad, dry_run: bool = False) -> list[Recovery]:
     """Find jobs in states that no process will ever change, and repair them; with ``dry_run`` only report them.
 
@@ -63,8 +85,12 @@ def repair_records(launchpad: RetryingLaunchPad, dry_run: bool = False) -> list[
     repairs = [*_half_reserved(launchpad, dry_run)]
     for workflow in launchpad.workflows.find({"state": {"$nin": ["ARCHIVED"]}}, {"nodes": 1, "metadata": 1}):
         campaign = (workflow.get("metadata") or {}).get("campaign")
-        if campaign and _inconsistent_jobs(launchpad, workflow["nodes"][0], campaign):
-            repairs += _repair_workflow(launchpad, workflow["nodes"][0], campaign, dry_run)
+        node = workflow["nodes"][0]
+        try:
+            if campaign and _inconsistent_jobs(launchpad, node, campaign):
+                repairs += _repair_workflow(launchpad, node, campaign, dry_run)
+        except UNREADABLE as error:
+            repairs.append(damaged_job(node, error))
     return repairs
 
 

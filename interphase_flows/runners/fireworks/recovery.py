@@ -19,6 +19,7 @@ from interphase_flows.runners.fireworks.consistency import (
     RECOVERED,
     Recovery,
     cancel_lost_reservations,
+    guarded,
     parse_time,
     repair_records,
 )
@@ -94,17 +95,36 @@ def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
         if queue is not None:
             done += cancel_lost_reservations(launchpad, dry_run)
         for launch in _running_launches(launchpad):
-            worker = worker_of(launch)
-            if worker is None:
-                continue
-            evidence = _evidence(worker, queue, local)
-            evidence = evidence or _missing_heartbeat(launchpad, settings, launch, worker, dry_run)
-            if evidence is not None:
-                done.append(_act(launchpad, settings, launch, *evidence, dry_run))
+            done.append(guarded(_recover_running, launch, launchpad, settings, queue, local, dry_run))
         for launch, reason, message in _failed_launches(launchpad):
-            if time.time() >= _next_try_unix_s(launchpad, launch):
-                done.append(_act(launchpad, settings, launch, reason, message, dry_run))
+            done.append(guarded(_retry_failed, launch, launchpad, settings, reason, message, dry_run))
         return [each for each in done if each is not None]
+
+
+def _recover_running(
+    launch: JsonDocument,
+    launchpad: RetryingLaunchPad,
+    settings: Settings,
+    queue: Mapping[str, QueueJob] | None,
+    local: str | None,
+    dry_run: bool,
+) -> Recovery | None:
+    """Recover a running job if its worker is gone; None if it may be running."""
+    worker = worker_of(launch)
+    if worker is None:
+        return None
+    evidence = _evidence(worker, queue, local)
+    evidence = evidence or _missing_heartbeat(launchpad, settings, launch, worker, dry_run)
+    return None if evidence is None else _act(launchpad, settings, launch, *evidence, dry_run)
+
+
+def _retry_failed(
+    launch: JsonDocument, launchpad: RetryingLaunchPad, settings: Settings, reason: str, message: str, dry_run: bool
+) -> Recovery | None:
+    """Rerun a job after a transient error; None if its wait is not over."""
+    if time.time() < _next_try_unix_s(launchpad, launch):
+        return None
+    return _act(launchpad, settings, launch, reason, message, dry_run)
 
 
 def _evidence(
