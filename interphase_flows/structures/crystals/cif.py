@@ -8,7 +8,7 @@ differ by the rounding of its coordinates, such as 0.333 for 1/3, are averaged.
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ ROUNDING_FACTOR, LARGEST_ROUNDING_ANGSTROM = 3.0, 0.3
 SMALLEST_ROUNDING_ANGSTROM = 2e-3
 FORMULA_TOLERANCE = 0.03
 MOST_ATOMS = 100_000
+MAGNETIC_OPERATORS = "_space_group_symop_magn"
 
 
 @dataclass(frozen=True)
@@ -208,14 +209,19 @@ def _candidate_operations(
 ) -> Iterator[tuple[str, tuple[IntArray, FloatArray]]]:
     """Yield the names and operations of the settings that a file allows."""
     operators = block._get_sitesym()
+    magnetic: Any = block.get(f"{MAGNETIC_OPERATORS}_operation.xyz")
     if operators:
-        try:
-            rotations, translations = parse_sitesym([str(each) for each in operators])
-        except (ValueError, IndexError, KeyError, SyntaxError, NameError) as error:
-            raise StructureError(
-                f"{path}: the symmetry operators cannot be parsed ({error}). Hint: export the file again"
-            ) from error
-        yield "of its operators", (np.asarray(rotations, dtype=np.int64), np.asarray(translations, dtype=float))
+        yield "of its operators", _parsed(operators, path)
+        return
+    if magnetic:
+        # the last of four parts is the reversal of time
+        rotations, translations = _parsed([str(each).rpartition(",")[0] for each in magnetic], path)
+        centring: Any = block.get(f"{MAGNETIC_OPERATORS}_centering.xyz") or ["x,y,z,+1"]
+        _, shifts = _parsed([str(each).rpartition(",")[0] for each in centring], path)
+        yield (
+            "of its magnetic operators",
+            (np.tile(rotations, (len(shifts), 1, 1)), np.concatenate([translations + shift for shift in shifts])),
+        )
         return
     symbol, number = block._get_spacegroup_name(), block._get_spacegroup_number()
     hall = block.get("_space_group_name_hall", block.get("_symmetry_space_group_name_hall"))
@@ -240,6 +246,16 @@ def _candidate_operations(
         yield setting.description, operations(setting.hall_number)
 
 
+def _parsed(operators: Iterable[object], path: Path) -> tuple[IntArray, FloatArray]:
+    try:
+        rotations, translations = parse_sitesym([str(each) for each in operators])
+    except (ValueError, IndexError, KeyError, SyntaxError, NameError) as error:
+        raise StructureError(
+            f"{path}: the symmetry operators cannot be parsed ({error}). Hint: export the file again"
+        ) from error
+    return np.asarray(rotations, dtype=np.int64), np.asarray(translations, dtype=float)
+
+
 def _expanded(
     listed: list[_Listed], cell: FloatArray, rotations: IntArray, translations: FloatArray, path: Path
 ) -> list[OccupiedSite]:
@@ -247,17 +263,21 @@ def _expanded(
     if len(listed) * len(rotations) > MOST_ATOMS:
         raise StructureError(f"{path}: {len(listed)} sites times {len(rotations)} operators are too many for a crystal")
     positions: list[FloatArray] = []
-    entries: list[tuple[str, float]] = []
+    entries: list[_Listed] = []
     for site in listed:
-        tolerance = site.rounding_angstrom if site.occupancy >= FULL_OCCUPANCY else SMALLEST_ROUNDING_ANGSTROM
         images = rotations @ site.position + translations
         offsets = images - site.position
         offsets -= np.rint(offsets)
-        near = np.linalg.norm(offsets @ cell, axis=1) <= tolerance
+        distances = np.linalg.norm(offsets @ cell, axis=1)
+        near = distances <= site.rounding_angstrom
+        n_near = len(_distinct(images[near], cell, SMALLEST_ROUNDING_ANGSTROM))
+        if site.occupancy * n_near <= 1.0 + 1e-3:
+            # a partly occupied site beside its special position, unless nothing but rounding distinguishes them
+            near = distances <= min(site.rounding_angstrom, SHARED_SITE_ANGSTROM)
         centre = site.position + (offsets[near].mean(axis=0) if near.any() else 0.0)
         for image in _distinct(rotations @ centre + translations, cell, SMALLEST_ROUNDING_ANGSTROM):
             positions.append(image)
-            entries.append((site.symbol, site.occupancy))
+            entries.append(site)
     return _shared(positions, entries, cell, path)
 
 
@@ -273,30 +293,44 @@ def _distinct(images: FloatArray, cell: FloatArray, tolerance: float) -> FloatAr
     return np.array(kept)
 
 
-def _shared(
-    positions: list[FloatArray], entries: list[tuple[str, float]], cell: FloatArray, path: Path
-) -> list[OccupiedSite]:
-    """Merge entries of the same position into one site with several elements."""
+def _shared(positions: list[FloatArray], entries: list[_Listed], cell: FloatArray, path: Path) -> list[OccupiedSite]:
+    """Merge entries of the same position into one site with several elements.
+
+    An element may be listed twice at one position, with its valences. Listed at two equivalent positions with the same
+    occupancy, it is counted once: some programs write all sites of the cell as well as the operators.
+    """
     kept = np.empty((len(positions), 3))
     occupancies: list[dict[str, float]] = []
-    for position, (symbol, occupancy) in zip(positions, entries, strict=True):
+    first_listed: list[dict[str, _Listed]] = []
+    for position, entry in zip(positions, entries, strict=True):
+        symbol, occupancy = entry.symbol, entry.occupancy
         n = len(occupancies)
         offsets = kept[:n] - position
         offsets -= np.rint(offsets)
         distances = np.linalg.norm(offsets @ cell, axis=1)
         nearest = int(distances.argmin()) if n else -1
-        partial = n > 0 and sum(occupancies[nearest].values()) + occupancy <= 1.0 + 1e-3
-        if (
-            n
-            and distances[nearest] <= SHARED_SITE_ANGSTROM
-            and (partial or occupancies[nearest] == {symbol: occupancy})
-        ):
-            if partial:
-                occupancies[nearest][symbol] = occupancies[nearest].get(symbol, 0.0) + occupancy
-            continue
+        if n and distances[nearest] <= SHARED_SITE_ANGSTROM:
+            site, listed = occupancies[nearest], first_listed[nearest]
+            if site == {symbol: occupancy} and occupancy >= FULL_OCCUPANCY:
+                continue
+            if _is_repeated(entry, listed.get(symbol), cell):
+                continue
+            if sum(site.values()) + occupancy <= 1.0 + 1e-3:
+                site[symbol] = site.get(symbol, 0.0) + occupancy
+                listed.setdefault(symbol, entry)
+                continue
         kept[n] = position
         occupancies.append({symbol: occupancy})
+        first_listed.append({symbol: entry})
     return [OccupiedSite(kept[k].copy(), occupancy) for k, occupancy in enumerate(occupancies)]
+
+
+def _is_repeated(entry: _Listed, other: _Listed | None, cell: FloatArray) -> bool:
+    """Return whether a site is listed again at an equivalent position."""
+    if other is None or entry.occupancy != other.occupancy:
+        return False
+    offset = entry.position - other.position
+    return bool(np.linalg.norm((offset - np.rint(offset)) @ cell) > SHARED_SITE_ANGSTROM)
 
 
 def _formula_mismatch(block: CIFBlock, crystal: CifCrystal) -> str | None:

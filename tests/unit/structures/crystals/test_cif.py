@@ -9,6 +9,7 @@ from ase.io import write
 
 from cif_files import Setting, write_cif
 from interphase_flows.exceptions import StructureError
+from interphase_flows.structures.crystals.cif import read_cif
 from interphase_flows.structures.crystals.library import load_phase, load_structure_file
 
 H_M, NUMBER = "_symmetry_space_group_name_H-M", "_symmetry_Int_Tables_number"
@@ -199,6 +200,62 @@ def test_rounded_thirds_are_one_site(x, y, operators, tmp_path):
     assert Counter(atoms.symbols) == {"Li": 3, "N": 1}
     thirds = atoms.get_scaled_positions()[np.flatnonzero(atoms.symbols == "Li")]
     assert min(np.abs(thirds - [1 / 3, 2 / 3, 0]).max(axis=1)) < 5e-4
+
+
+HALF_FULL = """data_x
+_cell_length_a 9.8
+_cell_length_b 9.8
+_cell_length_c 8
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 120
+{operators}loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+{sites}
+"""
+THREEFOLD = "loop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\n-y,x-y,z\n-x+y,-x,z\n"
+INVERSION = "loop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\n-x,-y,-z\n"
+
+
+def composition(tmp_path, operators: str, *sites: str) -> dict[str, float]:
+    (tmp_path / "x.cif").write_text(HALF_FULL.format(operators=operators, sites="\n".join(sites)))
+    return read_cif(tmp_path / "x.cif").composition
+
+
+@pytest.mark.parametrize("occupancy", [0.2, 0.3, 0.5, 0.7])
+@pytest.mark.parametrize("x", ["0.33333 0.66667", "0.3333 0.6667", "0.333 0.667", "0.333 0.666"])
+def test_rounded_thirds_are_one_partly_occupied_site(x, occupancy, tmp_path):
+    """Three images of it, 0.01 Å apart, are not three sites."""
+    sites = (f"Li1 Li {x} 0.2 {occupancy}", f"Na1 Na 0.333 0.667 0.2 {1 - occupancy}", "S1 S 0 0 0 1")
+    assert composition(tmp_path, THREEFOLD, *sites) == pytest.approx({"Li": occupancy, "Na": 1 - occupancy, "S": 1})
+
+
+def test_split_sites_beside_a_special_position_remain_three(tmp_path):
+    sites = ("Li1 Li 0.30 0.667 0.2 0.3333", "S1 S 0 0 0 1")
+    assert composition(tmp_path, THREEFOLD, *sites) == pytest.approx({"Li": 1, "S": 1}, abs=1e-3)
+
+
+def test_sites_listed_with_all_their_images_are_counted_once(tmp_path):
+    """Valences of one element at one position are added."""
+    sites = [
+        f"{s}{k} {s} {x} {o}" for s, o in (("Li", 0.5), ("Na", 0.3)) for k, x in enumerate((".1 .2 .3", ".9 .8 .7"))
+    ]
+    assert composition(tmp_path, INVERSION, *sites) == pytest.approx({"Li": 1.0, "Na": 0.6})
+    valences = ("Fe1 Fe2+ .1 .2 .3 0.5", "Fe2 Fe3+ .1 .2 .3 0.5")
+    assert composition(tmp_path, INVERSION, *valences) == {"Fe": 2}
+
+
+def test_operators_of_magnetic_groups_are_applied(tmp_path):
+    tag = "_space_group_symop_magn"
+    operators = f"loop_\n{tag}_operation.id\n{tag}_operation.xyz\n1 x,y,z,+1\n2 -x,-y,-z,+1\n"
+    centring = f"loop_\n{tag}_centering.id\n{tag}_centering.xyz\n1 x,y,z,+1\n2 x,y,z+1/2,-1\n"
+    assert composition(tmp_path, operators, "Fe1 Fe .1 .2 .3 1") == {"Fe": 2}
+    assert composition(tmp_path, operators + centring, "Fe1 Fe .1 .2 .3 1") == {"Fe": 4}
 
 
 def test_coordinates_that_are_not_numbers_are_rejected(tmp_path):
