@@ -94,6 +94,7 @@ class EpochCheckpoint(Callback):
 
     The best is chosen among the last quarter of the epochs, in which the learning rate is small: earlier, the metric
     of a small validation set is the smallest by chance, and a warm start would end before it has learned its new labels.
+    Earlier epochs count only while the metric of none of the last quarter is finite.
 
     Lightning's callback renames a second ``best.ckpt`` to ``best-v1.ckpt`` in a folder that is used again, as by a
     resumed training; here a repeated epoch replaces its file.
@@ -124,7 +125,9 @@ class EpochCheckpoint(Callback):
         metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val0")}
         self.history.append({"epoch": epoch, **metrics})
         n_epochs = trainer.max_epochs or 1
-        if value < self.best_value or (epoch == n_epochs - 1 - n_epochs // 4 and math.isfinite(value)):
+        last_quarter = n_epochs - 1 - n_epochs // 4
+        is_first = self.best_epoch < last_quarter <= epoch and math.isfinite(value)
+        if is_first or value < self.best_value:
             self.best_value, self.best_epoch = value, epoch
             _save_atomically(trainer, self.folder / "best.ckpt")
         _save_atomically(trainer, self.folder / f"epoch-{epoch:05d}.ckpt")

@@ -11,6 +11,7 @@ NequIPConfig = dict[str, Any]
 """Hydra configuration, whose schema is that of the classes named by ``_target_``."""
 
 MONITOR = "val0_epoch/weighted_sum"
+LAST_LEARNING_RATE = 2e-4
 
 
 def model_config(spec: NequIPSpec, baseline: Baseline, seed: int) -> NequIPConfig:
@@ -93,6 +94,7 @@ def training_config(
     metrics = {"_target_": f"nequip.train.{target}Metrics", "coeffs": coefficients}
     warm = parent_checkpoint is not None
     epochs = training.warm_start_epochs if warm else training.max_epochs
+    learning_rate = training.warm_start_learning_rate if warm else training.learning_rate
     callbacks: list[NequIPConfig] = [
         {
             "_target_": "interphase_flows.potentials.callbacks.EpochCheckpoint",
@@ -146,14 +148,15 @@ def training_config(
             "test_metrics": metrics,
             "optimizer": {
                 "_target_": "torch.optim.Adam",
-                "lr": training.warm_start_learning_rate if warm else training.learning_rate,
+                "lr": learning_rate,
                 "amsgrad": True,
             },
             "lr_scheduler": {
                 "scheduler": {
                     "_target_": "torch.optim.lr_scheduler.CosineAnnealingLR",
                     "T_max": epochs,
-                    "eta_min": 2e-4,
+                    # a learning rate below it is constant
+                    "eta_min": min(LAST_LEARNING_RATE, learning_rate),
                 },
                 "interval": "epoch",
                 "frequency": 1,

@@ -39,8 +39,8 @@ The last imported of Lightning's packages reports, and sets the level of its pac
 class TrainedMember:
     """A trained potential, with the history of its training.
 
-    ``checkpoint`` is that of the epoch with the smallest validation loss; ``history`` is one dictionary of metrics per
-    epoch, with the names of NequIP (eV, eV/Å, eV/Å³).
+    ``checkpoint`` is that of the epoch with the smallest validation loss among the last quarter of the epochs;
+    ``history`` is one dictionary of metrics per epoch, with the names of NequIP (eV, eV/Å, eV/Å³).
     """
 
     checkpoint: Path

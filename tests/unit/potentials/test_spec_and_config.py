@@ -57,6 +57,15 @@ def test_warm_start_has_fewer_epochs_and_a_lower_learning_rate():
     assert warm["trainer"]["callbacks"][1]["parent_checkpoint"] == "/m/best.ckpt"
 
 
+@pytest.mark.parametrize("learning_rate", [0.01, 1e-3, 1e-4, 1e-8])
+def test_learning_rate_never_rises(learning_rate):
+    """Also one below the usual last learning rate."""
+    training = TRAINING.model_copy(update={"learning_rate": learning_rate})
+    model = model_config(NequIPSpec(), BASELINE, seed=3)
+    found = training_config(model, training, Path("t"), Path("v"), Path("/w"), None, 0, "cpu", "")["training_module"]
+    assert found["lr_scheduler"]["scheduler"]["eta_min"] <= found["optimizer"]["lr"] == learning_rate
+
+
 def test_best_epoch_is_that_of_the_validation_loss():
     """Lightning's checkpoints are disabled."""
     cold = config()
