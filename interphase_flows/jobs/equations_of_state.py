@@ -19,7 +19,7 @@ from interphase_flows.reference.lattice_constants import fit_birch_murnaghan
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.equations_of_state import EquationsOfStateDoc, Equilibrium, PhaseEquationOfState
 from interphase_flows.schemas.model import CommitteeDoc
-from interphase_flows.schemas.origin import Origin
+from interphase_flows.schemas.origin import CRYSTAL, Origin
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.units import GPA_PER_EV_PER_ANGSTROM3
 
@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
 KIND = "equations_of_state"
+METHOD_VERSION = 2
+"""Version of the method in the content key: a larger number recomputes results of older versions."""
 TOLERATED_VOLUME_ERROR = 0.05
+SAME_SHAPE = 1e-5
+"""Largest difference of lattice vectors relative to the size of the cell, and of fractional coordinates."""
 
 
 @dataclass
@@ -49,14 +53,10 @@ class EquationsOfStateCheckMaker(JobMaker):
         AnalysisError
             The dataset contains no scaled cell.
         """
-        key = content_key(KIND, dataset=dataset.key, committee=committee.key)
+        key = content_key(KIND, version=METHOD_VERSION, dataset=dataset.key, committee=committee.key)
 
         def compute() -> EquationsOfStateDoc:
-            by_phase: dict[str, list[Atoms]] = {}
-            for frame in read_extxyz(current_workspace().artifacts.get(dataset.artifact)):
-                phase = Origin(frame.info["origin"]).scaled_phase
-                if phase is not None:
-                    by_phase.setdefault(phase, []).append(frame)
+            by_phase = scaled_cells(read_extxyz(current_workspace().artifacts.get(dataset.artifact)))
             if not by_phase:
                 raise AnalysisError(
                     f"dataset {dataset.key} contains no crystal at several volumes. Hint: set "
@@ -73,6 +73,33 @@ class EquationsOfStateCheckMaker(JobMaker):
             )
 
         return cached(KIND, key, EquationsOfStateDoc, compute)
+
+
+def scaled_cells(frames: Sequence[Atoms]) -> dict[str, list[Atoms]]:
+    """Return the scaled cells of every phase.
+
+    The unstrained cell is labelled once: for phases of twelve atoms or more, its origin is that of the perfect crystal.
+    """
+    found: dict[str, list[Atoms]] = {}
+    for frame in frames:
+        phase = Origin(frame.info["origin"]).scaled_phase
+        if phase is not None:
+            found.setdefault(phase, []).append(frame)
+    for frame in frames:
+        origin = Origin(frame.info["origin"])
+        if origin.family == CRYSTAL and origin.name in found and _is_scaled(frame, found[origin.name][0]):
+            found[origin.name].append(frame)
+    return found
+
+
+def _is_scaled(atoms: Atoms, other: Atoms) -> bool:
+    """Return whether a cell is another one, scaled isotropically."""
+    if len(atoms) != len(other) or not np.array_equal(atoms.numbers, other.numbers):
+        return False
+    cells = [each.cell.array / each.get_volume() ** (1 / 3) for each in (atoms, other)]
+    offsets = atoms.get_scaled_positions() - other.get_scaled_positions()
+    offsets -= np.rint(offsets)
+    return bool(np.abs(cells[0] - cells[1]).max() < SAME_SHAPE and np.abs(offsets).max() < SAME_SHAPE)
 
 
 def compare(frames: Sequence[Atoms], members: Sequence["Calculator"]) -> PhaseEquationOfState:

@@ -11,10 +11,14 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from interphase_flows.analysis.results import Unavailable
-from interphase_flows.jobs.equations_of_state import compare, notes_on
+from interphase_flows.campaign.structures import EquationOfStateSpec
+from interphase_flows.jobs.equations_of_state import compare, notes_on, scaled_cells
+from interphase_flows.jobs.structures.crystals import CrystalsMaker, EquationsOfStateMaker
 from interphase_flows.schemas.equations_of_state import Equilibrium
 from interphase_flows.schemas.origin import Origin
+from interphase_flows.structures.crystals.library import load_phase
 from interphase_flows.structures.crystals.perturb import equation_of_state
+from interphase_flows.structures.structure_keys import structure_key
 
 
 class Scaled(Calculator):
@@ -73,6 +77,22 @@ def test_potential_without_minimum_is_reported():
     assert curves.volume_error is None
     [note] = notes_on("Cu", curves)
     assert "no equilibrium volume of Cu" in note
+
+
+def test_unstrained_cell_is_part_of_the_curve_though_the_perfect_crystal_has_its_label():
+    """Of equal structures the first is labelled, which is that of the crystals for twelve atoms or more."""
+    phase, spec = "Li2S", EquationOfStateSpec(n_volumes=5)
+    crystal = load_phase(phase)
+    crystals = CrystalsMaker().structures_of_phase(crystal, seed=1)
+    scaled = EquationsOfStateMaker(spec=spec).structures_of_phase(crystal, seed=1)
+    origins = [f"crystal/{phase}"] * len(crystals) + [EquationsOfStateMaker.origin.format(phase)] * len(scaled)
+    labelled_once = {}
+    for frame, origin in zip([*crystals, *scaled], origins, strict=True):
+        frame.info["origin"] = origin
+        labelled_once.setdefault(structure_key(frame), frame)
+    assert len(labelled_once) == len(crystals) + len(scaled) - 1
+    found = scaled_cells(list(labelled_once.values()))
+    assert sorted(f.get_volume() for f in found[phase]) == pytest.approx([f.get_volume() for f in scaled])
 
 
 def test_reference_without_minimum_is_not_held_against_the_potential():
