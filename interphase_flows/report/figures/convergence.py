@@ -47,7 +47,7 @@ def convergence_figure(study: ConvergenceStudyDoc | None) -> Figure | None:
                     )  # fmt: skip
                 panel.axhline(study.tolerances[kind], color=VERMILION, linewidth=1, linestyle=(0, (4, 3)))
                 panel.set_yscale("log")
-                panel.set(title=title, ylabel=f"error ({unit})", xlabel=label)
+                panel.set(title=title, ylabel=f"Error ({unit})", xlabel=label)
                 panel.set_xticks([x for x, _ in shown])
                 panel.margins(x=0.15)
         handles: dict[str, Artist] = {}

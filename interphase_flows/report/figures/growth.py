@@ -37,7 +37,7 @@ def growth_figure(time_ps: ArrayLike, values: ArrayLike, kinetics: GrowthKinetic
                 kinetics.depletion.time_ps, 0.03, f" {kinetics.depletion.reservoir} exhausted",
                 transform=axes.get_xaxis_transform(), fontsize=8.5, color=VERMILION,
             )  # fmt: skip
-        axes.set(xlabel="time (ps)", ylabel=label, title=kinetics.decision.replace("_", " "))
+        axes.set(xlabel="Time (ps)", ylabel=label, title=kinetics.decision.replace("_", " "))
         if kinetics.candidates:
             axes.legend(loc="upper left")
     return figure
@@ -100,7 +100,7 @@ def verdict_figure(verdict: Verdict) -> Figure:
         ticks = [tick for tick in (-100, -10, -1, 0, 1, 10, 100) if abs(tick) <= 1.1 * widest]
         axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
         axes.set_xticks([], minor=True)
-        axes.set(xlabel="rate in the last two windows (● first, ■ last) / epsilon", title=verdict.state)
+        axes.set(xlabel="Rate in the last two windows (● first, ■ last) / epsilon", title=verdict.state)
         axes.invert_yaxis()
         axes.legend(loc="lower right")
     return figure
@@ -158,8 +158,8 @@ def rates_figure(verdict: Verdict, rates: RateHistory) -> Figure:
         for row in range(len(boundaries)):
             grid[row, 1].set_ylabel("atoms/(nm² ps)")
             for axes in grid[-1, 1:]:
-                axes.set_xlabel("time (ps)")
-        grid[0, 0].set_xlabel("time (ps)")
+                axes.set_xlabel("Time (ps)")
+        grid[0, 0].set_xlabel("Time (ps)")
         grid[0, 0].tick_params(labelbottom=True)
         key = [
             Line2D([], [], color=BLUE, marker="o", markersize=3.5, linewidth=1.0, label="rate, 95 %"),

@@ -60,11 +60,11 @@ def _cell(arrays: Arrays) -> Figure:
         for axes, name, label in zip(
             figure.subplots(1, 2),
             ("cell.height_angstrom", "cell.volume_angstrom3"),
-            ("height of the cell (Å)", "volume of the cell (Å³)"),
+            ("Height of the cell (Å)", "Volume of the cell (Å³)"),
             strict=True,
         ):
             axes.plot(arrays["cell.time_ps"], arrays[name], color=CYCLE[0], linewidth=1.0)
-            axes.set(xlabel="time (ps)", ylabel=label)
+            axes.set(xlabel="Time (ps)", ylabel=label)
     return figure
 
 
@@ -83,7 +83,7 @@ def verdict_figures(verdict: Verdict | Unavailable | None, side: str) -> dict[st
 
 def _thickness(side: str, growth: GrowthKinetics | Unavailable | None, arrays: Arrays) -> Figure:
     time, thickness = arrays[f"{side}.time_ps"], arrays[f"{side}.thickness_angstrom"]
-    label = f"thickness {side} (Å)"
+    label = f"Thickness {side} (Å)"
     if isinstance(growth, GrowthKinetics) and growth.candidates:
         return growth_figure(time, thickness, growth, label)
     with figure_style():
@@ -92,7 +92,7 @@ def _thickness(side: str, growth: GrowthKinetics | Unavailable | None, arrays: A
         spread = arrays[f"{side}.thickness_spread_angstrom"]
         axes.fill_between(time, thickness - spread, thickness + spread, color=GREY, alpha=0.25, linewidth=0)
         axes.plot(time, thickness, color=CYCLE[0], marker=".")
-        axes.set(xlabel="time (ps)", ylabel=label, title="undecided: no growth law was fitted")
+        axes.set(xlabel="Time (ps)", ylabel=label, title="undecided: no growth law was fitted")
     return figure
 
 
@@ -109,7 +109,7 @@ def _passed(side: str, arrays: Arrays) -> Figure:
                     arrays[f"{side}.time_ps"], arrays[f"{start}{symbol} at {plane}"],
                     color=element_colour(symbol, number), linestyle=DASHES[number % len(DASHES)], label=symbol,
                 )  # fmt: skip
-            axes.set(title=plane, xlabel="time (ps)")
-        figure.axes[0].set_ylabel("passed towards the electrolyte\n(atoms/nm²)")
+            axes.set(title=plane, xlabel="Time (ps)")
+        figure.axes[0].set_ylabel("Passed towards the electrolyte\n(atoms/nm²)")
         figure.axes[0].legend()
     return figure

@@ -111,7 +111,7 @@ def _parity(axes: Axes, reference: np.ndarray, predicted: np.ndarray, name: str,
     axes.plot([low - pad, high + pad], [low - pad, high + pad], color=GREY, linewidth=1, zorder=1)
     # rasterized: thousands of vector points would make the page slow
     axes.scatter(reference, predicted, s=size, color=BLUE, alpha=0.45, linewidths=0, rasterized=True, zorder=2)
-    axes.set(xlim=(low - pad, high + pad), ylim=(low - pad, high + pad), xlabel=name, ylabel="predicted")
+    axes.set(xlim=(low - pad, high + pad), ylim=(low - pad, high + pad), xlabel=name, ylabel="Predicted")
     axes.set_aspect("equal")
     axes.locator_params(nbins=5)
     mae = float(np.abs(predicted - reference).mean())

@@ -32,12 +32,12 @@ def share_kinetics_figure(kinetics: SharesKinetics, arrays: Arrays) -> Figure:
             if law.candidates:
                 axes.legend(loc="best", fontsize=7)
             axes.set(title=f"{name}: {law.decision.replace('_', ' ')}", ylim=(-0.02, None))
-            axes.set_ylabel(f"fraction of {group}", fontsize=8)
+            axes.set_ylabel(f"Fraction of {group}", fontsize=8)
         for axes in panels.flat[len(shown) :]:
             axes.set_visible(False)
         for column in range(PER_ROW):
             last = [axes for axes in panels[:, column] if axes.get_visible()]
             if last:
-                last[-1].set_xlabel("time (ps)")
+                last[-1].set_xlabel("Time (ps)")
                 last[-1].tick_params(labelbottom=True)
     return figure

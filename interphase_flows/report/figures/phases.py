@@ -133,8 +133,8 @@ def phase_profile_figure(names: Sequence[str], arrays: Arrays) -> Figure:
                 )  # fmt: skip
                 below = below + row
             _boundaries(axes, arrays, rows)
-            axes.set(title=when, xlabel="height (Å)", xlim=(edges[0], edges[-1]), ylim=(0, 1))
-        both[0].set_ylabel("fraction of atoms")
+            axes.set(title=when, xlabel="Height (Å)", xlim=(edges[0], edges[-1]), ylim=(0, 1))
+        both[0].set_ylabel("Fraction of atoms")
         _legend(figure, shown, colours)
     return figure
 
@@ -160,7 +160,7 @@ def phase_map_figure(names: Sequence[str], arrays: Arrays) -> Figure:
         for name, ends in interphases_of(arrays, "phases"):
             for column in ends.T:
                 axes.plot(times, column, color=BLACK, linewidth=1.2, linestyle=dashes_of(name))
-        axes.set(xlabel="time (ps)", ylabel="height (Å)", ylim=(0, periods.max()))
+        axes.set(xlabel="Time (ps)", ylabel="Height (Å)", ylim=(0, periods.max()))
         most = [name for i, name in enumerate(names) if ((first == i) & (total > 0)).any()]
         _legend(figure, most, colours)
     return figure
@@ -178,7 +178,7 @@ def anion_counts_figure(labels: Sequence[str], arrays: Arrays) -> Figure:
                 times, counts[:, column], drawstyle="steps-mid", color=CYCLE[number % len(CYCLE)],
                 linestyle=DASHES[(number // len(CYCLE) + number) % len(DASHES)], label=labels[column],
             )  # fmt: skip
-        axes.set(xlabel="time (ps)", ylabel="number of anions", ylim=(0, None))
+        axes.set(xlabel="Time (ps)", ylabel="Number of anions", ylim=(0, None))
         figure.legend(loc="outside right upper")
     return figure
 
@@ -210,7 +210,7 @@ def percolation_figure(network: PercolationResult) -> Figure:
             )
         axes.axvline(network.bond_angstrom, color=GREY, linestyle=":")
         axes.text(network.bond_angstrom, 1.06, " longest bond", ha="left", fontsize=8, color=GREY)
-        axes.set(xlabel=f"longest {network.pair} distance that counts as a bond (Å)", ylim=(-0.03, 1.14))
+        axes.set(xlabel=f"Longest {network.pair} distance that counts as a bond (Å)", ylim=(-0.03, 1.14))
         figure.legend(loc="outside right upper")
     return figure
 
@@ -222,7 +222,7 @@ def diffraction_figure(lines: Mapping[str, Sequence[tuple[float, float]]], array
         figure = Figure(figsize=(9.6, 3.0 + 0.36 * len(lines)))
         rows = figure.subplots(2, 1, sharex=True, height_ratios=(3.0, 0.5 * max(1, len(lines))))
         rows[0].plot(angles, pattern, color=BLUE)
-        rows[0].set(ylabel="intensity\n(electron units/atom)", xlim=(angles[0], angles[-1]))
+        rows[0].set(ylabel="Intensity\n(electron units/atom)", xlim=(angles[0], angles[-1]))
         for number, (_, sticks) in enumerate(lines.items()):
             for angle, intensity in sticks:
                 rows[1].plot(
@@ -247,7 +247,7 @@ def order_figure(pairs: Sequence[str], arrays: Arrays) -> Figure:
                 arrays["phases.order_time_ps"], arrays[f"phases.order {name}"], "o-",
                 color=CYCLE[number % len(CYCLE)], label=name,
             )  # fmt: skip
-        axes.set(xlabel="time (ps)", ylabel="translational order τ", ylim=(0, None))
+        axes.set(xlabel="Time (ps)", ylabel="Translational order τ", ylim=(0, None))
         axes.legend()
     return figure
 

@@ -73,8 +73,8 @@ def composition_figure(elements: Sequence[str], arrays: Arrays) -> Figure:
                 axes.stairs(above, edges, baseline=below, fill=True, **styles[symbol])
                 below = above
             _boundaries(axes, arrays, block)
-            axes.set(title=when, xlabel="height (Å)", xlim=(edges[0], edges[-1]), ylim=(0, 1))
-        panels[0].set_ylabel("mole fraction")
+            axes.set(title=when, xlabel="Height (Å)", xlim=(edges[0], edges[-1]), ylim=(0, 1))
+        panels[0].set_ylabel("Mole fraction")
         # in the order of the stack, from top to bottom
         handles: list[Artist] = [Patch(label=symbol, **styles[symbol]) for symbol in reversed(elements)]
         figure.legend(handles=[*handles, *_boundary_handles(arrays)], loc="outside right upper")
@@ -94,9 +94,9 @@ def density_map_figure(elements: Sequence[str], arrays: Arrays) -> Figure:
         for number, (axes, symbol) in enumerate(zip(panels, elements, strict=True)):
             image = axes.pcolormesh(times, heights, density[:, number].T, cmap="viridis", vmin=0.0, rasterized=True)
             axes.grid(visible=False)
-            axes.set(title=symbol, xlabel="time (ps)")
+            axes.set(title=symbol, xlabel="Time (ps)")
             figure.colorbar(image, ax=axes, label="atoms/nm³")
-        panels[0].set_ylabel("height (Å)")
+        panels[0].set_ylabel("Height (Å)")
     return figure
 
 
@@ -116,8 +116,8 @@ def density_figure(arrays: Arrays) -> Figure:
             )  # fmt: skip
         _boundaries(axes, arrays, n_blocks - 1)
         axes.set(
-            xlabel="height (Å)",
-            ylabel="mass density (g/cm³)",
+            xlabel="Height (Å)",
+            ylabel="Mass density (g/cm³)",
             xlim=(0, arrays["profiles.block_period_angstrom"].max()),
             ylim=(0, _top(density)),
         )
@@ -141,8 +141,8 @@ def coordination_figure(names: Sequence[str], arrays: Arrays) -> Figure:
             _boundaries(axes, arrays, len(arrays["profiles.block_ps"]) - 1)
             shown = arrays["profiles.coordination"][[block for block, _ in ends], shell]
             longest = max(_edges(arrays, block)[-1] for block, _ in ends)
-            axes.set(title=name, ylabel="neighbours", xlim=(0, longest), ylim=(0, _top(shown)))
-        panels[-1].set_xlabel("height (Å)")
+            axes.set(title=name, ylabel="Neighbours", xlim=(0, longest), ylim=(0, _top(shown)))
+        panels[-1].set_xlabel("Height (Å)")
         handles, _ = panels[0].get_legend_handles_labels()
         figure.legend(handles=[*handles, *_boundary_handles(arrays)], loc="outside right upper")
     return figure

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.speciation.results import ReactionsResult
@@ -15,6 +16,10 @@ MOST_ARROWS = 12
 COLUMNS = ((0, 1, 2, 3), (4, 9), (5, 6, 7, 8))
 """Positions in `AnionChemistry.labels`: intact anions, fragments, products."""
 STAGGER, BEND = 0.16, 0.2
+ALONG_ARC = (0.42, 0.34, 0.5, 0.28, 0.58, 0.22, 0.66, 0.74)
+"""Places of a label along its arrow in the order of preference; before the middle labels of opposite arrows differ."""
+RATE_SIZE, NAME_SIZE = 7.5, 8.0
+"""Font sizes in points."""
 
 
 def reaction_graph_figure(labels: Sequence[str], reactions: Mapping[str, ReactionsResult | Unavailable]) -> Figure:
@@ -46,6 +51,10 @@ def _draw(axes: Axes, labels: Sequence[str], graph: ReactionsResult, role: str) 
     axes.axis("off")
     axes.set_title(title)
     most = max((t.n_events for t in arrows), default=1)
+    total = sum(graph.at_risk_atom_ps.values()) or 1.0
+    shares = {name: graph.at_risk_atom_ps.get(name, 0.0) / total for name in places}
+    boxes = {name: f"{name}\n{100 * share:.0f} % of time" for name, share in shares.items()}
+    taken = [_text_area(axes, axes.transData.transform(places[name]), boxes[name], NAME_SIZE, 0.35) for name in places]
     for number, t in enumerate(arrows):
         begin, end = np.array(places[t.before]), np.array(places[t.after])
         colour = CYCLE[number % len(CYCLE)]
@@ -63,17 +72,22 @@ def _draw(axes: Axes, labels: Sequence[str], graph: ReactionsResult, role: str) 
                 "alpha": 0.85,
             },
         )
+        text = f"{t.n_events} · {rounded(t.rate_per_ps.value, 2)}/ps"
+        free = [_text_area(axes, _on_arc(begin, end, axes, along), text, RATE_SIZE, 0.12) for along in ALONG_ARC]
+        covered = [sum(_shared_area(area, other) for other in taken) for area in free]
+        area = free[int(np.argmin(covered))]
+        taken.append(area)
+        x, y = axes.transData.inverted().transform((area.x0 + area.width / 2, area.y0 + area.height / 2))
         axes.text(
-            *_on_arc(begin, end, axes), f"{t.n_events} · {rounded(t.rate_per_ps.value, 2)}/ps",
-            ha="center", va="center", fontsize=7.5, color=colour, zorder=5,
+            x, y, text,
+            ha="center", va="center", fontsize=RATE_SIZE, color=colour, zorder=5,
             bbox={"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
         )  # fmt: skip
-    total = sum(graph.at_risk_atom_ps.values()) or 1.0
     for name, place in places.items():
-        share = graph.at_risk_atom_ps.get(name, 0.0) / total
+        edge = {"edgecolor": GREY, "linewidth": 0.8 + 3 * shares[name]}
         axes.text(
-            *place, f"{name}\n{100 * share:.0f} % of time", ha="center", va="center", fontsize=8, color=BLACK, zorder=4,
-            bbox={"boxstyle": "round,pad=0.35", "facecolor": "#f6f7f9", "edgecolor": GREY, "linewidth": 0.8 + 3 * share},
+            *place, boxes[name], ha="center", va="center", fontsize=NAME_SIZE, color=BLACK, zorder=4,
+            bbox={"boxstyle": "round,pad=0.35", "facecolor": "#f6f7f9", **edge},
         )  # fmt: skip
     if not arrows:
         axes.text(0.5 * right, -0.12, "no reaction observed", ha="center", fontsize=9, color=GREY)
@@ -90,12 +104,22 @@ def _places(names: Sequence[str], labels: Sequence[str]) -> dict[str, tuple[floa
     return places
 
 
-def _on_arc(begin: np.ndarray, end: np.ndarray, axes: Axes) -> tuple[float, float]:
-    """Return a point before the middle of an arc of `connectionstyle`, so that labels of opposite arrows differ."""
-    transform = axes.transData
-    a, b = transform.transform(begin), transform.transform(end)
+def _on_arc(begin: np.ndarray, end: np.ndarray, axes: Axes, along: float) -> np.ndarray:
+    """Return a point of an arc of `connectionstyle`, in pixels."""
+    a, b = axes.transData.transform(begin), axes.transData.transform(end)
     control = 0.5 * (a + b) + BEND * np.array([(b - a)[1], -(b - a)[0]])
-    t = 0.42
-    point = (1 - t) ** 2 * a + 2 * t * (1 - t) * control + t**2 * b
-    x, y = transform.inverted().transform(point)
-    return float(x), float(y)
+    return np.asarray((1 - along) ** 2 * a + 2 * along * (1 - along) * control + along**2 * b)
+
+
+def _text_area(axes: Axes, centre: np.ndarray, text: str, size: float, padding: float) -> Bbox:
+    """Return the area of a text in its box in pixels, from the mean width of characters."""
+    lines = text.split("\n")
+    pixels = size * axes.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
+    width = pixels * (0.6 * max(map(len, lines)) + 2 * padding)
+    height = pixels * (1.25 * len(lines) + 2 * padding)
+    return Bbox.from_bounds(centre[0] - width / 2, centre[1] - height / 2, width, height)
+
+
+def _shared_area(one: Bbox, other: Bbox) -> float:
+    both = Bbox.intersection(one, other)
+    return 0.0 if both is None else float(both.width * both.height)

@@ -93,7 +93,7 @@ def trend_figure(rows: Sequence[TransportWindow]) -> Figure:
                         axes.fill_between(span, at.lower, at.upper, color=colour, alpha=0.2, linewidth=0)
             axes.axhline(0.0, color=BLACK, linewidth=0.6)
             axes.set_xlim(rows[0].start_ps, rows[-1].end_ps)
-        _finish(figure, f"{UNIT}", "time (ps)")
+        _finish(figure, UNIT, "Time (ps)")
     return figure
 
 

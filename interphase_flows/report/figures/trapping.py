@@ -43,8 +43,8 @@ def survival_figure(labels: Mapping[str, LabelTrapping]) -> Figure:
             state = found.state.replace("_", " ")
             axes.set(
                 title=f"{label}: {state}",
-                xlabel="age (ps)",
-                ylabel="fraction of labels",
+                xlabel="Age (ps)",
+                ylabel="Fraction of labels",
                 ylim=(0, 1.03),
                 xlim=(0, None),
             )
