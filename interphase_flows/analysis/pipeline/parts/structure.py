@@ -123,7 +123,7 @@ class ElectrodeOrderResult(Result):
 class ElectrodeOrderPart(AnalysisPart):
     """Measure the crystallinity of a bcc electrode in the first and the last frame."""
 
-    version = 1
+    version = 2
     result = ElectrodeOrderResult
     average_result = ElectrodeOrderResult
 
