@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperOption
 
 from interphase_flows.analysis.pipeline.registered_parts import part_classes
 from interphase_flows.cli.application import RESULTS_PANEL, PlainConsole, Root, app, settings_of, write_line
@@ -17,6 +18,8 @@ FILE_PANEL = "Trajectory file"
 TRANSPORT_PANEL = "Transport"
 UNAVAILABLE = 3
 """Exit code if a part that `--only` names has no result."""
+OF_SERIES = ("only", "out")
+"""Options of a series in a CSV file."""
 
 
 def _file_option(help_text: str, *names: str) -> typer.models.OptionInfo:
@@ -25,6 +28,21 @@ def _file_option(help_text: str, *names: str) -> typer.models.OptionInfo:
 
 def _transport_option(help_text: str) -> typer.models.OptionInfo:
     return typer.Option(help=help_text, rich_help_panel=TRANSPORT_PANEL)
+
+
+def _rejected_options(context: typer.Context, *, is_series: bool) -> str:
+    """Return the options on the command line that a series, or else a run of a campaign, does not have."""
+    given = [
+        parameter
+        for parameter in context.command.params
+        if isinstance(parameter, TyperOption)
+        and getattr(context.get_parameter_source(parameter.name or ""), "name", "") == "COMMANDLINE"
+    ]
+    return ", ".join(
+        "/".join([parameter.opts[0], *parameter.secondary_opts])
+        for parameter in given
+        if (parameter.name not in OF_SERIES if is_series else parameter.rich_help_panel == FILE_PANEL)
+    )
 
 
 def print_notes(notes: Sequence[str]) -> None:
@@ -37,6 +55,7 @@ def print_notes(notes: Sequence[str]) -> None:
 
 @app.command(rich_help_panel=RESULTS_PANEL)
 def analyse(
+    context: typer.Context,
     trajectory: Annotated[
         list[str],
         typer.Argument(
@@ -107,7 +126,10 @@ def analyse(
         str, _transport_option("Axes of the coefficients of the cell: all, in-plane, or normal (to the interface).")
     ] = "all",
     step_ps: Annotated[
-        float | None, _transport_option("Coarse-graining step in ps; default: chosen automatically.")
+        float | None,
+        _transport_option(
+            "Coarse-graining step in ps, rounded up to 1, 2, 4, 8... frames; default: chosen automatically."
+        ),
     ] = None,
     confidence: Annotated[float, _transport_option("Confidence of the intervals of Onsager coefficients.")] = 0.95,
     export_labels: Annotated[
@@ -169,6 +191,10 @@ def analyse(
     if campaign is None and any(each.endswith(".csv") for each in trajectory):
         if len(trajectory) > 1:
             raise InputError(f"{len(trajectory)} files; give one series, as each has its own growth law and verdict")
+        if rejected := _rejected_options(context, is_series=True):
+            raise InputError(
+                f"{rejected}: without effect on a series. Hint: leave out all options but --only and --out"
+            )
         table = Path(trajectory[0])
         _finish(analyse_series(table, parts), out, table.name, trajectory, parts)
         return
@@ -188,10 +214,11 @@ def analyse(
     )
     if normal is not None and normal not in NORMALS:
         raise InputError(f"--normal {normal}: choose from {', '.join(NORMALS)}")
-    if campaign is not None and (normal is not None or bulk_tolerance is not None):
-        raise InputError("--normal and --bulk-tolerance are for trajectory files, not for --campaign")
-    if campaign is not None and phases is not None:
-        raise InputError("--phases is not valid with --campaign: a run is compared with the phases of its campaign")
+    if campaign is not None and (rejected := _rejected_options(context, is_series=False)):
+        raise InputError(
+            f"{rejected}: for trajectory files, not for --campaign. Hint: leave it out; sides, times and phases are "
+            "those of the campaign"
+        )
     if campaign is not None:
         if len(trajectory) > 1:
             raise InputError(f"{len(trajectory)} runs; with --campaign give one, such as replica-0")
@@ -221,7 +248,9 @@ def analyse(
     with analysis_input as opened, shown_progress(PlainConsole(stderr=True)):
         print_notes(opened.notes)
         references = opened.references
-        if phases is not None and electrode and electrolyte and "phases" in opened.settings.parts:
+        if phases is not None:
+            if not (electrode and electrolyte and "phases" in opened.settings.parts):
+                raise InputError("--phases needs --electrode, --electrolyte and the part phases")
             references = computed_references(
                 phases.split(","),
                 electrode=electrode,

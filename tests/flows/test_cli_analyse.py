@@ -222,7 +222,12 @@ def test_small_cell_is_cut_into_narrower_slabs(analyse, tmp_path):
         (("run.traj", *SIDES[:2], "--electrolyte", "Li2S", *SIDES[4:]), "P on neither side"),
         (("run.traj", *SIDES[:2], "--electrolyte", "Qq7", *SIDES[4:]), "Qq"),
         (("replica-0", "--campaign", "none"), "none"),
-        (("replica-0", "--campaign", "none", "--phases", "Li2S"), "--phases is not valid with --campaign"),
+        (("replica-0", "--campaign", "none", "--phases", "Li2S"), "--phases: for trajectory files, not for --campaign"),
+        (
+            ("replica-0", "--campaign", "none", "--time-step-fs", "1", "--electrode", "Na", "--not-wrapped"),
+            "--electrode, --time-step-fs, --wrapped/--not-wrapped: for trajectory files",
+        ),
+        (("run.traj", *SIDES, "--only", "growth", "--phases", "Li2S"), "--phases needs"),
         (("run.traj", *SIDES, "--phases", "Li2S,Qq"), "NAME=FILE"),
     ],
 )
@@ -298,6 +303,16 @@ def test_invalid_series_are_rejected(analyse, tmp_path, text, message):
     code, _, err = analyse("series.csv")
     assert code == 2
     assert message in err
+
+
+@pytest.mark.parametrize(
+    "options", [("--temperature-k", "600"), ("--step-ps", "2"), ("--export-labels",), ("--electrode", "Na")]
+)
+def test_options_without_effect_on_a_series_are_rejected(analyse, options):
+    code, _, err = analyse("series.csv", "--only", "growth", *options)
+    assert code == 2
+    assert err.startswith(f"interphase: {options[0]}")
+    assert "without effect on a series" in err
 
 
 def test_several_series_are_rejected(analyse):
