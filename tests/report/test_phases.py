@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.transforms import Bbox
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.growth.phase_kinetics import Supply, share_kinetics
@@ -22,7 +24,7 @@ from interphase_flows.analysis.pipeline.interface_analysis import analyse_interf
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.speciation.reaction_graph import Transition
-from interphase_flows.analysis.speciation.results import Lifetime
+from interphase_flows.analysis.speciation.results import Lifetime, ReactionsResult
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.report.figures.phases import label_colours
 from interphase_flows.report.figures.reaction_graph import reaction_graph_figure
@@ -167,6 +169,30 @@ def test_reaction_graph_shows_events_and_rates(with_layers):
     assert {"3 · 0.50/ps", "1 · 0.20/ps", "PS4\n50 % of time"} <= set(texts)
     places = {text.get_text().partition("\n")[0]: text.get_position() for text in formers.texts}
     assert places["PS4"][0] < places["PSx"][0] < places["isolated P"][0]
+
+
+def test_labels_of_many_reactions_do_not_overlap():
+    """Nor do they hide an anion, where the arrow has room for another place."""
+    names = ["PS4", "P2S7", "P2S6", "PSx", "P-P chain", "isolated P"]
+    labels = ("PS4", "P2S7", "P2S6", "P2S8", "PSx", "P-P chain", "isolated P", "S2-", "other", "PS3")
+    pairs = [(a, b) for a in names for b in names if a != b][:12]
+    graph = ReactionsResult(
+        least_frames=1,
+        transitions=[Transition(a, b, 3, Estimate(0.5, 0.1, 1.4, n_independent=3.0)) for a, b in pairs],
+        at_risk_atom_ps=dict.fromkeys(names, 1.0),
+        lifetimes={},
+    )
+    figure = reaction_graph_figure(labels, {"network formers": graph})
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    areas = [text.get_window_extent(canvas.get_renderer()) for text in figure.axes[0].texts if text.get_text()]
+    covered = sum(
+        both.width * both.height
+        for k, one in enumerate(areas)
+        for other in areas[:k]
+        if (both := Bbox.intersection(one, other)) is not None
+    )
+    assert covered < 0.005 * sum(area.width * area.height for area in areas)
 
 
 def test_section_without_references_hints_how_to_make_them():
