@@ -200,10 +200,11 @@ def _gpaw(settings: Settings) -> str:
         raise SettingsError(f"{shown}: there is no program {command[0]!r}") from None
     except subprocess.TimeoutExpired:
         raise SettingsError(f"{shown} did not import GPAW within {PROGRAM_TIMEOUT_S:.0f} s") from None
-    if done.returncode:
-        last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+    printed = done.stdout.split()
+    if done.returncode or not printed:
+        last = (done.stderr.strip() or f"exit code {done.returncode}, no version printed").splitlines()[-1]
         raise SettingsError(f"{shown}: {last}")
-    return f"GPAW {done.stdout.split()[0]} by {shown}"
+    return f"GPAW {printed[-1]} by {shown}"  # a launcher may print before
 
 
 def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":

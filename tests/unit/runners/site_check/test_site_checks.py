@@ -175,6 +175,16 @@ class TestProbe:
         assert (found.vasp.is_available, found.vasp.message) == (True, "`vasp_std -x`; it was not run")
         assert (found.gpaw.is_available, found.gpaw.message) == (True, "GPAW 26.7.0 by `gpaw python`")
 
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [("exit 0", "no version printed"), ("echo loading modules; echo 26.7.0", "GPAW 26.7.0 by")],
+    )
+    def test_reports_a_launcher_that_prints_nothing_or_more(self, parameters, settings, tmp_path, line, message):
+        (tmp_path / "launcher").write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / "launcher").chmod(stat.S_IRWXU)
+        installed = settings.model_copy(update={"gpaw_command": f"{tmp_path / 'launcher'} python"})
+        assert message in probe_node(installed, parameters | {"kind": "dft"}).gpaw.message
+
     def test_detects_missing_vasp_potentials(self, parameters, settings, monkeypatch):
         installed = settings.model_copy(update={"vasp_command": "sh"})
         found = probe_node(installed, parameters | {"kind": "dft", "vasp": {}, "elements": ["Li"]})
