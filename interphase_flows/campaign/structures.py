@@ -118,7 +118,7 @@ class InterfaceStructuresSpec(Spec):
     max_strain: Annotated[float, Field(gt=0.0, le=0.15)] = 0.05
     max_atoms: Annotated[int, Field(ge=20, le=MOST_ATOMS)] = 90
     facets: Annotated[list[FacePair], Field(max_length=MOST_VALUES)] = []
-    gaps_angstrom: list[Annotated[float, Field(gt=1.0, le=5.0)]] = []
+    gaps_angstrom: Annotated[list[Annotated[float, Field(gt=1.0, le=5.0)]], Field(max_length=MOST_VALUES)] = []
     n_as_built: CountOrNone = 0
     snapshots: InterfaceSnapshotSpec = InterfaceSnapshotSpec()
 

@@ -161,6 +161,10 @@ def order(
             help="Charge of every element in e, such as Li=1,P=5,S=-2; default: those of the file, else guessed."
         ),
     ] = None,
+    cell: Annotated[
+        str,
+        typer.Option(help="Cell that is repeated: smallest (the primitive cell if that gives fewer sites) or file."),
+    ] = "smallest",
     max_atoms: Annotated[int, typer.Option(min=1, help="Largest number of atoms in the cell.")] = 200,
     max_occupancy_deviation: Annotated[
         float,
@@ -174,9 +178,10 @@ def order(
 
     The cell is the smallest supercell that contains integral numbers of atoms on all sites.
     """
-    from interphase_flows.commands.ordering import describe_ordering, write_ordering
+    from interphase_flows.commands.ordering import write_ordering
+    from interphase_flows.report.text.ordering import describe_ordering
 
-    limits = {"max_atoms": max_atoms, "max_occupancy_deviation": max_occupancy_deviation, "seed": seed}
+    limits = {"cell": cell, "max_atoms": max_atoms, "max_occupancy_deviation": max_occupancy_deviation, "seed": seed}
     paths, record = write_ordering(file, to, number, charges, limits)
     write_line(describe_ordering(record))
     for path, energy in zip(paths, record.electrostatic_energies_eV, strict=True):

@@ -45,21 +45,3 @@ def write_ordering(
         write_structure(atoms, path)
     write_record(ordered.record, record_path)
     return paths, ordered.record
-
-
-def describe_ordering(record: OrderingRecord) -> str:
-    """Return the cell, composition, charges and method of an ordering as lines."""
-    cell = "x".join(map(str, record.supercell))
-    formula = " ".join(f"{symbol}{n}" for symbol, n in record.composition.items())
-    stated = " ".join(f"{symbol}{n:.4g}" for symbol, n in record.composition_of_file.items())
-    charges = ", ".join(f"{symbol} {charge:+g}" for symbol, charge in record.charges_e.items())
-    shift = max(record.largest_shifts_angstrom)
-    lines = [
-        f"{record.source}: {cell} of its cell, {record.n_atoms} atoms: {formula} (occupancies of the file: {stated}; "
-        f"largest deviation {record.largest_occupancy_deviation:.3f})",
-        f"charges: {charges} ({record.source_of_charges})",
-        f"method: {record.method}, {record.n_arrangements:.3g} arrangements, seed {record.seed}",
-    ]
-    if shift > 0:
-        lines.append(f"atoms closer than any bond were moved apart by at most {shift:.2f} Å")
-    return "\n".join(lines)

@@ -1,7 +1,9 @@
 """Records of a campaign in the ledger: its specification, its status, and the analyses that its result lacks."""
 
+import contextlib
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -9,6 +11,7 @@ from typing_extensions import TypedDict  # pydantic validates no other before Py
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import InputError
+from interphase_flows.schemas.ordering import OrderingRecord
 from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace, open_workspace
@@ -91,6 +94,8 @@ def register_campaign(workspace: Workspace, campaign: Campaign, accept_changes: 
     spec = campaign.model_dump(mode="json")
     before = workspace.ledger.get("campaigns", campaign.name)
     state = {"spec": spec, "status": status, "started_at": now(), "settings": _public(workspace.settings)}
+    if ordered := ((before or {}).get("orderings", {}) | ordering_records(campaign)):
+        state["orderings"] = {name: record for name, record in ordered.items() if name in campaign.ordering}
     if before is not None:
         changed = changed_keys(_with_defaults(before["spec"]), spec)
         if changed and not accept_changes:
@@ -104,6 +109,16 @@ def register_campaign(workspace: Workspace, campaign: Campaign, accept_changes: 
         if "worker_usage" in before:
             state["worker_usage"] = before["worker_usage"]
     workspace.ledger.set_state("campaigns", campaign.name, state)
+
+
+def ordering_records(campaign: Campaign) -> dict[str, JsonDocument]:
+    """Return the records of the structures that the block `ordering` ordered, by phase; those that exist."""
+    records = {}
+    for name in campaign.ordering:
+        path = Path(campaign.structure_files[name]).with_suffix(".json")
+        with contextlib.suppress(OSError, ValidationError):
+            records[name] = OrderingRecord.model_validate_json(path.read_bytes()).model_dump(mode="json")
+    return records
 
 
 def set_status(workspace: Workspace, status: str) -> None:

@@ -1,5 +1,7 @@
 """Record of how a crystal with partial occupancies was ordered."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -26,7 +28,9 @@ class OrderingRecord(BaseModel):
     package_version: str
     charges_e: dict[str, float]
     source_of_charges: str
+    basis: Literal["cell of the file", "primitive cell"] = "cell of the file"
     supercell: tuple[int, int, int]
+    """Repeats of the basis."""
     n_atoms: int
     composition_of_file: dict[str, float]
     """Atoms in the supercell by the occupancies of the file."""

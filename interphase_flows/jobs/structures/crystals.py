@@ -21,6 +21,7 @@ from interphase_flows.structures.crystals.perturb import (
     repeated,
     strained_and_rattled,
 )
+from interphase_flows.structures.crystals.symmetry import primitive_cell
 from interphase_flows.structures.crystals.vacancies import vacancies
 from interphase_flows.structures.interfaces.slabs import slabs
 from interphase_flows.structures.structure_keys import structure_key
@@ -116,7 +117,9 @@ class WalkerCrystalsMaker(PhaseStructuresMaker):
 
     def structures_of_phase(self, crystal: Atoms, seed: int) -> list[Atoms]:
         """Return the supercell; the seed has no effect."""
-        supercell = repeated(crystal, self.min_atoms)
+        # its frames are labelled, so the primitive cell of a large crystal is enough
+        smallest = primitive_cell(crystal) if len(crystal) > self.min_atoms else crystal
+        supercell = repeated(smallest, self.min_atoms)
         supercell.set_cell(supercell.cell.standard_form()[0], scale_atoms=True)
         return [supercell]
 

@@ -23,8 +23,10 @@ from interphase_flows.report.collect.thermodynamics import thermodynamics
 from interphase_flows.report.html import write_report
 from interphase_flows.report.inputs.campaign import InterfaceDescription, Outcome, ReportInputs, Spending
 from interphase_flows.report.inputs.interphase import InterfaceResults, TransportGrid
+from interphase_flows.report.text.ordering import ordering_note
 from interphase_flows.schemas.analysis import InterfaceAnalysisDoc
 from interphase_flows.schemas.document import Document
+from interphase_flows.schemas.ordering import OrderingRecord
 from interphase_flows.storage.workspace import Workspace
 
 SOFTWARE = ("interphase-flows", "nequip", "torch", "chgnet", "ase", "pymatgen", "jobflow")
@@ -202,6 +204,8 @@ def _analyses(analysis: InterfaceAnalysisDoc, documents: CampaignDocuments, cite
 
 def _notes(documents: CampaignDocuments, sources: Sequence[Document | None]) -> list[str]:
     notes = list(dict.fromkeys(note for document in sources if document is not None for note in document.notes))
+    for name, record in documents.state.get("orderings", {}).items():
+        notes.append(ordering_note(name, OrderingRecord.model_validate(record)))
     equilibration_ps = documents.spec.production.equilibration_fs / 1000.0
     if documents.production and equilibration_ps:
         notes.append(

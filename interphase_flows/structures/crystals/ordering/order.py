@@ -32,15 +32,17 @@ from interphase_flows.structures.crystals.ordering.sites import (
     NEUTRAL_E,
     Counts,
     Orbit,
+    Repeats,
     counts_in,
     orbits_of,
+    primitive_crystal,
     repeated_positions,
     supercells,
 )
 
 ROUNDED_CHARGE_E_PER_ATOM = 0.02
 """Largest charge of a composition that is neutral apart from the rounding of its occupancies."""
-METHOD_VERSION = 1
+METHOD_VERSION = 2
 """Increase it when the same input gives other structures."""
 MOST_SITES = 4000
 SAME_ENERGY_EV = 1e-4
@@ -79,10 +81,9 @@ def order_crystal(path: str | Path, settings: OrderingSettings = OrderingSetting
     if not path.is_file():
         raise StructureError(f"{path}: no such file. Hint: give the path of a CIF file")
     crystal = read_cif(path)
-    orbits = orbits_of(crystal)
     charges, source_of_charges = _charges(crystal, settings, path)
-    counts = _smallest_cell(crystal, orbits, charges, settings, path)
-    problem = _Problem(crystal.cell, orbits, counts, charges)
+    basis, orbits, counts = _smallest_cell(crystal, charges, settings, path)
+    problem = _Problem(basis.cell, orbits, counts, charges)
     search = lowest_arrangements(problem.choices, problem.energies_eV, n, settings.seed)
     chosen = list(_different(problem, search, n, path))
     size = int(np.prod(counts.repeats))
@@ -92,28 +93,35 @@ def order_crystal(path: str | Path, settings: OrderingSettings = OrderingSetting
         package_version=interphase_flows.__version__,
         charges_e=charges,
         source_of_charges=source_of_charges,
+        basis="cell of the file" if basis is crystal else "primitive cell",
         supercell=counts.repeats,
         n_atoms=counts.n_atoms,
-        composition_of_file={symbol: round(size * number, 6) for symbol, number in crystal.composition.items()},
+        composition_of_file={symbol: round(size * number, 6) for symbol, number in basis.composition.items()},
         composition=dict(sum((Counter(each) for each in counts.per_orbit), Counter())),
         largest_occupancy_deviation=counts.largest_deviation,
         sites=[
             OrderedSites(
                 n_sites=size * len(orbit.positions),
-                position=(float(orbit.positions[0, 0]), float(orbit.positions[0, 1]), float(orbit.positions[0, 2])),
+                position=_in_cell(orbit.positions[0] @ basis.cell, crystal.cell),
                 occupancies_of_file=orbit.occupancy,
                 n_atoms=each,
             )
             for orbit, each in zip(orbits, counts.per_orbit, strict=True)
             if not orbit.is_ordered
         ],
-        method="comparison of all arrangements" if search.is_complete else "simulated annealing of exchanges",
+        method=_method(charges, search),
         n_arrangements=float(search.n_arrangements),
         seed=settings.seed,
         electrostatic_energies_eV=[energy for _, energy, _ in chosen],
         largest_shifts_angstrom=[shift for _, _, shift in chosen],
     )
     return OrderedCrystal([atoms for atoms, _, _ in chosen], record)
+
+
+def _method(charges: Mapping[str, float], search: Search) -> str:
+    if not any(charges.values()):
+        return "a random arrangement, as all charges are zero"
+    return "comparison of all arrangements" if search.is_complete else "simulated annealing of exchanges"
 
 
 def _charges(crystal: CifCrystal, settings: OrderingSettings, path: Path) -> tuple[dict[str, float], str]:
@@ -140,27 +148,39 @@ def _charges(crystal: CifCrystal, settings: OrderingSettings, path: Path) -> tup
     return charges, source
 
 
+def _in_cell(position_angstrom: FloatArray, cell: FloatArray) -> tuple[float, float, float]:
+    """Return the fractional coordinates of a site."""
+    x, y, z = np.round(np.linalg.solve(cell.T, position_angstrom), 9) % 1.0
+    return float(x), float(y), float(z)
+
+
 def _smallest_cell(
-    crystal: CifCrystal, orbits: Sequence[Orbit], charges: Mapping[str, float], settings: OrderingSettings, path: Path
-) -> Counts:
-    """Return the counts in the smallest neutral cell with the occupancies of the file."""
+    crystal: CifCrystal, charges: Mapping[str, float], settings: OrderingSettings, path: Path
+) -> tuple[CifCrystal, list[Orbit], Counts]:
+    """Return the smallest neutral supercell with the occupancies of the file: its basis, and atoms on each orbit.
+
+    The basis is the primitive cell if that gives fewer sites, else the cell of the file.
+    """
+    bases = (
+        [crystal] if settings.cell == "file" or (smaller := primitive_crystal(crystal)) is None else [crystal, smaller]
+    )
+    orbits = [orbits_of(each) for each in bases]
     n_atoms = sum(crystal.composition.values())
     charge = sum(charges[symbol] * number for symbol, number in crystal.composition.items())
-    n_charges = sum(len(each.positions) * abs(charges[symbol]) for each in orbits for symbol in each.occupancy)
+    n_charges = sum(len(each.positions) * abs(charges[symbol]) for each in orbits[0] for symbol in each.occupancy)
     stated = ", ".join(f"{symbol}={charges[symbol]:g}" for symbol in sorted(charges))
     if abs(charge) > settings.max_occupancy_deviation * n_charges + NEUTRAL_E:
         raise StructureError(
             f"{path}: the occupancies give a charge of {charge:+.3g} e in the cell of {n_atoms:.4g} atoms with the "
             f"charges {stated}. Hint: state other charges (--charges), or check the occupancies"
         )
-    limit = max(1, min(int(settings.max_atoms / n_atoms + 0.05), MOST_SITES // len(crystal.sites)))
     nearest: Counts | None = None
-    for repeats in supercells(crystal.cell, limit):
-        counts = counts_in(orbits, repeats, charges)
+    for k, repeats in _by_size(bases, settings.max_atoms):
+        counts = counts_in(orbits[k], repeats, charges)
         if counts is None or counts.n_atoms > settings.max_atoms:
             continue
         if counts.largest_deviation <= settings.max_occupancy_deviation + 1e-9:
-            return counts
+            return bases[k], orbits[k], counts
         if nearest is None or counts.largest_deviation < nearest.largest_deviation - 1e-9:
             nearest = counts
     cells = f"no cell of at most {settings.max_atoms} atoms (the cell of the file has {n_atoms:.4g})"
@@ -173,8 +193,18 @@ def _smallest_cell(
     raise StructureError(
         f"{path}: {cells} reproduces the occupancies within {settings.max_occupancy_deviation:g}. Hint: raise "
         "max_atoms (--max-atoms), or allow rounding by max_occupancy_deviation (--max-occupancy-deviation): with "
-        f"{rounded:g}, a cell of {nearest.n_atoms} atoms ({'x'.join(map(str, nearest.repeats))}) is possible"
+        f"{rounded:g}, a cell of {nearest.n_atoms} atoms is possible"
     )
+
+
+def _by_size(bases: Sequence[CifCrystal], max_atoms: int) -> list[tuple[int, Repeats]]:
+    """Return the supercells of several cells of a crystal, as index and repeats, by their number of sites."""
+    cells = []
+    for k, basis in enumerate(bases):
+        n_sites, n_atoms = len(basis.sites), sum(basis.composition.values())
+        limit = max(1, min(int(max_atoms / n_atoms + 0.05), MOST_SITES // n_sites))
+        cells += [(int(np.prod(repeats)) * n_sites, k, repeats) for repeats in supercells(basis.cell, limit)]
+    return [(k, repeats) for _, k, repeats in sorted(cells)]
 
 
 class _Problem:

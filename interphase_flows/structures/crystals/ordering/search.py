@@ -58,7 +58,7 @@ class Search:
 
 
 def lowest_arrangements(orbits: Sequence[SiteChoices], energies: FloatArray, n: int, seed: int) -> Search:
-    """Return arrangements of low energy x·V·x, sorted; at least one.
+    """Return arrangements of low energy x·V·x, sorted; at least one. Those of one energy are in random order.
 
     Parameters
     ----------
@@ -70,11 +70,12 @@ def lowest_arrangements(orbits: Sequence[SiteChoices], energies: FloatArray, n: 
     total = 1
     for orbit in orbits:
         total *= orbit.n_arrangements
+    rng = np.random.default_rng(seed)
     if total <= MOST_ENUMERATED:
         found = list(_all_arrangements(orbits))
+        found = [found[k] for k in rng.permutation(len(found))]
         values = _energies(orbits, energies, found)
     else:
-        rng = np.random.default_rng(seed)
         unique: dict[bytes, Arrangement] = {}
         for _ in range(max(FEWEST_STARTS, 3 * n)):
             arrangement = _annealed(orbits, energies, rng)

@@ -1,6 +1,6 @@
 """Settings of the ordering of partial occupancies."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,6 +17,9 @@ class OrderingSettings(BaseModel):
     ----------
     charges
         Charge of every element in e; by default those of the file, or oxidation states guessed from the composition.
+    cell
+        ``smallest``: repeats of the cell of the file or, if that gives fewer sites, of the primitive cell; ``file``: of
+        the cell of the file only.
     max_atoms
         Largest number of atoms in the cell.
     max_occupancy_deviation
@@ -31,6 +34,7 @@ class OrderingSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     charges: dict[str, Charge] = {}
+    cell: Literal["smallest", "file"] = "smallest"
     max_atoms: Annotated[int, Field(ge=1, le=MOST_ATOMS)] = 200
     max_occupancy_deviation: Annotated[float, Field(ge=0.0, le=0.5)] = 0.005
     rank: Annotated[int, Field(ge=1, le=MOST_ORDERINGS)] = 1

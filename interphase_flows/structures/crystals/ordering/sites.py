@@ -3,13 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import spglib
+from ase.geometry import minkowski_reduce
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
-from interphase_flows.structures.crystals.cif import FULL_OCCUPANCY, SHARED_SITE_ANGSTROM, CifCrystal
+from interphase_flows.structures.crystals.cif import FULL_OCCUPANCY, SHARED_SITE_ANGSTROM, CifCrystal, OccupiedSite
 from interphase_flows.structures.crystals.symmetry import spglib_warnings_ignored
 
 Repeats = tuple[int, int, int]
@@ -54,17 +56,46 @@ class Counts:
 
 def orbits_of(crystal: CifCrystal) -> list[Orbit]:
     """Return the orbits of a crystal by its symmetry (spglib), which a file in P 1 does not state."""
-    kinds: dict[tuple[tuple[str, float], ...], int] = {}
-    occupancies = [tuple(sorted((s, round(n, 4)) for s, n in site.occupancy.items())) for site in crystal.sites]
-    numbers = [kinds.setdefault(each, len(kinds) + 1) for each in occupancies]
-    positions = [site.position.tolist() for site in crystal.sites]
-    with spglib_warnings_ignored():
-        found = spglib.get_symmetry_dataset((crystal.cell.tolist(), positions, numbers), symprec=SHARED_SITE_ANGSTROM)
+    numbers = _kinds(crystal)
+    found = _symmetry(crystal, numbers)
     equivalent = numbers if found is None else found.equivalent_atoms.tolist()
     members: dict[int, list[int]] = defaultdict(list)
     for site, orbit in enumerate(equivalent):
         members[orbit].append(site)
-    return [Orbit(np.array(positions)[sites], dict(crystal.sites[sites[0]].occupancy)) for sites in members.values()]
+    positions = np.array([site.position for site in crystal.sites])
+    return [Orbit(positions[sites], dict(crystal.sites[sites[0]].occupancy)) for sites in members.values()]
+
+
+def primitive_crystal(crystal: CifCrystal) -> CifCrystal | None:
+    """Return a crystal in its primitive cell, with the same orientation; None if it is in it already."""
+    found = _symmetry(crystal, _kinds(crystal))
+    if found is None:
+        return None
+    cell: FloatArray = np.asarray(minkowski_reduce(found.primitive_lattice)[0], dtype=float)
+    cell *= np.sign(np.linalg.det(cell))
+    first = np.unique(found.mapping_to_primitive, return_index=True)[1]
+    size = round(abs(np.linalg.det(crystal.cell)) / np.linalg.det(cell))
+    if size < 2 or size * len(first) != len(crystal.sites):
+        return None
+    to_primitive = crystal.cell @ np.linalg.inv(cell)
+    sites = [crystal.sites[k] for k in first]
+    return CifCrystal(
+        cell, [OccupiedSite(site.position @ to_primitive % 1.0, site.occupancy) for site in sites], crystal.charges
+    )
+
+
+def _kinds(crystal: CifCrystal) -> list[int]:
+    """Return a number for each site, the same for sites of the same occupancy."""
+    kinds: dict[tuple[tuple[str, float], ...], int] = {}
+    occupancies = [tuple(sorted((s, round(n, 4)) for s, n in site.occupancy.items())) for site in crystal.sites]
+    return [kinds.setdefault(each, len(kinds) + 1) for each in occupancies]
+
+
+def _symmetry(crystal: CifCrystal, kinds: list[int]) -> Any:
+    """Return spglib's dataset, None if it finds none."""
+    positions = [site.position.tolist() for site in crystal.sites]
+    with spglib_warnings_ignored():
+        return spglib.get_symmetry_dataset((crystal.cell.tolist(), positions, kinds), symprec=SHARED_SITE_ANGSTROM)
 
 
 def supercells(cell: FloatArray, largest: int) -> Iterator[Repeats]:

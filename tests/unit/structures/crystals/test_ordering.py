@@ -15,6 +15,7 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.cli import app
 from interphase_flows.exceptions import CampaignFileError, StructureError
 from interphase_flows.structures.checks import check_no_overlap
+from interphase_flows.structures.crystals.cif import read_cif
 from interphase_flows.structures.crystals.library import load_structure_file
 from interphase_flows.structures.crystals.ordering import order, search
 from interphase_flows.structures.crystals.ordering.order import order_crystal
@@ -58,7 +59,7 @@ def ewald_eV(symbols: list[str], cell: np.ndarray, scaled: np.ndarray) -> float:
 @pytest.fixture(scope="module")
 def ordered_argyrodite(tmp_path_factory):
     path = argyrodite(tmp_path_factory.mktemp("argyrodite") / "x.cif")
-    return order_crystal(path, n=3)
+    return order_crystal(path, OrderingSettings(cell="file"), n=3)
 
 
 def test_argyrodite_keeps_numbers_on_each_site_and_distances(ordered_argyrodite):
@@ -74,6 +75,51 @@ def test_argyrodite_keeps_numbers_on_each_site_and_distances(ordered_argyrodite)
         check_no_overlap(atoms)
     assert np.diff(record.electrostatic_energies_eV).min() > 0
     assert len(record.electrostatic_energies_eV) == 3
+
+
+def test_primitive_cell_is_repeated_where_that_gives_fewer_sites(tmp_path, ordered_argyrodite):
+    """Two primitive cells of Li6PS5Cl hold half a site of S and Cl each; all atoms are on sites of the file."""
+    path = argyrodite(tmp_path / "x.cif")
+    found = order_crystal(path)
+    (atoms,), record = found.structures, found.record
+    assert record.basis == "primitive cell"
+    assert record.composition == {"Li": 12, "P": 2, "S": 10, "Cl": 2}
+    assert record.largest_occupancy_deviation == 0.0
+    assert atoms.cell.handedness == 1
+    assert atoms.get_volume() == pytest.approx(9.8598**3 / 2)
+    crystal = read_cif(path)
+    sites = np.array([site.position for site in crystal.sites])
+    scaled = np.linalg.solve(crystal.cell.T, atoms.positions.T).T
+    offsets = scaled[:, None] - sites
+    distances = np.linalg.norm((offsets - np.rint(offsets)) @ crystal.cell, axis=2)
+    assert distances.min(axis=1).max() < 1e-3
+    assert all(s in crystal.sites[k].occupancy for s, k in zip(atoms.symbols, distances.argmin(axis=1), strict=True))
+    for each in record.sites:
+        offset = sites - each.position
+        site = crystal.sites[int(np.abs(offset - np.rint(offset)).max(axis=1).argmin())]
+        assert site.occupancy == each.occupancies_of_file
+    # a larger cell has the same arrangement or one of lower energy
+    of_file = ordered_argyrodite.record.electrostatic_energies_eV[0] / 52
+    assert of_file <= record.electrostatic_energies_eV[0] / 26 + 1e-6
+
+
+def test_without_charges_the_arrangement_is_random(tmp_path):
+    """Of equal energies, the first of a list would put all atoms of an alloy side by side."""
+    path = cif(tmp_path / "x.cif", [3.5] * 3 + [90] * 3, [("Li", 0, 0, 0, 0.5), ("Mg", 0, 0, 0, 0.5)])
+    supercell = cif(
+        tmp_path / "y.cif",
+        [28.0, 3.5, 3.5, 90, 90, 90],
+        [(symbol, k / 8, 0, 0, 0.5) for k in range(8) for symbol in ("Li", "Mg")],
+    )
+    assert order_crystal(path, OrderingSettings(charges={"Li": 0, "Mg": 0})).record.n_atoms == 2
+    found = {}
+    for seed in range(4):
+        settings = OrderingSettings(charges={"Li": 0, "Mg": 0}, seed=seed, cell="file")
+        ordered = order_crystal(supercell, settings)
+        assert ordered.record.method.startswith("a random arrangement")
+        atoms = ordered.structures[0]
+        found[seed] = tuple(sorted(np.rint(8 * atoms.get_scaled_positions()[atoms.symbols == "Li", 0]).astype(int)))
+    assert len(set(found.values())) == 4
 
 
 @pytest.mark.parametrize("draw", range(4))
@@ -127,7 +173,7 @@ def test_three_kinds_of_cations_and_vacancies_on_one_orbit(tmp_path):
 
 
 def test_same_seed_gives_the_same_structure(tmp_path, ordered_argyrodite):
-    again = order_crystal(argyrodite(tmp_path / "x.cif"), n=3)
+    again = order_crystal(argyrodite(tmp_path / "x.cif"), OrderingSettings(cell="file"), n=3)
     assert again.record == ordered_argyrodite.record
     for first, second in zip(again.structures, ordered_argyrodite.structures, strict=True):
         assert np.array_equal(first.positions, second.positions)
