@@ -1,5 +1,6 @@
 # make demo    install the package into .venv and run the quickstart campaign to its report
-# make test    install the test dependencies (and GPAW where it compiles) and run all tests
+# make test    install the test dependencies (and GPAW where it compiles) and run all tests; PROCESSES=N sets the number
+#              of test processes
 # make lint    check style, types, import rules and language
 # make format  fix style
 # make bench   run the benchmarks; results are printed as ratios
@@ -13,6 +14,8 @@ DEV_STAMP := $(VENV)/.installed-dev
 GPAW_STAMP := $(VENV)/.installed-gpaw
 GPAW_LOG := $(VENV)/gpaw-install.log
 FAULTS ?= 50
+# one more than cores, since tests of workers and of Slurm often wait
+PROCESSES ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 CAMPAIGN := workflows/li_li7p3s11_quickstart.yaml
 
 .PHONY: demo install test test-unit lint format bench chaos docs clean
@@ -37,7 +40,7 @@ $(DEV_STAMP): $(STAMP)
 test: $(DEV_STAMP)
 	bash tests/system_packages.sh
 	@$(MAKE) --no-print-directory $(GPAW_STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 25
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder --durations 25
 
 # Compiled in about a minute if its libraries and a compiler are installed; otherwise its tests are skipped.
 $(GPAW_STAMP): $(DEV_STAMP)
@@ -46,7 +49,7 @@ $(GPAW_STAMP): $(DEV_STAMP)
 	else tail -n 3 $(GPAW_LOG); echo "GPAW could not be installed (log of pip: $(GPAW_LOG)); its tests are skipped"; fi
 
 test-unit: $(DEV_STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit --numprocesses $(PROCESSES) --dist loadfile
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

@@ -11,32 +11,38 @@ from tiny_campaign import TINY, run_once
 LONGEST_FIRST = (
     "cluster/test_chaos.py",
     "flows/test_other_pairs.py",
-    "flows/test_kill_anywhere.py",
+    "docs/test_code_blocks.py",
     "flows/test_kill_workers.py",
     "cluster/test_slurm_campaign.py",
-    "cluster/test_slurm_control.py",
+    "cluster/test_benchmarks.py",
+    "flows/test_kill_anywhere.py",
     "cluster/test_mongo_campaign.py",
+    "cluster/test_slurm_control.py",
+    "physics/test_compiled_potentials.py",
     "cluster/test_site.py",
+    "md/test_damaged_segment.py",
     "physics/test_md_restart.py",
     "flows/test_finished_campaign.py",
-    "physics/test_compiled_potentials.py",
+    "cluster/test_slurm_recovery.py",
     "physics/test_compiled_restart.py",
     "flows/test_compiled_campaign.py",
-    "flows/test_transport_grid.py",
-    "flows/test_worker_pool.py",
-    "cluster/test_slurm_recovery.py",
-    "cluster/test_fireworks_jobs.py",
-    "cluster/test_benchmarks.py",
     "flows/test_reference_swap.py",
     "flows/test_full_disk.py",
+    "flows/test_transport_grid.py",
+    "flows/test_worker_pool.py",
+    "cluster/test_fireworks_jobs.py",
     "cluster/test_consistency.py",
     "cluster/test_replaced_step.py",
+    "flows/test_phases_of_a_file.py",
     "flows/test_open_campaign.py",
     "flows/test_open_loop.py",
     "flows/test_refinement.py",
     "flows/test_replaced_step.py",
 )
-"""Files that take more than half a minute; started late, they would leave the other cores idle."""
+"""Files that take more than half a minute; started late, they would leave the other cores idle.
+
+Files that wait for Slurm are apart, so that others compute meanwhile.
+"""
 
 
 def pytest_configure() -> None:
