@@ -7,10 +7,16 @@ from interphase_flows.datasets.selection.strategy import SelectionStrategy
 from interphase_flows.exceptions import InputError
 
 ENTRY_POINT_GROUP = "interphase_flows.selection_strategies"
-"""Entry points of other packages: the name of a strategy to its function, ``random = "my_package.random:select"``."""
+"""Entry points of other packages: the name of a strategy to its function, ``newest = "my_package.newest:select"``."""
 
 DEFAULT_STRATEGY = "uncertainty_diverse"
-BUILT_IN_STRATEGIES = {DEFAULT_STRATEGY: "interphase_flows.datasets.selection.uncertainty_diverse:select"}
+_PACKAGE = "interphase_flows.datasets.selection"
+BUILT_IN_STRATEGIES = {
+    DEFAULT_STRATEGY: f"{_PACKAGE}.uncertainty_diverse:select",
+    "uncertainty": f"{_PACKAGE}.uncertainty:select",
+    "farthest_point": f"{_PACKAGE}.farthest_point:select",
+    "random": f"{_PACKAGE}.random_choice:select",
+}
 
 
 def strategy_names() -> tuple[str, ...]:
