@@ -1,4 +1,4 @@
-"""Selection strategy ``farthest_point``: the most diverse candidates, whatever their uncertainties."""
+"""Selection strategy ``farthest_point``: the most diverse candidates, regardless of their uncertainties."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Selection strategy ``uncertainty``: the candidates with the largest uncertainties, however similar they are."""
+"""Selection strategy ``uncertainty``: the candidates with the largest uncertainties, also if they are similar."""
 
 import numpy as np
 
