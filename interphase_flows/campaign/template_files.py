@@ -4,6 +4,7 @@ from importlib import resources
 from pathlib import Path
 
 from interphase_flows.exceptions import InputError
+from interphase_flows.runtime.atomic_files import write_bytes_atomic
 
 TEMPLATES = {"campaign.yaml": "campaign.yaml", "settings.yaml": "interphase.yaml"}
 
@@ -15,13 +16,14 @@ def write_templates(folder: Path, force: bool = False) -> list[Path]:
     ------
     InputError
         One of the files exists; none is written.
+    StorageError
+        A file cannot be written; an existing one is unchanged.
     """
     source = resources.files("interphase_flows.campaign") / "templates"
     targets = {name: folder / target for name, target in TEMPLATES.items()}
     existing = [str(path) for path in targets.values() if path.exists()]
     if existing and not force:
         raise InputError(f"{', '.join(existing)}: the file exists; nothing was written. Hint: replace it with --force")
-    folder.mkdir(parents=True, exist_ok=True)
     for name, path in targets.items():
-        path.write_text((source / name).read_text(encoding="utf-8"), encoding="utf-8")
+        write_bytes_atomic(path, (source / name).read_bytes())
     return list(targets.values())

@@ -186,6 +186,7 @@ def analyse(
     from interphase_flows.commands.analysis_input import campaign_run_input, computed_references, file_input
     from interphase_flows.commands.series_input import analyse_series
     from interphase_flows.exceptions import InputError
+    from interphase_flows.runtime.atomic_files import check_writable
 
     parts = [part.strip() for part in only.split(",")] if only else []
     if campaign is None and any(each.endswith(".csv") for each in trajectory):
@@ -263,6 +264,7 @@ def analyse(
             raise InputError(
                 "--export-labels needs the part phases with runs of known phases. Hint: add --phases Li2S,Li3P,LiP"
             )
+        check_writable(out)  # the analysis may take hours
         labels_path = out / "labels.extxyz" if export_labels else None
         found = analyse_interface(opened.frames, opened.settings, references=references, labels_path=labels_path)
     _finish(found, out, opened.title, opened.about, parts)

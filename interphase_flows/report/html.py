@@ -37,7 +37,7 @@ from interphase_flows.report.sections.phases import (
 )
 from interphase_flows.report.sections.transport_grid import draw_grid, grid_section
 from interphase_flows.report.text.numbers import with_error
-from interphase_flows.runtime.atomic_files import write_bytes_atomic
+from interphase_flows.runtime.atomic_files import check_writable, write_bytes_atomic
 
 REPORT_NAME = "report.html"
 FIGURES_FOLDER = "figures"
@@ -64,9 +64,10 @@ def write_report(inputs: ReportInputs, folder: Path) -> Path:
     ------
     AnalysisError
         Arrays of the inputs have inconsistent shapes.
-    OSError
+    OSError, StorageError
         The folder cannot be written.
     """
+    check_writable(folder)  # drawing takes a minute
     drawn = drawn_figures(inputs)
     page = rendered_page(inputs, drawn)
     (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)

@@ -127,6 +127,24 @@ def write_bytes_atomic(path: str | Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def check_writable(folder: Path) -> None:
+    """Create a folder, and check that files can be written to it, before work whose result goes there.
+
+    Raises
+    ------
+    StorageError
+        The disk is full, read-only or broken, or there is no permission.
+    """
+    try:
+        probe = temporary_beside(folder / "probe")
+        try:
+            probe.write_bytes(b"probe")
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise explain_os_error(error, folder) or error from error
+
+
 def write_bytes_once(path: str | Path, data: bytes) -> None:
     """Write bytes atomically unless the file exists; of concurrent processes, one writes and all return afterwards.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from interphase_flows.exceptions import LockedError, StorageError
+from interphase_flows.runtime.atomic_files import explain_os_error
 from interphase_flows.runtime.file_locks import lock_within, try_lock
 
 LOCK_NAME = "campaign.lock"
@@ -53,7 +54,7 @@ class CampaignLock:
         LockedError
             Another process holds it; the message names process, host and start time.
         StorageError
-            The folder cannot be written, or its file system does not support locks.
+            The folder cannot be written, its disk is full, or its file system does not support locks.
         """
         if self._descriptor is not None:
             raise LockedError(f"{self.path}: this object already holds the lock; release() it first")
@@ -74,8 +75,10 @@ class CampaignLock:
             holder = LockHolder(os.getpid(), socket.gethostname(), _now(), " ".join(sys.argv)[:200])
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(holder._asdict()).encode(), 0)
-        except BaseException:
+        except BaseException as error:
             os.close(descriptor)
+            if isinstance(error, OSError) and (explained := explain_os_error(error, self.path)) is not None:
+                raise explained from error
             raise
         self._descriptor = descriptor
         _held.add(self)

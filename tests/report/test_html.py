@@ -1,17 +1,20 @@
 """The report page: complete, with error bars, surrogates named, and without network access."""
 
+import errno
 import re
 import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
-from interphase_flows.exceptions import AnalysisError
+from interphase_flows.exceptions import AnalysisError, DiskFullError, StorageError
 from interphase_flows.printable import printable_lines
+from interphase_flows.report import html
 from interphase_flows.report.html import rendered_page, write_report
 from interphase_flows.report.inputs.campaign import ReferenceLabels
 from interphase_flows.report.inputs.interphase import ProductionRun, StructureView
@@ -226,6 +229,21 @@ def test_marks_of_direction_and_control_characters_of_names_are_escaped(bare_inp
     page = write_report(inputs, tmp_path).read_text(encoding="utf-8")
     assert printable_lines(page) == page
     assert page.count(r"Li2S\u202egnp.exe\x1b[2J\u2066\x00 \u200f&lt;b&gt;") >= 4
+
+
+def test_folder_that_cannot_be_written_is_reported_before_anything_is_drawn(full_inputs, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+
+    def full(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(html, "drawn_figures", lambda inputs: pytest.fail("figures were drawn"))
+    with pytest.raises(StorageError, match="a file is where a folder is expected"):
+        write_report(full_inputs, tmp_path / "file" / "report")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DiskFullError, match="the disk is full"):
+        write_report(full_inputs, tmp_path / "report")
+    assert list((tmp_path / "report").iterdir()) == []
 
 
 def test_failed_write_keeps_the_old_report(full_inputs, bare_inputs, tmp_path):

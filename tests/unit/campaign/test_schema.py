@@ -1,5 +1,6 @@
 """Schema and validation of campaign files."""
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from interphase_flows.campaign.template_files import TEMPLATES, write_templates
 from interphase_flows.campaign.transport_grid import MIN_FRAMES
 from interphase_flows.campaign.validate import check_campaign
 from interphase_flows.content_keys import content_key
-from interphase_flows.exceptions import CampaignFileError, InputError, UnsupportedWindowError
+from interphase_flows.exceptions import CampaignFileError, DiskFullError, InputError, UnsupportedWindowError
 
 
 def validation_error(**fields) -> str:
@@ -206,6 +207,20 @@ def test_templates_of_init_are_valid(tmp_path):
     check_campaign(Campaign.from_file(tmp_path / "new" / "campaign.yaml"))
     with pytest.raises(InputError, match="file exists"):
         write_templates(tmp_path / "new")
+
+
+def test_full_disk_leaves_the_files_that_init_would_replace(tmp_path, monkeypatch):
+    (tmp_path / "campaign.yaml").write_text("name: mine\n")
+
+    def full(path, data):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DiskFullError, match=r"campaign\.yaml: not written: the disk is full"):
+        write_templates(tmp_path, force=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["campaign.yaml"]
+    assert (tmp_path / "campaign.yaml").read_text() == "name: mine\n"
 
 
 def test_validation_reports_all_mistakes_at_once():

@@ -1,5 +1,6 @@
 """The lock of a campaign admits one process."""
 
+import errno
 import json
 import os
 import signal
@@ -8,7 +9,7 @@ import sys
 
 import pytest
 
-from interphase_flows.exceptions import LockedError
+from interphase_flows.exceptions import DiskFullError, LockedError
 from interphase_flows.storage.lock import CampaignLock, lock_holder
 
 _HOLD = (
@@ -34,6 +35,18 @@ def test_a_second_process_raises_with_the_holder(tmp_path, other_process):
     holder = lock_holder(tmp_path)
     assert holder.pid == other_process.pid
     assert f"process {other_process.pid} on {os.uname().nodename} since {holder.started}" in str(raised.value)
+
+
+def test_full_disk_is_an_error_with_the_file_and_holds_no_lock(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", full)
+        with pytest.raises(DiskFullError, match=f"{tmp_path}.*the disk is full"):
+            CampaignLock(tmp_path).acquire()
+    with CampaignLock(tmp_path):
+        assert lock_holder(tmp_path).pid == os.getpid()
 
 
 def test_kill_9_releases_the_lock(tmp_path, other_process):
