@@ -11,7 +11,16 @@ from interphase_flows.campaign.exploration import ExplorationSpec
 from interphase_flows.campaign.production import ProductionSpec
 from interphase_flows.campaign.structures import StructuresSpec
 from interphase_flows.campaign.transport_grid import TransportGridSpec
-from interphase_flows.campaign.values import Count, CountOrNone, Fraction, LabelCount, Positive, Spec, StepCount
+from interphase_flows.campaign.values import (
+    MOST_VALUES,
+    Count,
+    CountOrNone,
+    Fraction,
+    LabelCount,
+    Positive,
+    Spec,
+    StepCount,
+)
 from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.selection.registry import DEFAULT_STRATEGY, strategy_names
@@ -125,8 +134,15 @@ class Campaign(Spec):
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
     electrode: str = "Li"
     electrolyte: str = "Li7P3S11"
-    phases: Annotated[list[str], Field(min_length=2)] = ["Li", "Li2S", "Li3P", "LiP", "Li3PS4", "Li7P3S11"]
-    hull_phases: list[str] = ["P", "S", "Li2PS3", "LiPS3"]
+    phases: Annotated[list[str], Field(min_length=2, max_length=MOST_VALUES)] = [
+        "Li",
+        "Li2S",
+        "Li3P",
+        "LiP",
+        "Li3PS4",
+        "Li7P3S11",
+    ]
+    hull_phases: Annotated[list[str], Field(max_length=MOST_VALUES)] = ["P", "S", "Li2PS3", "LiPS3"]
     structure_files: dict[str, str] = {}
     ordering: dict[str, OrderingSettings] = {}
     reference: ReferenceSpec = ChgnetSpec()

@@ -48,7 +48,7 @@ class RunLimits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    max_void_radius_angstrom: float | None = Field(default=4.0, ge=2.0)
+    max_void_radius_angstrom: float | None = Field(default=4.0, ge=2.0, le=100.0)
     """Distance to the nearest atom; at most 2.6 Å in crystals, 3.0 Å in the gap of an interface as built."""
     max_volume_change: float | None = Field(default=0.5, gt=0)
     """Relative; the reaction of Li7P3S11 with lithium changes the volume by -0.26."""

@@ -28,7 +28,7 @@ class StartRelaxation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    max_steps: int = Field(default=100, ge=1)
+    max_steps: int = Field(default=100, ge=1, le=1_000_000)
     max_force_eV_per_angstrom: float = Field(default=0.3, gt=0)
     """Norm of the largest force; thermal forces at 300 K are larger."""
     max_displacement_angstrom: float = Field(default=0.5, ge=MAX_STEP_ANGSTROM)

@@ -8,7 +8,12 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-Positive = Annotated[float, Field(gt=0.0)]
+Cutoff = Annotated[float, Field(ge=10.0, le=10_000.0)]
+KDensity = Annotated[float, Field(ge=0.01, le=50.0)]
+Smearing = Annotated[float, Field(ge=1e-6, le=10.0)]
+Tolerance = Annotated[float, Field(ge=1e-15, le=1.0)]
+AtomCount = Annotated[int, Field(ge=1, le=1_000_000)]
+ScfSteps = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class MethodSpec(BaseModel):
@@ -57,14 +62,14 @@ class GpawSpec(MethodSpec):
     implementation: ClassVar[str] = "interphase_flows.reference.gpaw.method:GPAWMethod"
     method: Literal["gpaw"] = "gpaw"
     functional: Literal["PBE", "PBEsol"] = "PBE"
-    cutoff_eV: Positive = 350.0
-    k_density_per_inverse_angstrom: Positive = 3.0
-    gamma_above_atoms: Annotated[int, Field(ge=1)] = 200
-    smearing_eV: Positive = 0.1
+    cutoff_eV: Cutoff = 350.0
+    k_density_per_inverse_angstrom: KDensity = 3.0
+    gamma_above_atoms: AtomCount = 200
+    smearing_eV: Smearing = 0.1
     spin_polarized: bool = False
-    scf_energy_tolerance_eV_per_electron: Positive = 1e-5
-    scf_density_tolerance_per_electron: Positive = 1e-4
-    max_scf_steps: Annotated[int, Field(ge=1)] = 150
+    scf_energy_tolerance_eV_per_electron: Tolerance = 1e-5
+    scf_density_tolerance_per_electron: Tolerance = 1e-4
+    max_scf_steps: ScfSteps = 150
 
 
 class VaspSpec(MethodSpec):
@@ -78,12 +83,12 @@ class VaspSpec(MethodSpec):
     method: Literal["vasp"] = "vasp"
     code_version: Annotated[str, Field(pattern=r"^\d+(\.\d+){0,2}$")] = "6"
     functional: Literal["PBE", "PBEsol", "r2SCAN"] = "PBEsol"
-    cutoff_eV: Positive = 520.0
-    k_density_per_inverse_angstrom: Positive = 3.0
-    gamma_above_atoms: Annotated[int, Field(ge=1)] = 200
-    smearing_eV: Positive = 0.1
+    cutoff_eV: Cutoff = 520.0
+    k_density_per_inverse_angstrom: KDensity = 3.0
+    gamma_above_atoms: AtomCount = 200
+    smearing_eV: Smearing = 0.1
     spin_polarized: bool = False
-    scf_energy_tolerance_eV: Positive = 1e-5
+    scf_energy_tolerance_eV: Tolerance = 1e-5
     real_space_projection: bool = False
     potentials: Literal["PBE_54", "PBE_64"] = "PBE_54"
-    max_scf_steps: Annotated[int, Field(ge=1)] = 150
+    max_scf_steps: ScfSteps = 150

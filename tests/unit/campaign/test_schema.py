@@ -177,6 +177,13 @@ def test_transport_grid_is_optional_and_an_empty_block_has_defaults():
         {"committee": {"training": {"learning_rate": 1e-300}}},
         {"learning": {"max_labels": 10**12}},
         {"reference": {"method": "gpaw", "cutoff_eV": float("inf")}},
+        {"reference": {"method": "gpaw", "cutoff_eV": 1e300}},
+        {"reference": {"method": "vasp", "cutoff_eV": 1e-300}},
+        {"reference": {"method": "gpaw", "k_density_per_inverse_angstrom": 1e300}},
+        {"reference": {"method": "vasp", "max_scf_steps": 10**30}},
+        {"production": {"relaxation": {"max_steps": 10**30}}},
+        {"structures": {"interfaces": {"gaps_angstrom": [2.0] * 1000}}},
+        {"hull_phases": ["P"] * 1000},
     ],
 )
 def test_values_out_of_range_and_unknown_keys_are_rejected(fields):
