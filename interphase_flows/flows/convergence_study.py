@@ -7,6 +7,7 @@ from typing import Self
 from ase import Atoms
 from ase.formula import Formula
 from jobflow import Flow, Maker, OnMissing
+from pydantic import ValidationError
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.costs.model import LabelCostModel, label_size
@@ -102,7 +103,7 @@ class ConvergenceStudyMaker(Maker):
         Raises
         ------
         InputError
-            The method has no cutoff or k-points to converge.
+            The method has no cutoff or k-points to converge, or a value is out of range.
         """
         spec = self.label_maker.reference
         fields = type(spec).model_fields
@@ -111,9 +112,17 @@ class ConvergenceStudyMaker(Maker):
                 f"reference.method: {spec.method} has neither cutoff nor k-points, so there is nothing to converge. "
                 "Hint: choose gpaw or vasp"
             )
-        for name, values in (("cutoffs", self.cutoffs_eV), ("k-densities", self.k_densities)):
-            if any(not value > 0 for value in values):
-                raise InputError(f"{name}: {', '.join(f'{v:g}' for v in values)}; every value must be positive")
+        gamma = [] if self.gamma_check_density is None else [self.gamma_check_density]
+        for name, key, values in (
+            ("cutoffs", CUTOFF, self.cutoffs_eV),
+            ("k-densities", K_DENSITY, self.k_densities),
+            ("gamma-check", K_DENSITY, gamma),
+        ):
+            for value in values:
+                try:
+                    type(spec).model_validate(spec.model_dump() | {key: value})
+                except ValidationError as error:
+                    raise InputError(f"{name}: {value:g}: {error.errors()[0]['msg'].lower()}") from error
         cells = self.cells()
         sizes = {name: len(cell) for name, cell in cells.items()}
         at_gamma = [name for name, n in sizes.items() if n >= getattr(spec, GAMMA_ABOVE, float("inf"))]

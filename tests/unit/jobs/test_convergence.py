@@ -107,8 +107,20 @@ def test_points_start_with_the_campaign_setting_without_repetition():
 def test_method_without_cutoff_raises():
     with pytest.raises(InputError, match="chgnet has neither cutoff nor k-points"):
         ConvergenceStudyMaker.from_campaign(Campaign(name="unit")).points()
-    with pytest.raises(InputError, match=r"cutoffs: 0, 300"):
-        ConvergenceStudyMaker(cutoffs_eV=(0, 300)).points()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cutoffs_eV": (0, 300)}, "cutoffs: 0: .*greater than"),
+        ({"cutoffs_eV": (300, 1e300)}, r"cutoffs: 1e\+300: .*less than"),
+        ({"k_densities": (2, 1e300)}, r"k-densities: 1e\+300: .*less than"),
+        ({"gamma_check_density": 1e300}, r"gamma-check: 1e\+300: .*less than"),
+    ],
+)
+def test_settings_out_of_range_raise(changes, message):
+    with pytest.raises(InputError, match=message):
+        ConvergenceStudyMaker(**changes).points()
 
 
 def test_known_errors_are_found_and_cheapest_setting_is_chosen(workspace):
