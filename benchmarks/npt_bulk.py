@@ -18,7 +18,8 @@ import torch
 from ase import Atoms
 from compiled_md import graph_in
 
-from interphase_flows.md.dynamics import LangevinDynamics, LangevinNPT, LangevinNVT, internal_pressure_eV_per_angstrom3
+from interphase_flows.md.cell_rescaling import internal_pressure_eV_per_angstrom3
+from interphase_flows.md.dynamics import LangevinDynamics, LangevinNPT, LangevinNVT
 from interphase_flows.md.segment import SegmentResult, run_segment
 from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, Committee, UncertaintyMonitor
 from interphase_flows.potentials.compiled.committee import CompiledNequIPCommittee

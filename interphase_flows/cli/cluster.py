@@ -180,7 +180,7 @@ def work(
 
 def _write_missing_reports(settings: "Settings") -> None:
     """Write the report of every submitted campaign whose result is newer than its report."""
-    from interphase_flows.report.collect.campaign_report import write_campaign_report
+    from interphase_flows.report import REPORT_NAME
     from interphase_flows.runners.campaign_records import SUBMITTED
     from interphase_flows.storage.workspace import campaign_names, open_workspace
 
@@ -189,9 +189,11 @@ def _write_missing_reports(settings: "Settings") -> None:
             state = workspace.ledger.get("campaigns", name) or {}
             if state.get("status") != SUBMITTED or not state.get("result"):
                 continue
-            report = workspace.report_folder / "report.html"
+            report = workspace.report_folder / REPORT_NAME
             concluded = datetime.fromisoformat(state["updated_at"]).timestamp()
             if not report.exists() or report.stat().st_mtime < concluded:
+                from interphase_flows.report.collect.campaign_report import write_campaign_report  # loads matplotlib
+
                 write_line(f"report: {write_campaign_report(workspace)}")
 
 

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.commands.queries import count_by_reason
 from interphase_flows.exceptions import InputError
+from interphase_flows.report import REPORT_NAME
 from interphase_flows.runners.campaign_records import (
     PROGRESS_FILE,
     RUNNING,
@@ -128,7 +129,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
 
             cluster = cluster_status(settings, name)
             status = _status_by_jobs(cluster, state)
-        report = workspace.report_folder / "report.html"
+        report = workspace.report_folder / REPORT_NAME
         own = {"campaign": name}  # campaigns share a ledger in MongoDB
         rejected = count_by_reason(workspace)
         # before the documents are counted: others add labels meanwhile, and none is removed

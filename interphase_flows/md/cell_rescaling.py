@@ -42,7 +42,7 @@ no ensemble.
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -50,8 +50,7 @@ from ase.calculators.calculator import PropertyNotImplementedError
 from ase.md.langevin import Langevin
 
 from interphase_flows.exceptions import DynamicsError
-
-Axes = Literal["normal", "orthogonal", "isotropic"]
+from interphase_flows.md.cell_axes import Axes
 
 LARGEST_STRAIN = 0.05
 """Limit of the drift of ε_a in one time step, reached only far from equilibrium."""

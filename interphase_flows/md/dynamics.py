@@ -14,23 +14,19 @@ pressure the cell is the fourth; ``cell_rescaling.py`` has the barostat.
 
 from abc import abstractmethod
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
-from ase.constraints import FixCom
-from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import thermalize_momenta
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from interphase_flows.exceptions import DynamicsError
-from interphase_flows.md.cell_rescaling import (
-    Axes,
-    CellRescaling,
-    CellRescalingLangevin,
-    check_cell,
-    internal_pressure_eV_per_angstrom3,
-)
+from interphase_flows.md.cell_axes import Axes
 from interphase_flows.units import FS, GPA_PER_EV_PER_ANGSTROM3, KB_EV_PER_K
+
+# campaign files are read without the integrators, whose modules load scipy for a second
+if TYPE_CHECKING:
+    from ase.md.langevin import Langevin
 
 MIN_BAROSTAT_STEPS = 10
 """Shortest relaxation time of the cell in time steps. A shorter one is unstable if the material is stiffer than
@@ -59,7 +55,7 @@ class LangevinDynamics(BaseModel):
         fraction = min(time_fs / self.ramp_time_fs, 1.0)
         return self.temperature_K + fraction * (self.ramp_to_temperature_K - self.temperature_K)
 
-    def set_bath(self, integrator: Langevin, time_fs: float) -> None:
+    def set_bath(self, integrator: "Langevin", time_fs: float) -> None:
         """Set the temperature of the integrator for the next step, at a time since the start of the run."""
         if self.ramp_to_temperature_K is not None:
             integrator.set_temperature(temperature_K=self.bath_K(time_fs))
@@ -71,10 +67,12 @@ class LangevinDynamics(BaseModel):
 
     def draw_momenta(self, atoms: Atoms, generator: np.random.Generator) -> None:
         """Draw momenta from the Maxwell-Boltzmann distribution, in place, with the centre of mass at rest."""
+        from ase.md.velocitydistribution import thermalize_momenta
+
         thermalize_momenta(atoms, self.temperature_K, rng=generator)
 
     @abstractmethod
-    def integrator(self, atoms: Atoms, generator: np.random.Generator) -> Langevin:
+    def integrator(self, atoms: Atoms, generator: np.random.Generator) -> "Langevin":
         """Return the integrator of ``atoms``; each ``step(forces)`` advances them by one time step, in place."""
 
     @property
@@ -100,8 +98,10 @@ class LangevinDynamics(BaseModel):
 class LangevinNVT(LangevinDynamics):
     """Langevin dynamics at constant number, volume and temperature."""
 
-    def integrator(self, atoms: Atoms, generator: np.random.Generator) -> Langevin:
+    def integrator(self, atoms: Atoms, generator: np.random.Generator) -> "Langevin":
         """Return the integrator of ``atoms``; each ``step(forces)`` advances positions and momenta, in place."""
+        from ase.md.langevin import Langevin
+
         return Langevin(atoms, **self._thermostat(generator))
 
 
@@ -130,11 +130,13 @@ class LangevinNPT(LangevinDynamics):
             )
         return self
 
-    def integrator(self, atoms: Atoms, generator: np.random.Generator) -> Langevin:
+    def integrator(self, atoms: Atoms, generator: np.random.Generator) -> "Langevin":
         """Return the integrator of ``atoms``; each ``step(forces)`` advances positions, momenta and cell, in place.
 
         Raises DynamicsError if the cell cannot change along these axes, or the potential has no stress.
         """
+        from interphase_flows.md.cell_rescaling import CellRescaling, CellRescalingLangevin, check_cell
+
         check_cell(atoms, self.axes)
         barostat = CellRescaling(
             axes=self.axes,
@@ -145,10 +147,14 @@ class LangevinNPT(LangevinDynamics):
         )
         return CellRescalingLangevin(atoms, barostat=barostat, **self._thermostat(generator))
 
-    def set_bath(self, integrator: Langevin, time_fs: float) -> None:
+    def set_bath(self, integrator: "Langevin", time_fs: float) -> None:
         """Set the temperature of thermostat and barostat for the next step."""
         super().set_bath(integrator, time_fs)
-        if self.ramp_to_temperature_K is not None and isinstance(integrator, CellRescalingLangevin):
+        if self.ramp_to_temperature_K is None:
+            return
+        from interphase_flows.md.cell_rescaling import CellRescalingLangevin
+
+        if isinstance(integrator, CellRescalingLangevin):
             integrator.barostat = replace(integrator.barostat, thermal_energy_eV=KB_EV_PER_K * self.bath_K(time_fs))
 
     @property
@@ -158,6 +164,8 @@ class LangevinNPT(LangevinDynamics):
 
     def cell_observables(self, atoms: Atoms) -> dict[str, float]:
         """Return volume and normal stress; the stress has its kinetic part, tension is positive, as in ASE."""
+        from interphase_flows.md.cell_rescaling import internal_pressure_eV_per_angstrom3
+
         pressure = internal_pressure_eV_per_angstrom3(atoms)
         return {
             "volume_angstrom3": float(atoms.get_volume()),
@@ -170,6 +178,8 @@ def constrain_centre_of_mass(atoms: Atoms) -> None:
 
     Raises DynamicsError for fewer than two atoms, or other constraints, which a checkpoint does not store.
     """
+    from ase.constraints import FixCom
+
     if len(atoms) < 2:
         raise DynamicsError(f"a run needs at least two atoms, the start has {len(atoms)}")
     foreign = [type(c).__name__ for c in atoms.constraints if type(c) is not FixCom]

@@ -2,3 +2,5 @@
 
 Imported by `cli`. Reads stored documents only and runs no job.
 """
+
+REPORT_NAME = "report.html"

@@ -11,6 +11,7 @@ from pathlib import Path
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from interphase_flows.report import REPORT_NAME
 from interphase_flows.report.figures import interphase as interphase_figures
 from interphase_flows.report.figures import learning as learning_figures
 from interphase_flows.report.figures import thermodynamics as thermodynamics_figures
@@ -39,7 +40,6 @@ from interphase_flows.report.sections.transport_grid import draw_grid, grid_sect
 from interphase_flows.report.text.numbers import with_error
 from interphase_flows.runtime.atomic_files import check_writable, write_bytes_atomic
 
-REPORT_NAME = "report.html"
 FIGURES_FOLDER = "figures"
 
 

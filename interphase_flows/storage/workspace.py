@@ -31,7 +31,6 @@ from interphase_flows.storage.job_folder import JobFolder
 from interphase_flows.storage.leases import leased_folder, remove_dead_leases
 from interphase_flows.storage.ledger import Ledger
 from interphase_flows.storage.lock import LOCK_NAME, CampaignLock
-from interphase_flows.storage.mongodb_store import MongodbStore
 from interphase_flows.storage.sqlite_backend import RECOVERY_HINT
 
 if TYPE_CHECKING:
@@ -186,6 +185,8 @@ class Workspace:
         from maggma.stores import MemoryStore
 
         if isinstance(self.settings.store, MongodbSettings):
+            from interphase_flows.storage.mongodb_store import MongodbStore
+
             jobs = MongodbStore("interphase_jobs", "uuid", self.settings.store, self.read_only)
             data = MongodbStore("interphase_job_data", "blob_uuid", self.settings.store, self.read_only)
             return JobStore(jobs, additional_stores={"data": data})

@@ -3,11 +3,14 @@
 from collections.abc import Collection, Mapping
 from fractions import Fraction
 from math import lcm
+from typing import TYPE_CHECKING
 
-from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition, Element
 
 from interphase_flows.exceptions import AnalysisError
+
+if TYPE_CHECKING:
+    from pymatgen.analysis.phase_diagram import PhaseDiagram
 
 PhaseEnergies = Mapping[str, tuple[Mapping[str, float], float]]
 """Atoms of each element in the computed cell and total energy of that cell in eV, by name of the phase."""
@@ -16,7 +19,7 @@ LARGEST_DENOMINATOR = 5000
 """Largest denominator of stoichiometric coefficients."""
 
 
-def convex_hull(energies: PhaseEnergies, elements: Collection[Element]) -> PhaseDiagram:
+def convex_hull(energies: PhaseEnergies, elements: Collection[Element]) -> "PhaseDiagram":
     """Return the convex hull of the phases of these elements, with the lowest polymorph of each composition.
 
     Raises
@@ -24,6 +27,8 @@ def convex_hull(energies: PhaseEnergies, elements: Collection[Element]) -> Phase
     AnalysisError
         A phase of a pure element is missing, or a cell is empty.
     """
+    from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram  # slow import: loads pyplot
+
     lowest = lowest_polymorphs(energies)
     missing = sorted(element.symbol for element in elements if element.symbol not in lowest)
     if missing:

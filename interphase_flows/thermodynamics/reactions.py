@@ -11,7 +11,6 @@ Energies of different methods must not be mixed.
 from collections.abc import Mapping
 from fractions import Fraction
 
-from pymatgen.analysis.interface_reactions import InterfacialReactivity
 from pymatgen.core import Composition
 
 from interphase_flows.exceptions import AnalysisError
@@ -51,6 +50,8 @@ def predict_reaction(
     AnalysisError
         A reactant or a pure element is missing, a cell is empty, or a reaction is unbalanced.
     """
+    from pymatgen.analysis.interface_reactions import InterfacialReactivity  # slow import: loads pyplot
+
     lowest = lowest_polymorphs(energies)
     reactants = [reactant(formula, lowest) for formula in (electrode, electrolyte)]
     diagram = convex_hull(energies, {*reactants[0].elements, *reactants[1].elements})

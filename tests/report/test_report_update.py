@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from damage import flip
-from interphase_flows.report.collect import report_update
+from interphase_flows.report.collect import campaign_report, report_update
 from interphase_flows.report.collect.report_update import update_campaign_report
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, open_workspace
@@ -25,7 +25,7 @@ def written(monkeypatch) -> list[Path]:
         pages[-1].write_text("page")
         return pages[-1]
 
-    monkeypatch.setattr(report_update, "write_campaign_report", write)
+    monkeypatch.setattr(campaign_report, "write_campaign_report", write)
     return pages
 
 

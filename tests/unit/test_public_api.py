@@ -34,3 +34,13 @@ def test_import_loads_no_heavy_library():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_import_of_the_flow_of_campaigns_loads_neither_torch_nor_plots():
+    """As in a resume of a finished campaign, which computes nothing."""
+    script = (
+        "import sys, interphase_flows.flows.campaign, interphase_flows.report.collect.report_update\n"
+        "print([name for name in ('torch', 'matplotlib', 'sympy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -12,8 +12,6 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import ArrayLike, NDArray
-from pymatgen.analysis.diffraction.xrd import ATOMIC_SCATTERING_PARAMS, WAVELENGTHS, XRDCalculator
-from pymatgen.io.ase import AseAtomsAdaptor
 from scipy.spatial.distance import cdist
 
 from interphase_flows.analysis.array_types import FloatArray
@@ -21,7 +19,8 @@ from interphase_flows.analysis.geometry.neighbours import face_distances, fracti
 from interphase_flows.analysis.phases.results import DiffractionResult
 from interphase_flows.exceptions import AnalysisError
 
-CU_K_ALPHA_ANGSTROM = float(WAVELENGTHS["CuKa"])
+CU_K_ALPHA_ANGSTROM = 1.54184
+"""As in pymatgen."""
 SPHERE = 1.107
 """Scherrer's K for the diameter of a sphere and the full width at half maximum; the usual 0.9 gives 19 % less."""
 BIN_ANGSTROM = 0.002
@@ -46,6 +45,9 @@ class Line(NamedTuple):
 
 def powder_lines(atoms: Atoms, *, two_theta_max_deg: float = 90.0) -> list[Line]:
     """Return the Cu K-alpha lines of a crystal by angle (pymatgen)."""
+    from pymatgen.analysis.diffraction.xrd import XRDCalculator  # slow import: loads matplotlib
+    from pymatgen.io.ase import AseAtomsAdaptor
+
     calculator = XRDCalculator("CuKa")
     pattern = calculator.get_pattern(AseAtomsAdaptor.get_structure(atoms), two_theta_range=(0, two_theta_max_deg))
     return [Line(float(x), float(y)) for x, y in zip(pattern.x, pattern.y, strict=True)]
@@ -99,6 +101,8 @@ def debye_pattern(
 
 def _factor(number: int, s: FloatArray) -> FloatArray:
     """Return scattering factors as in pymatgen: f = Z - 41.78214 s² sum_i a_i exp(-b_i s²)."""
+    from pymatgen.analysis.diffraction.xrd import ATOMIC_SCATTERING_PARAMS  # slow import: loads matplotlib
+
     terms = np.array(ATOMIC_SCATTERING_PARAMS[chemical_symbols[number]])
     s2 = s[:, None] ** 2
     return np.asarray(number - 41.78214 * s**2 * np.sum(terms[:, 0] * np.exp(-terms[:, 1] * s2), axis=1))

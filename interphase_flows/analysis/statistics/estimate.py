@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, PlainSerializer
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from interphase_flows.exceptions import AnalysisError
 
@@ -152,4 +152,4 @@ def normal_quantile(confidence: float) -> float:
     """
     if not 0 < confidence < 1:
         raise AnalysisError(f"confidence = {confidence}: give a probability between 0 and 1, such as 0.95")
-    return float(norm.ppf(0.5 + 0.5 * confidence))
+    return float(ndtri(0.5 + 0.5 * confidence))

@@ -5,8 +5,7 @@ import json
 from pathlib import Path
 
 from interphase_flows import __version__
-from interphase_flows.report.collect.campaign_report import write_campaign_report
-from interphase_flows.report.html import REPORT_NAME
+from interphase_flows.report import REPORT_NAME
 from interphase_flows.runtime.atomic_files import write_json_atomic
 from interphase_flows.storage.ledger import KINDS, STATE_KINDS
 from interphase_flows.storage.workspace import Workspace
@@ -28,6 +27,8 @@ def update_campaign_report(workspace: Workspace) -> Path:
         is_current = False
     if is_current:
         return folder / REPORT_NAME
+    from interphase_flows.report.collect.campaign_report import write_campaign_report  # slow import: loads matplotlib
+
     path = write_campaign_report(workspace)
     files = {name: _sha256(folder / name) for name in _files(folder)}
     write_json_atomic(folder / RECORD_NAME, {"documents": documents, "files": files})

@@ -5,11 +5,14 @@ Algorithm: Zur and McGill, J. Appl. Phys. 55, 378 (1984), as in pymatgen's `ZSLG
 
 import functools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
-from pymatgen.analysis.interfaces.zsl import ZSLGenerator, ZSLMatch
 from scipy.linalg import polar
+
+if TYPE_CHECKING:
+    from pymatgen.analysis.interfaces.zsl import ZSLMatch
 
 CACHED_SEARCHES = 16
 
@@ -65,6 +68,8 @@ def _lattice_matches(
     film: bytes, substrate: bytes, max_strain: float, max_area_angstrom2: float
 ) -> tuple[LatticeMatch, ...]:
     """Search for the vectors of two faces, (2, 3) each, as bytes."""
+    from pymatgen.analysis.interfaces.zsl import ZSLGenerator  # slow import: loads sympy
+
     film_vectors, substrate_vectors = (np.frombuffer(face).reshape(2, 3) for face in (film, substrate))
     # The tolerances are wider than the allowed strain, since strains of lengths and angle can cancel. Matches
     # of too large a principal strain are dropped below.
@@ -87,7 +92,7 @@ def _lattice_matches(
     return tuple(sorted(matches, key=order))
 
 
-def _lattice_match(film: np.ndarray, substrate: np.ndarray, zsl: ZSLMatch) -> LatticeMatch:
+def _lattice_match(film: np.ndarray, substrate: np.ndarray, zsl: "ZSLMatch") -> LatticeMatch:
     film_cell = np.asarray(zsl.film_sl_vectors)[:, :2]
     substrate_cell = np.asarray(zsl.substrate_sl_vectors)[:, :2]
     if np.linalg.det(substrate_cell) < 0:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from ase.io import read
 from matplotlib.image import imread
+from pymatgen.analysis.interfaces import zsl
 from typer.testing import CliRunner
 
 from interphase_flows.campaign.production_cells import production_cell_specs
@@ -15,7 +16,6 @@ from interphase_flows.exceptions import CampaignFileError
 from interphase_flows.flows.campaign import CampaignMaker
 from interphase_flows.flows.production import ProductionMaker
 from interphase_flows.structures.crystals.library import load_phase
-from interphase_flows.structures.interfaces import lattice_matching
 
 ENDS = load_phase("Li"), load_phase("Li7P3S11")
 SMALL = {"electrode_angstrom": 12.0, "electrolyte_angstrom": 12.0, "lateral_angstrom": 12.0}
@@ -77,12 +77,12 @@ def test_terminations_and_shifts_share_the_search_for_lattice_matches(monkeypatc
     """The search takes seconds, and a plan, a dry run and the job need it for each cell."""
     searches = []
 
-    class CountedGenerator(lattice_matching.ZSLGenerator):
+    class CountedGenerator(zsl.ZSLGenerator):
         def __call__(self, *vectors):
             searches.append(vectors)
             return super().__call__(*vectors)
 
-    monkeypatch.setattr(lattice_matching, "ZSLGenerator", CountedGenerator)
+    monkeypatch.setattr(zsl, "ZSLGenerator", CountedGenerator)
     one = campaign(facets=["110/001", "110/011"], terminations=[0, 1], n_shifts=2, max_strain=0.0199)
     assert production_cell_atoms(one) == production_cell_atoms(one)
     assert len(searches) == 2
