@@ -22,7 +22,7 @@ good = {{"key": task["key"], "is_scf_converged": True, "free_energy_eV": -1.0, "
         "n_k_points": 1, "n_electrons": 8.0, "n_bands": 4, "peak_memory_gb": 0.1, "started_from_density": False}}
 def write(text):
     digest = hashlib.sha256(b"result.json" + text.encode()).hexdigest()
-    (folder / "result.json").write_text('{{"sha256": "%s", "document": %s}}\n' % (digest, text))
+    (folder / "result.json").write_text('{{"sha256": "%s", "document": %s}}\\n' % (digest, text))
 {action}
 """
 

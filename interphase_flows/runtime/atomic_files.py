@@ -128,7 +128,7 @@ def write_bytes_atomic(path: str | Path, data: bytes) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Create a folder, and check that files can be written to it, before work whose result goes there.
+    """Check that files can be written to a folder, or to the one in which it would be created, before long work.
 
     Raises
     ------
@@ -136,7 +136,8 @@ def check_writable(folder: Path) -> None:
         The disk is full, read-only or broken, or there is no permission.
     """
     try:
-        probe = temporary_beside(folder / "probe")
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        probe = temporary_beside(existing / "probe")
         try:
             probe.write_bytes(b"probe")
         finally:

@@ -124,15 +124,15 @@ def test_job_with_damaged_documents_stops_no_other_recovery(settings, tmp_path):
     add(settings, Flow([intact]), "intact")
     dead = worker_identity.worker_identity() | {"started": "0", "slurm_job_id": None}
     with closing(open_launchpad(settings)) as launchpad:
-        for number, campaign in enumerate(("damaged", "intact"), start=1):
+        for number, campaign in enumerate(("damaged", "intact"), start=9001):
             state = {"state": "RUNNING", "launches": [number]}
             launchpad.fireworks.update_one({"spec.campaign": campaign}, {"$set": state})
             fw_id = launchpad.fireworks.find_one({"spec.campaign": campaign})["fw_id"]
             fworker = {"name": "w", "category": "", "query": "{}", "env": dead}
             launch = Launch("RUNNING", str(tmp_path), FWorker.from_dict(fworker), launch_id=number, fw_id=fw_id)
             launchpad.launches.insert_one(launch.to_db_dict())
-        launchpad.launches.update_one({"launch_id": 1}, {"$unset": {"fworker.category": 1, "fworker.query": 1}})
-        launchpad.launches.insert_one({"launch_id": 3, "fw_id": None, "state": "RUNNING", "state_history": []})
+        launchpad.launches.update_one({"launch_id": 9001}, {"$unset": {"fworker.category": 1, "fworker.query": 1}})
+        launchpad.launches.insert_one({"launch_id": 9003, "fw_id": None, "state": "RUNNING", "state_history": []})
     found = {each.action: each for each in recover(settings)}
     assert "documents in FireWorks are damaged" in found["repair"].message
     assert (found["rerun"].campaign, found["rerun"].reason) == ("intact", "process_gone")

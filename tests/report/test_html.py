@@ -243,7 +243,7 @@ def test_folder_that_cannot_be_written_is_reported_before_anything_is_drawn(full
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(DiskFullError, match="the disk is full"):
         write_report(full_inputs, tmp_path / "report")
-    assert list((tmp_path / "report").iterdir()) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
 def test_failed_write_keeps_the_old_report(full_inputs, bare_inputs, tmp_path):

@@ -6,8 +6,15 @@ import pytest
 
 import loop_documents as documents
 from interphase_flows.cli.status import status_parts
-from interphase_flows.commands.status import PROGRESS_FILE, campaign_status, only_campaign
+from interphase_flows.commands.status import (
+    HELD_BY_LPAD,
+    PROGRESS_FILE,
+    _status_by_jobs,
+    campaign_status,
+    only_campaign,
+)
 from interphase_flows.exceptions import InputError
+from interphase_flows.runners.fireworks.states import COLUMNS, ClusterStatus, JobsHeldByLpad
 
 
 def test_running_campaign_without_a_lock_holder_is_interrupted(settings, started):
@@ -66,3 +73,29 @@ def test_notes_are_those_of_the_newest_committee(settings, started):
     status = campaign_status(settings, "unit")
     assert status.notes == [note]
     assert f"note: {note}" in list(status_parts(status))
+
+
+@pytest.mark.parametrize(
+    ("rows", "held", "status"),
+    [
+        ({"waiting": 5}, True, HELD_BY_LPAD),
+        ({"waiting": 5}, False, "failed"),
+        ({"waiting": 5, "failed": 1}, True, "failed"),
+        ({"waiting": 5, "ready": 1}, True, "submitted"),
+    ],
+)
+def test_campaign_that_only_lpad_holds_has_not_failed(rows, held, status):
+    jobs = {"dft": dict.fromkeys(COLUMNS, 0) | rows}
+    by_lpad = [JobsHeldByLpad("paused", ["label (job 3)"], "lpad resume_fws -i 3")] if held else []
+    cluster = ClusterStatus(
+        jobs=jobs,
+        iterations={},
+        failed=[],
+        hold=None,
+        lost=[],
+        needs_attention=[],
+        will_be_retried=[],
+        allocations=None,
+        held_by_lpad=by_lpad,
+    )
+    assert _status_by_jobs(cluster, {}) == status
