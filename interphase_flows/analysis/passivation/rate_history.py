@@ -46,7 +46,7 @@ def rate_history(replicas: Sequence[InterphaseHistory], judged: Verdict) -> Rate
     names = list(replicas[0].quantities)
     spans = [(float(begin), float(until)) for begin, until in pairwise(edges)]
     # the noise of early windows, in which growth is curved, is not that of later ones
-    found = {name: [replica_rates(replicas, name, [span])[0].interval() for span in spans] for name in names}
+    found = {name: [replica_rates(replicas, name, span)[0].interval() for span in spans] for name in names}
     return RateHistory(edges_ps=edges, rates_per_ps={name: _as_arrays(rates) for name, rates in found.items()})
 
 

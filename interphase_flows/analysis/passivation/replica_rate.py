@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.passivation.history import InterphaseHistory
 from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 from interphase_flows.analysis.statistics.replicas import LEAST_REPLICAS
@@ -26,7 +25,8 @@ class ReplicaRate:
     """Standard error from the noise within the replicas."""
     between: float
     """Standard error from the spread of three or more replicas; 0 for fewer."""
-    n_points: int
+    degrees_of_freedom: int
+    """Of the noise within the first replica."""
     n_replicas: int
     noise: NoiseModel
     """Noise model of the error within the first replica."""
@@ -46,32 +46,33 @@ class ReplicaRate:
         return Estimate.symmetric(self.rate, self.standard_error, quantile=quantile, confidence=confidence)
 
     def _quantile(self, confidence: float) -> float:
-        degrees = self.n_replicas - 1 if self.between else self.n_points - 2
+        degrees = self.n_replicas - 1 if self.between else self.degrees_of_freedom
         return float(student.ppf(0.5 + confidence / 2, degrees))
 
+    def peak_interval(self) -> Estimate:
+        """Return the rate with its interval of `PEAK_CONFIDENCE`, given the noise within the replicas."""
+        quantile = float(student.ppf(0.5 + PEAK_CONFIDENCE / 2, self.degrees_of_freedom))
+        return Estimate.symmetric(self.rate, self.within, quantile=quantile, confidence=PEAK_CONFIDENCE)
+
     def differs_from_zero(self) -> bool:
-        """Return whether the rate differs from zero significantly, given the noise within the replicas."""
-        return abs(self.rate) > float(student.ppf(0.5 + PEAK_CONFIDENCE / 2, self.n_points - 2)) * self.within
+        """Return whether the rate differs from zero with `PEAK_CONFIDENCE`."""
+        interval = self.peak_interval()
+        return bool(interval.lower > 0 or interval.upper < 0)
 
 
-def replica_rates(
-    replicas: Sequence[InterphaseHistory], name: str, spans_ps: Sequence[tuple[float, float]]
-) -> list[ReplicaRate]:
-    """Return the mean rates of a quantity between pairs of times in ps, in which its noise obeys one model per replica.
+def replica_rates(replicas: Sequence[InterphaseHistory], name: str, edges_ps: Sequence[float]) -> list[ReplicaRate]:
+    """Return the mean rates of a quantity in consecutive windows, whose edges are in ps.
 
     Raises
     ------
     AnalysisError
-        There are fewer than ten frames.
+        A window has fewer than ten frames.
     """
-    rates = []
-    for each in replicas:
-        time: FloatArray = np.asarray(each.time_ps, dtype=float)
-        slack = 1e-9 * float(time[-1])
-        windows = [(time >= begin - slack) & (time <= end + slack) for begin, end in spans_ps]
-        series = each.quantities[name]
-        rates.append(window_rates([(time[inside], series[inside]) for inside in windows], event=each.event_of(name)))
-    return [_over_replicas(of_span) for of_span in zip(*rates, strict=True)]
+    rates = [
+        window_rates(np.asarray(each.time_ps, dtype=float), each.quantities[name], edges_ps, event=each.event_of(name))
+        for each in replicas
+    ]
+    return [_over_replicas(of_window) for of_window in zip(*rates, strict=True)]
 
 
 def _over_replicas(rates: Sequence[WindowRate]) -> ReplicaRate:
@@ -81,7 +82,7 @@ def _over_replicas(rates: Sequence[WindowRate]) -> ReplicaRate:
         rate=float(values.mean()),
         within=math.sqrt(sum(rate.standard_error_per_ps**2 for rate in rates)) / n,
         between=float(values.std(ddof=1) / math.sqrt(n)) if n >= LEAST_REPLICAS else 0.0,
-        n_points=rates[0].n_points,
+        degrees_of_freedom=rates[0].degrees_of_freedom,
         n_replicas=n,
         noise=rates[0].noise,
     )

@@ -17,7 +17,7 @@ import numpy as np
 
 from interphase_flows.analysis.interfaces.depletion import Depletion
 from interphase_flows.analysis.passivation.history import GROWTH, InterphaseHistory, RateHistory
-from interphase_flows.analysis.passivation.replica_rate import ReplicaRate, replica_rates
+from interphase_flows.analysis.passivation.replica_rate import PEAK_CONFIDENCE, ReplicaRate, replica_rates
 from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate, Number
 from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES, NoiseModel
 from interphase_flows.exceptions import AnalysisError
@@ -110,7 +110,7 @@ def verdict(
     ran_out = [d for each in replicas if (d := each.depletion()) is not None and d.time_ps <= end]
     depletion = min(ran_out, key=lambda each: each.time_ps, default=None)
     if window_ps is None and window < least and depletion is not None:
-        state, reason = _judged({}, {}, depletion, start)
+        state, reason = _judged({}, {}, {}, depletion, start)
         return Verdict(state, reason, {}, None, depletion, None, len(replicas))
     if window_ps is None and window < least:
         reason = f"{end - start:g} ps contain too few frames for windows of {LEAST_FRAMES}"
@@ -123,12 +123,17 @@ def verdict(
     firsts = [
         (start + i * peak_window, start + (i + 1) * peak_window) for i in range(max(1, int(window / peak_window)))
     ]
+    edges = [end - i * window for i in (3, 2, 1, 0)]
+    if edges[0] < start + window * (1 - 1e-9):
+        edges = edges[1:]  # growth in the first window is curved
     names = list(replicas[0].quantities)
-    in_windows = {name: replica_rates(replicas, name, last_two) for name in names}
-    checks = _checks(
-        {name: [replica_rates(replicas, name, [span])[0] for span in firsts] for name in names}, in_windows, epsilon
-    )
-    state, reason = _judged(checks, in_windows, depletion, start)
+    in_windows = {name: replica_rates(replicas, name, edges)[-2:] for name in names}
+    peaks = {
+        name: max((replica_rates(replicas, name, span)[0] for span in firsts), key=lambda each: abs(each.rate))
+        for name in names
+    }
+    checks = _checks(peaks, in_windows, epsilon)
+    state, reason = _judged(checks, peaks, in_windows, depletion, start)
     needed = None
     if state == "undecided":
         factor = max(_longer(in_windows[name], checks[name].epsilon_per_ps) for name in names)
@@ -139,6 +144,7 @@ def verdict(
 
 def _judged(
     checks: Mapping[str, RateCheck],
+    peaks: Mapping[str, ReplicaRate],
     in_windows: Mapping[str, list[ReplicaRate]],
     depletion: Depletion | None,
     start_ps: float,
@@ -148,12 +154,7 @@ def _judged(
             f"{depletion.reservoir} was exhausted at {depletion.time_ps:g} ps, so growth may have stopped for lack of it"
         )
     if unmeasured := [name for name, check in checks.items() if not check.epsilon_per_ps > 0]:
-        peaks = ", ".join(f"{name} {checks[name].initial_peak_per_ps}" for name in unmeasured)
-        at_contact = f", or begin at contact: the series begins {start_ps:g} ps after it" if start_ps > 0 else ""
-        return "undecided", (
-            f"no initial rate differs from zero to compare with; the largest per ps: {peaks}. "
-            f"Hint: use more replicas{at_contact}"
-        )
+        return "undecided", _without_peak(checks, peaks, unmeasured, start_ps)
     if all(all(check.is_below) for check in checks.values()):
         return (
             "passivated",
@@ -172,10 +173,25 @@ def _judged(
     return "undecided", f"{', '.join(open_)}: neither within epsilon in both windows nor above it in the last"
 
 
+def _without_peak(
+    checks: Mapping[str, RateCheck], peaks: Mapping[str, ReplicaRate], unmeasured: Sequence[str], start_ps: float
+) -> str:
+    """Return a message about initial peaks that do not differ from zero, with the most significant of them."""
+    name = max(unmeasured, key=lambda each: abs(peaks[each].rate) / max(peaks[each].within, 1e-300))
+    peak = f"{peaks[name].peak_interval()} {'Å/ps' if name == GROWTH else 'atoms/(nm² ps)'}"
+    confidence = f"with {100 * PEAK_CONFIDENCE:g} % confidence, so that epsilon is unknown"
+    if unmeasured == [GROWTH]:
+        message = f"the initial rate of the thickness, {peak}, does not differ from zero {confidence}"
+    else:
+        what = "rate" if len(unmeasured) == len(checks) else "flux"
+        message = f"no initial {what} differs from zero {confidence}; the most significant is {name}, {peak}"
+    at_contact = f", or begin at contact: the series begins {start_ps:g} ps after it" if start_ps > 0 else ""
+    return f"{message}. Hint: use more replicas{at_contact}"
+
+
 def _checks(
-    initial: Mapping[str, list[ReplicaRate]], in_windows: Mapping[str, list[ReplicaRate]], epsilon: float
+    peaks: Mapping[str, ReplicaRate], in_windows: Mapping[str, list[ReplicaRate]], epsilon: float
 ) -> dict[str, RateCheck]:
-    peaks = {name: max(rates, key=lambda each: abs(each.rate)) for name, rates in initial.items()}
     known = {name: abs(peak.rate) for name, peak in peaks.items() if peak.differs_from_zero()}
     largest_flux = max((name for name in known if name != GROWTH), key=lambda name: known[name], default=None)
     checks = {}

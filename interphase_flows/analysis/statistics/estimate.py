@@ -139,7 +139,7 @@ class Estimate:
     __hash__ = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
-        return f"{self.value:.4g} [{self.lower:.4g}, {self.upper:.4g}]"
+        return f"{self.value:.3g} [{self.lower:.3g}, {self.upper:.3g}]"
 
 
 def normal_quantile(confidence: float) -> float:

@@ -1,20 +1,21 @@
-"""Mean rates of a series in windows, with intervals for a noise model that is chosen by its likelihood.
+"""Mean rates of a series in consecutive windows, with intervals for a noise model that is chosen by its likelihood.
 
-Two noise models, each with uncorrelated noise on top:
+The mean of the series is a continuous, piecewise linear function with a kink at each edge of a window. Its noise is
 
-- ``bounded``: a stationary AR(1) process, as of vibrations and of the definition of a boundary. The error of a slope
-  decreases with the length of the window to the power 3/2.
+- ``bounded``: a stationary AR(1) process, as of vibrations and of the definition of a boundary, with uncorrelated noise
+  or a weak random walk on top. Without the walk, the error of a slope decreases with the length of the window to the
+  power 3/2.
 - ``random_walk``: noise that accumulates, as of hopping ions (a local level with drift: Harvey, *Forecasting, structural
-  time series models and the Kalman filter* (1989), section 2.3). The error decreases with the power 1/2.
+  time series models and the Kalman filter* (1989), section 2.3), with uncorrelated noise on top. The error decreases
+  with the power 1/2.
 
-A line is fitted to each window by generalised least squares at several parameters of both models. The model with the
-larger restricted likelihood (Harville, J. Am. Stat. Assoc. 72, 320 (1977)), multiplied over all windows of one call, is
-chosen; both have two parameters. The slopes at its parameters are averaged with their likelihoods. A random walk in one
-window resembles slow bounded noise, so bounded noise must be more likely by a factor of exp(`DECISIVE`): with the larger
-likelihood alone, 95 % intervals contain the rate of a random walk in 65 to 80 % of the windows only. Fewer than
-`LEAST_POINTS_TO_CHOOSE` points do not distinguish the models: their noise is that of a random walk, whose intervals are
-too wide for bounded noise. A random walk far below bounded noise cannot be detected, and the interval of bounded noise
-does not include it.
+The mean is fitted by generalised least squares at a grid of parameters of both models, and the slopes are averaged with
+their restricted likelihoods (Harville, J. Am. Stat. Assoc. 72, 320 (1977)) over the parameters of one model. A random
+walk in few windows resembles slow bounded noise, so bounded noise must be more likely by a factor of exp(`DECISIVE`):
+with the larger likelihood alone, 78 instead of 92 % of the intervals contain the rate of a random walk. A walk below
+bounded noise resembles bounded noise; `WEAK_WALK` is its prior probability, without which 48 to 90 % of the intervals
+contain the rate. Fewer than `LEAST_POINTS_TO_CHOOSE` points do not distinguish the models: their noise is that of a
+random walk, whose intervals are too wide for bounded noise.
 """
 
 import math
@@ -24,28 +25,33 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy.linalg import toeplitz
+from scipy.linalg import solve_triangular, toeplitz
 from scipy.stats import t as student
 
-from interphase_flows.analysis.array_types import BoolArray, FloatArray
+from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
 from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 from interphase_flows.exceptions import AnalysisError
 
 LEAST_FRAMES = 10
+"""Minimum number of frames of a window."""
 NO_EVENT = -math.log(0.5 * (1 - CONFIDENCE))
 """Upper bound of the mean of a Poisson count of zero: 3.7 (Garwood, Biometrika 28, 437 (1936))."""
-MOST_POINTS = 120
-"""Maximum number of points; consecutive frames of longer windows are averaged."""
+MOST_POINTS = 240
+"""Maximum number of points of all windows; consecutive frames of longer series are averaged."""
 LEAST_POINTS_TO_CHOOSE = 80
-"""Minimum number of points of a window for a choice of the noise model; fewer do not exclude a random walk."""
+"""Minimum number of points for a choice of the noise model; fewer do not exclude a random walk."""
 DECISIVE = 1.5
 """Minimum difference of log likelihoods by which noise is bounded."""
-CORRELATIONS = (0.0, 0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.96)
+CORRELATIONS = (0.0, 0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.96, 0.98, 0.99)
 """Correlations of neighbouring points of bounded noise."""
 WHITE_PER_BOUNDED = (0.0, 0.5, 2.0)
 """Variances of uncorrelated noise in units of that of the bounded noise."""
-WHITE_PER_STEP = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+WHITE_PER_STEP = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """Variances of uncorrelated noise in units of that of a step of the random walk."""
+STEP_PER_BOUNDED = (1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3)
+"""Variances of a step of a weak random walk in units of that of the bounded noise."""
+WEAK_WALK = 0.2
+"""Prior probability of a weak random walk below bounded noise."""
 
 NoiseModel = Literal["bounded", "random_walk"]
 
@@ -56,13 +62,13 @@ class WindowRate:
 
     rate_per_ps: float
     standard_error_per_ps: float
-    n_points: int
+    degrees_of_freedom: int
     noise: NoiseModel
     """Noise model of the error."""
 
     def interval(self, confidence: float = CONFIDENCE) -> Estimate:
         """Return the slope with its interval by Student's t."""
-        quantile = float(student.ppf(0.5 + confidence / 2, self.n_points - 2))
+        quantile = float(student.ppf(0.5 + confidence / 2, self.degrees_of_freedom))
         return Estimate.symmetric(
             self.rate_per_ps, self.standard_error_per_ps, quantile=quantile, confidence=confidence
         )
@@ -70,32 +76,42 @@ class WindowRate:
 
 @dataclass(frozen=True)
 class _Noises:
-    """Matrices of generalised least squares of a line on n points, for every parameter of the noise models."""
+    """Generalised least squares of a piecewise linear mean on n points, for m parameters of the noise models."""
 
     is_bounded: BoolArray
-    """(m,), whether the noise is bounded."""
-    whitening: FloatArray
-    """(m, n, n), from residuals to uncorrelated ones of unit variance."""
-    design: FloatArray
-    """(m, 2, n), from values to intercept and slope."""
+    """(m,), whether the noise is bounded, perhaps with a weak random walk."""
+    is_walk: BoolArray
+    """(m,), whether the noise is a random walk with uncorrelated noise."""
+    has_walk: BoolArray
+    """(m,), whether the noise has any random walk."""
+    log_prior: FloatArray
+    """(m,), logarithm of the prior probability within a model."""
+    residuals: FloatArray
+    """(m, n, n), from values to uncorrelated residuals of unit variance."""
+    slopes: FloatArray
+    """(m, n_windows, n), from values to slopes."""
     slope_variance: FloatArray
-    """(m,)."""
+    """(m, n_windows)."""
     log_determinants: FloatArray
     """(m,)."""
 
 
 def window_rate(time_ps: FloatArray, values: FloatArray, *, event: float = 0.0) -> WindowRate:
-    """Return the mean rate of a series in one window, as `window_rates` does."""
-    return window_rates([(time_ps, values)], event=event)[0]
+    """Return the mean rate of a series, as `window_rates` does for one window."""
+    return window_rates(time_ps, values, (float(time_ps[0]), float(time_ps[-1])), event=event)[0]
 
 
-def window_rates(windows: Sequence[tuple[FloatArray, FloatArray]], *, event: float = 0.0) -> list[WindowRate]:
-    """Return the mean rates of a series in windows whose noise obeys one model.
+def window_rates(
+    time_ps: FloatArray, values: FloatArray, edges_ps: Sequence[float], *, event: float = 0.0
+) -> list[WindowRate]:
+    """Return the mean rates of a series in consecutive windows.
 
     Parameters
     ----------
-    windows
+    time_ps, values
         Times in ps, evenly spaced, and values, (n_frames,) each.
+    edges_ps
+        Edges of the windows, (n_windows + 1,), increasing.
     event
         Increment by one event of a series of counts, such as an atom that crosses a plane; 0 for other series. The
         interval of a window without events is that of a Poisson process.
@@ -105,68 +121,110 @@ def window_rates(windows: Sequence[tuple[FloatArray, FloatArray]], *, event: flo
     AnalysisError
         A window has fewer than ten frames.
     """
-    shortest = min(len(time_ps) for time_ps, _ in windows)
+    slack = 1e-9 * float(np.abs(time_ps).max())
+    first = np.searchsorted(time_ps, np.array(edges_ps[:-1]) - slack)
+    end = np.searchsorted(time_ps, np.array(edges_ps[1:]) + slack)
+    shortest = int((end - first).min())
     if shortest < LEAST_FRAMES:
         raise AnalysisError(
             f"a window of {shortest} frames gives no rate; at least {LEAST_FRAMES} are required. Hint: use longer "
             "windows, or write frames more often"
         )
-    per_point = -(-max(len(time_ps) for time_ps, _ in windows) // MOST_POINTS)
-    fits = [_fit(values, len(time_ps) // per_point, per_point) for time_ps, values in windows]
-    log_likelihood = np.sum([fit[2] for fit in fits], axis=0)
-    is_bounded = _noises(shortest // per_point, per_point).is_bounded
-    evidence = float(log_likelihood[is_bounded].max() - log_likelihood[~is_bounded].max())
-    bounded = shortest // per_point >= LEAST_POINTS_TO_CHOOSE and evidence > DECISIVE
-    log_likelihood = np.where(is_bounded == bounded, log_likelihood, -np.inf)
-    weight = np.exp(log_likelihood - log_likelihood.max())
-    weight /= weight.sum()
-    rates = []
-    for (time_ps, _), (slope, variance, _) in zip(windows, fits, strict=True):
-        n = len(time_ps) // per_point
-        step_ps = float(time_ps[-1] - time_ps[0]) / (len(time_ps) - 1) * per_point
-        rate = float(weight @ slope)
-        error = math.sqrt(float(weight @ (variance + (slope - rate) ** 2))) / step_ps
-        least_error = NO_EVENT * event / (step_ps * n) / float(student.ppf(0.5 + CONFIDENCE / 2, n - 2))
-        rates.append(WindowRate(rate / step_ps, max(error, least_error), n, "bounded" if bounded else "random_walk"))
-    return rates
+    time, series = time_ps[first[0] : end[-1]], np.asarray(values, dtype=float)[first[0] : end[-1]]
+    per_point = -(-len(time) // MOST_POINTS)
+    n = len(time) // per_point
+    dropped = len(time) - n * per_point  # incomplete groups of frames at the beginning
+    interval_ps = float(time[-1] - time[0]) / (len(time) - 1)
+    edges: IntArray = np.round((np.array(edges_ps) - time[0]) / interval_ps).astype(np.int64)
+    noises = _noises(n, per_point, tuple((edges - dropped).tolist()))
+    points = series[dropped:].reshape(n, per_point).mean(axis=1)
 
-
-def _fit(values: FloatArray, n: int, per_point: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return slope per point, its variance and the log likelihood for every parameter of the noise models."""
-    # incomplete groups of frames are dropped at the beginning of the window
-    points = np.asarray(values, dtype=float)[-n * per_point :].reshape(n, per_point).mean(axis=1)
+    degrees = n - len(edges)
     rounding = (1e-12 * float(np.abs(points).max())) ** 2 + 1e-300
-    noises = _noises(n, per_point)
-    intercept, slope = (noises.design @ points).T
-    residuals = points - intercept[:, None] - slope[:, None] * np.arange(n)
-    whitened = np.einsum("mij,mj->mi", noises.whitening, residuals, optimize=True)
-    spread = np.maximum((whitened**2).sum(axis=1) / (n - 2), rounding)
-    log_likelihood = -0.5 * ((n - 2) * np.log(spread) + noises.log_determinants)
-    return slope, spread * noises.slope_variance, log_likelihood
-
-
-@lru_cache(maxsize=16)
-def _noises(n: int, per_point: int) -> _Noises:
-    x = np.arange(n, dtype=float)
-    line = np.stack([np.ones(n), x], axis=1)
-    bounded = [
-        toeplitz(correlation**x) + white * np.eye(n)
-        for correlation in CORRELATIONS
-        for white in (WHITE_PER_BOUNDED if correlation else WHITE_PER_BOUNDED[:1])
+    variance = np.maximum(((noises.residuals @ points) ** 2).sum(axis=1) / degrees, rounding)
+    log_likelihood = -0.5 * (degrees * np.log(variance) + noises.log_determinants)
+    if n >= LEAST_POINTS_TO_CHOOSE:
+        without_walk = log_likelihood[noises.is_bounded & ~noises.has_walk].max()
+        bounded = bool(without_walk - log_likelihood[noises.is_walk].max() > DECISIVE)
+        model = noises.is_bounded if bounded else noises.is_walk
+    else:
+        bounded, model = False, noises.has_walk
+    weight = np.where(model, log_likelihood + noises.log_prior, -np.inf)
+    weight = np.exp(weight - weight.max())
+    weight /= weight.sum()
+    slopes = noises.slopes @ points
+    rates = weight @ slopes
+    errors = np.sqrt(weight @ (variance[:, None] * noises.slope_variance + (slopes - rates) ** 2))
+    least_errors = NO_EVENT * event / np.diff(edges) / float(student.ppf(0.5 + CONFIDENCE / 2, degrees))
+    return [
+        WindowRate(rate / interval_ps, error / interval_ps, degrees, "bounded" if bounded else "random_walk")
+        for rate, error in zip(rates.tolist(), np.maximum(errors, least_errors).tolist(), strict=True)
     ]
+
+
+def _parameters() -> list[tuple[float, float, float, float]]:
+    """Return variances of bounded noise, its correlation, variances of uncorrelated noise and of steps of a walk."""
+    bounded = [(1.0, c, white, 0.0) for c in CORRELATIONS for white in (WHITE_PER_BOUNDED if c else (0.0,))]
+    weak = [(1.0, c, 0.0, step) for c in CORRELATIONS for step in STEP_PER_BOUNDED]
+    return bounded + weak + [(0.0, 0.0, white, 1.0) for white in WHITE_PER_STEP]
+
+
+@lru_cache(maxsize=4)
+def _noises(n: int, per_point: int, edges: tuple[int, ...]) -> _Noises:
+    """Return the fits to n points of some frames each, with kinks at some frames."""
+    x = np.arange(n, dtype=float)
+    frame = per_point * x + 0.5 * (per_point - 1)
+    line = np.stack([np.interp(frame, edges, row) for row in np.eye(len(edges))], axis=1)
+    difference = np.diff(np.eye(len(edges)), axis=0) / np.diff(edges)[:, None]
     # covariance of means of the random walk over groups of frames
     walk = np.minimum(x[:, None], x[None, :]) + 1.0 - (1 - per_point**-2) / 6 * np.eye(n)
-    covariances = np.array(bounded + [walk + white * np.eye(n) for white in WHITE_PER_STEP])
-    factor = np.linalg.cholesky(covariances)
-    whitening = np.linalg.inv(factor)
-    white_line = whitening @ line
-    information = white_line.swapaxes(1, 2) @ white_line
-    inverse = np.linalg.inv(information)
-    log_determinant = 2 * np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
+    parameters = _parameters()
+    residuals = np.empty((len(parameters), n, n))
+    slopes = np.empty((len(parameters), len(edges) - 1, n))
+    slope_variance = np.empty(slopes.shape[:2])
+    log_determinants = np.empty(len(parameters))
+    correlated = {c: toeplitz(correlations_of_means(c, n, per_point)) for c in CORRELATIONS}
+    for i, (bounded, correlation, white, step) in enumerate(parameters):
+        covariance = bounded * correlated[correlation] + white * np.eye(n) + step * walk
+        factor = np.linalg.cholesky(covariance)
+        whitening = solve_triangular(factor, np.eye(n), lower=True, check_finite=False)
+        white_line = whitening @ line
+        information = white_line.T @ white_line
+        inverse = np.linalg.inv(information)
+        design = inverse @ white_line.T @ whitening
+        residuals[i] = whitening - white_line @ design
+        slopes[i] = difference @ design
+        slope_variance[i] = np.einsum("kp,pq,kq->k", difference, inverse, difference)
+        log_determinants[i] = 2 * np.log(np.diagonal(factor)).sum() + np.linalg.slogdet(information)[1]
+    size, correlation, white, step = np.array(parameters).T
+    is_bounded, has_walk = size > 0, step > 0
+    n_white = np.where(correlation > 0, len(WHITE_PER_BOUNDED), 1)
+    prior = np.where(has_walk, WEAK_WALK / len(STEP_PER_BOUNDED), (1 - WEAK_WALK) / n_white) / len(CORRELATIONS)
+    if n < LEAST_POINTS_TO_CHOOSE:
+        has_walk = has_walk & (correlation == 0)
+        prior = np.ones_like(prior)
     return _Noises(
-        is_bounded=np.arange(len(covariances)) < len(bounded),
-        whitening=whitening,
-        design=inverse @ white_line.swapaxes(1, 2) @ whitening,
-        slope_variance=np.asarray(inverse[:, 1, 1], dtype=float),
-        log_determinants=log_determinant + np.linalg.slogdet(information)[1],
+        is_bounded=is_bounded,
+        is_walk=~is_bounded,
+        has_walk=has_walk,
+        log_prior=np.log(prior),
+        residuals=residuals,
+        slopes=slopes,
+        slope_variance=slope_variance,
+        log_determinants=log_determinants,
     )
+
+
+def correlations_of_means(correlation: float, n: int, per_point: int) -> FloatArray:
+    """Return the correlation at every lag, (n,), of means over groups of frames of an AR(1) process.
+
+    The correlation is that of lags of one group: of means at lags from 1 on, it decreases by this factor per lag.
+    """
+    lags = np.arange(n, dtype=float)
+    if correlation == 0:
+        return np.asarray(lags == 0, dtype=float)
+    of_frames = correlation ** (1 / per_point)
+    within = np.arange(1, per_point)
+    variance = (per_point + 2 * ((per_point - within) * of_frames**within).sum()) / per_point**2
+    between = of_frames * ((1 - correlation) / (1 - of_frames) / per_point) ** 2
+    return np.where(lags == 0, 1.0, between / variance * correlation ** (lags - 1))

@@ -59,7 +59,7 @@ class TrappingPart(AnalysisPart):
 class FluxesPart(AnalysisPart):
     """Count crossings of both boundaries of each interface."""
 
-    version = 4
+    version = 5
     result = FluxesResult
 
     def analyse(self, context: AnalysisContext) -> FluxesResult:

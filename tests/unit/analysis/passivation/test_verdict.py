@@ -81,7 +81,20 @@ def test_verdict_without_an_initial_rate_is_undecided():
     )
     found = verdict([still])
     assert found.state == "undecided"
-    assert "no initial rate differs from zero" in found.reason
+    assert "no initial rate differs from zero with 99.9 % confidence" in found.reason
+
+
+def test_message_about_a_missing_peak_has_an_interval_that_contains_zero():
+    """A rate whose 95 % interval excludes zero may be the largest of ten by chance."""
+    time = np.linspace(0.0, 4.8, 162)
+    noise = 0.3 * np.random.default_rng(1).normal(size=162)
+    passed = {"Li": 40.0 * -np.expm1(-time / 0.5), "P": np.zeros(162)}
+    left = {"electrode": np.full(162, 20.0), "electrolyte": np.full(162, 20.0)}
+    found = verdict([InterphaseHistory(time, 4.0 + 0.5 * time + noise, passed, left, area_nm2=2.0)])
+    assert found.state == "undecided"
+    assert found.reason.startswith("the initial rate of the thickness, ")
+    lower, upper = map(float, found.reason.split("[")[1].split("]")[0].split(", "))
+    assert lower < 0 < upper
 
 
 def test_error_of_three_replicas_is_their_spread():
