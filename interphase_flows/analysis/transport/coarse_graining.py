@@ -116,8 +116,7 @@ def choose_step(
     first = max(least - 1, 0).bit_length()
     vibration = fit_vibration(rungs, first, interval_ps, np.minimum(counts, ATOMS_PER_GROUP), axes)
     per_atom = frame**2 * counts
-    rates = np.array([np.diagonal(each.rate_angstrom2_per_ps) for each in candidates])
-    errors = np.array([np.diagonal(each.standard_error) for each in candidates])
+    rates, errors = (np.array(each) for each in zip(*(each.diagonal for each in candidates), strict=True))
     lags = np.array([[per_atom @ lag for lag in vibration.lags(each.block_frames)] for each in candidates])
     bias = np.array([lag @ [1.0, 2.0] for lag in lags.swapaxes(1, 2)])
     bias /= np.array([[2.0 * each.step_ps] for each in candidates])
@@ -152,13 +151,11 @@ def choose_step(
 
 def _predicted_variances(candidates: Sequence[StepStatistics], lags: FloatArray, rate: FloatArray) -> FloatArray:
     """Return the variances that steps would have at one rate with this vibration, (n_candidates, n_species)."""
-    predicted = []
-    for each, (zero, one) in zip(candidates, lags, strict=True):
-        alpha, beta = diffusive_lags(each.block_frames)
-        spread = 2.0 * each.step_ps * np.maximum(rate, 0.0)
-        of_mean = gaussian_variance(alpha * spread + zero, beta * spread + one, each.n_steps * each.n_axes)
-        predicted.append(of_mean / (2.0 * each.step_ps) ** 2)
-    return np.array(predicted)
+    alpha, beta = np.array([diffusive_lags(each.block_frames) for each in candidates]).T[..., None]
+    double_ps = 2.0 * np.array([[each.step_ps] for each in candidates])
+    spread = double_ps * np.maximum(rate, 0.0)
+    n_terms = np.array([[each.n_steps * each.n_axes] for each in candidates])
+    return gaussian_variance(alpha * spread + lags[:, 0], beta * spread + lags[:, 1], n_terms) / double_ps**2
 
 
 def _longer_steps_agree(

@@ -108,7 +108,7 @@ def collective_motion(
         displacement[rows], moved = summed.finish(len(batch))
         shift = np.swapaxes(barycentre @ displacement[rows], 1, 2).astype(moved.dtype)
         # one domain: its barycentre is subtracted without a copy for every atom
-        moved -= shift if groups.n_domains == 1 else shift[:, :, domain_of_sample]
+        moved = moved - (shift if groups.n_domains == 1 else shift[:, :, domain_of_sample])
         largest = ladder.add(moved if turned is None else turned @ moved)
         if largest > LARGEST_STEP * shortest:
             raise _wrapped_error(len(batch), batch[-1])

@@ -22,7 +22,7 @@ averages; these lower the variance (1.23 times without vibration) and keep vibra
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -89,14 +89,13 @@ class StepStatistics:
     @cached_property
     def covariance(self) -> FloatArray:
         """Covariance of the rates, (n_species,) * 4, Å⁴/ps²: [i, j, k, l] of Lambda_ij and Lambda_kl."""
-        zero, one = self._lags
-
-        def paired(first: FloatArray, second: FloatArray) -> FloatArray:
-            same = np.einsum("iakb,jalb->ijkl", first, second, optimize=True)
-            crossed = np.einsum("ialb,jakb->ijkl", first, second, optimize=True)
-            return same + crossed
-
-        gauss = 3.0 * paired(zero, zero) + 4.0 * (paired(zero, one) + paired(one, zero)) + 8.0 * paired(one, one)
+        shape = self._lags[0].shape
+        n_species, n_axes = shape[:2]
+        # rows of pairs of species, columns of pairs of axes
+        zero, one = (each.swapaxes(1, 2).reshape(n_species**2, n_axes**2) for each in self._lags)
+        pairs = zero @ (3.0 * zero + 4.0 * one).T + one @ (4.0 * zero + 8.0 * one).T
+        pairs = pairs.reshape((n_species,) * 4)  # [i, k, j, l] of F_ik F_jl
+        gauss = pairs.transpose(0, 2, 1, 3) + pairs.transpose(0, 2, 3, 1)
         gauss *= self._scale**2 / self.n_steps
         of_gauss = np.maximum(np.einsum("ijij->ij", gauss), 0.0)
         of_scatter = self._scatter_variance()
@@ -109,6 +108,22 @@ class StepStatistics:
     def standard_error(self) -> FloatArray:
         """Standard error of the rates, (n_species, n_species), Å²/ps."""
         return np.sqrt(np.maximum(np.einsum("ijij->ij", self.covariance), 0.0))
+
+    @cached_property
+    def diagonal(self) -> tuple[FloatArray, FloatArray]:
+        """Diagonal of the rates and its standard error, (n_species,) each, Å²/ps, without the rest of the matrices."""
+        n = self.n_steps
+        unbias = 1.0 / (1.0 - 3.0 / n)
+        # axes and species first, so that sums run along time
+        steps = np.ascontiguousarray(self.steps.transpose(1, 2, 0))
+        zero = unbias / n * (steps @ steps.swapaxes(1, 2))
+        one = unbias / (n - 1) * (steps[..., :-1] @ steps[..., 1:].swapaxes(1, 2))
+        one = 0.5 * (one + one.swapaxes(1, 2))
+        rate = self._scale * np.trace(zero + 2.0 * one, axis1=1, axis2=2)
+        of_gauss = self._scale**2 * gaussian_variance(zero, one, n).sum(axis=(1, 2))
+        terms = (steps[..., :-1] * (steps[..., :-1] + 2.0 * steps[..., 1:])).sum(axis=1)
+        of_scatter = self._scale**2 * _variance_of_sum(terms.T) / (n - 1)
+        return rate, np.sqrt(np.maximum(of_gauss, of_scatter))
 
     @property
     def drift_error_angstrom(self) -> FloatArray:
@@ -136,11 +151,7 @@ class StepStatistics:
         first, second = self.steps[:-1], self.steps[1:]
         lagged = np.einsum("tia,tja->tij", first, second)
         terms = np.einsum("tia,tja->tij", first, first) + lagged + lagged.swapaxes(1, 2)
-        terms = terms - terms.mean(axis=0)
-        total = (terms * terms).mean(axis=0)
-        for lag in range(1, SCATTER_LAGS + 1):
-            total = total + 2.0 * (terms[lag:] * terms[:-lag]).mean(axis=0)
-        return np.maximum(total, 0.0) * self._scale**2 / len(terms)
+        return self._scale**2 * _variance_of_sum(terms) / len(terms)
 
     def _score_interval(self, i: int, quantile: float) -> tuple[float, float]:
         """Solve (estimate - rate)² = z² var(rate), var being a parabola in the rate."""
@@ -177,12 +188,22 @@ def block_steps(displacement_angstrom: FloatArray, block_frames: int, interval_p
     return StepStatistics(steps - drift, drift, block_frames, block_frames * interval_ps)
 
 
+def _variance_of_sum(terms: FloatArray) -> FloatArray:
+    """Return the variance of the sum of correlated terms, (n, ...), per term."""
+    apart = terms - terms.mean(axis=0)
+    total = (apart * apart).mean(axis=0)
+    for lag in range(1, SCATTER_LAGS + 1):
+        total = total + 2.0 * (apart[lag:] * apart[:-lag]).mean(axis=0)
+    return np.maximum(total, 0.0)
+
+
 def gaussian_variance(zero_lag: ArrayLike, one_lag: ArrayLike, n: int | FloatArray) -> FloatArray:
     """Return the variance of F = C_0 + 2 C_1 of one component from n Gaussian steps."""
     zero, one = np.asarray(zero_lag), np.asarray(one_lag)
     return np.asarray(2.0 * (3.0 * zero**2 + 8.0 * zero * one + 8.0 * one**2) / n)
 
 
+@cache
 def diffusive_lags(block_frames: int) -> tuple[float, float]:
     """Return C_0 and C_1 of pure diffusion per F: (2/3, 1/6) for long blocks, (1, 0) without any.
 

@@ -13,27 +13,37 @@ the common fit from 10 to 50 % of a run has an error of half the value.
 """
 
 import numpy as np
+from scipy.fft import irfft, next_fast_len, rfft
 
 from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.exceptions import AnalysisError
 
 
-def cross_displacement(displacement_angstrom: FloatArray) -> FloatArray:
-    """Return M_ij at every lag, (n_frames, n_species, n_species), Å², of displacements (n_frames, n_species, n_axes)."""
+def cross_displacement(displacement_angstrom: FloatArray, n_lags: int | None = None) -> FloatArray:
+    """Return M_ij at the first lags, all by default, (n_lags, n_species, n_species), Å².
+
+    Displacements are (n_frames, n_species, n_axes).
+    """
     # subtracting the mean position leaves displacements unchanged and reduces rounding errors
-    values = displacement_angstrom - displacement_angstrom.mean(axis=0)
-    n = len(values)
-    transform = np.fft.rfft(values, n=2 * n, axis=0)
-    product = np.einsum("fia,fja->fij", transform.conj(), transform)
-    correlation = np.fft.irfft(product, n=2 * n, axis=0)[:n]
-    same_time = np.einsum("tia,tja->tij", values, values)
-    from_start = np.concatenate([np.zeros((1, *same_time.shape[1:])), np.cumsum(same_time, axis=0)])
-    lags = np.arange(n)
+    values = np.ascontiguousarray((displacement_angstrom - displacement_angstrom.mean(axis=0)).transpose(1, 2, 0))
+    n = values.shape[2]
+    n_lags = n if n_lags is None else n_lags
+    size = next_fast_len(n + n_lags, real=True)
+    transform = rfft(values, n=size)
+    first, second = np.triu_indices(len(values))
+    # S_ij + S_ji
+    product = (transform[first].real * transform[second].real + transform[first].imag * transform[second].imag).sum(1)
+    correlation = 2.0 * irfft(product, n=size)[:, :n_lags]
+    same_time = (values[first] * values[second]).sum(axis=1)
+    from_start = np.concatenate([np.zeros((len(first), 1)), np.cumsum(same_time, axis=1)], axis=1)
+    lags = np.arange(n_lags)
     # sums over s = 0 .. n-t-1 and over s + t = t .. n-1
-    squares = from_start[n - lags] + from_start[n] - from_start[lags]
-    sums = squares - correlation - np.swapaxes(correlation, 1, 2)
-    sums[0] = 0.0
-    return sums / (n - lags)[:, None, None]
+    squares = from_start[:, n - lags] + from_start[:, -1:] - from_start[:, lags]
+    sums = squares - correlation
+    sums[:, 0] = 0.0
+    found = np.empty((n_lags, len(values), len(values)))
+    found[:, first, second] = found[:, second, first] = (sums / (n - lags)).T
+    return found
 
 
 def short_lag_rate(displacement_angstrom: FloatArray, interval_ps: float, first_lag: int, last_lag: int) -> FloatArray:
@@ -50,7 +60,7 @@ def short_lag_rate(displacement_angstrom: FloatArray, interval_ps: float, first_
         )
     steps = np.arange(n)[:, None, None] / (n - 1)
     straight = displacement_angstrom[0] + steps * (displacement_angstrom[-1] - displacement_angstrom[0])
-    moved = cross_displacement(displacement_angstrom - straight)[first_lag : last_lag + 1]
+    moved = cross_displacement(displacement_angstrom - straight, last_lag + 1)[first_lag:]
     lag_ps = np.arange(first_lag, last_lag + 1) * interval_ps
     tied = lag_ps * (1.0 - lag_ps / ((n - 1) * interval_ps))
     centred = tied - tied.mean()

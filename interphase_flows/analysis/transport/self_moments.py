@@ -4,7 +4,7 @@ The collective displacement of a species is one number per frame for any number 
 much more precise. It shows from which step on the motion has no memory, and it gives the self part of L.
 
 A ladder of block averages (Flyvbjerg and Petersen, J. Chem. Phys. 91, 461 (1989)) needs one pass and the memory of a
-few frames: rung l holds averages over 2^l frames, computed from pairs of the rung below.
+few frames: rung l holds sums over 2^l frames, computed from pairs of the rung below.
 """
 
 from collections.abc import Sequence
@@ -64,9 +64,10 @@ def sampled_atoms(labels: IntArray, n_groups: int) -> IntArray:
 @dataclass
 class _Rung:
     held: list[NDArray[np.floating]] = field(default_factory=list)
-    previous: NDArray[np.floating] | None = None
-    last_step: NDArray[np.floating] | None = None
-    unpaired: NDArray[np.floating] | None = None
+    n_held: int = 0
+    last: NDArray[np.floating] | None = None
+    """The last values, two of them if there are so many, which the next steps begin at."""
+    is_last_paired: bool = True
     mean: list[FloatArray] = field(default_factory=list)
     squared: list[FloatArray] = field(default_factory=list)
     lagged: list[FloatArray] = field(default_factory=list)
@@ -90,8 +91,8 @@ class SelfLadder:
         """Add the next frames, (n_frames, 3, n_sampled), Å; return the largest step of an atom along an axis, Å."""
         if not self._rungs:
             self._rungs.append(_Rung())
-        averages, steps = self._climb(self._rungs[0], displacements)
-        self._hold(1, averages)
+        sums, steps = self._climb(self._rungs[0], [displacements])
+        self._hold(1, sums)
         return float(max(steps.max(), -steps.min())) if steps.size else 0.0
 
     def rungs(self) -> list[SelfRung]:
@@ -100,47 +101,50 @@ class SelfLadder:
         while level < len(self._rungs):
             self._climb_held(level)
             level += 1
-        return [
-            SelfRung(np.concatenate(rung.mean), np.concatenate(rung.squared), np.concatenate(rung.lagged))
-            for rung in self._rungs
-            if rung.lagged
-        ]
+        found = []
+        for level, rung in enumerate(self._rungs):
+            if rung.lagged:
+                share = 0.5**level  # of a sum over 2^level frames
+                mean, squared, lagged = (np.concatenate(each) for each in (rung.mean, rung.squared, rung.lagged))
+                found.append(SelfRung(share * mean, share**2 * squared, share**2 * lagged))
+        return found
 
     def _hold(self, level: int, values: NDArray[np.floating]) -> None:
-        """Collect averages until there are enough for a rung, since many small calls are slow."""
+        """Collect sums until there are enough for a rung, since many small calls are slow."""
         if level == len(self._rungs):
             self._rungs.append(_Rung())
-        held = self._rungs[level].held
-        held.append(values)
-        if sum(map(len, held)) >= HELD_ROWS:
+        rung = self._rungs[level]
+        rung.held.append(values)
+        rung.n_held += len(values)
+        if rung.n_held >= HELD_ROWS:
             self._climb_held(level)
 
     def _climb_held(self, level: int) -> None:
         rung = self._rungs[level]
-        if any(map(len, rung.held)):
-            values = np.concatenate(rung.held)
-            rung.held.clear()
-            self._hold(level + 1, self._climb(rung, values)[0])
+        if rung.n_held:
+            sums, _ = self._climb(rung, rung.held)
+            rung.held, rung.n_held = [], 0
+            self._hold(level + 1, sums)
 
-    def _climb(self, rung: _Rung, values: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        """Record the steps of a rung; return the averages over pairs, for the rung above, and the steps."""
-        points = values if rung.previous is None else np.concatenate([rung.previous[None], values])
+    def _climb(
+        self, rung: _Rung, values: list[NDArray[np.floating]]
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Record the steps of a rung; return the sums over pairs, for the rung above, and the steps."""
+        known = 0 if rung.last is None else len(rung.last)
+        points = np.concatenate(values if rung.last is None else [rung.last, *values])
         steps = points[1:] - points[:-1]
-        rung.previous = values[-1]
-        if len(steps):
-            rung.mean.append(np.diff(self._mean(points), axis=0))
-            rung.squared.append(self._mean_product(steps, steps))
-            if rung.last_step is not None:
-                rung.lagged.append(self._mean_product(rung.last_step[None], steps[:1]))
-            if len(steps) > 1:
-                rung.lagged.append(self._mean_product(steps[:-1], steps[1:]))
-            rung.last_step = steps[-1]
-        pairs = values if rung.unpaired is None else np.concatenate([rung.unpaired[None], values])
-        n_pairs = len(pairs) // 2
-        rung.unpaired = pairs[-1] if len(pairs) % 2 else None
-        averages = pairs[0 : 2 * n_pairs : 2] + pairs[1 : 2 * n_pairs : 2]
-        averages *= values.dtype.type(0.5)
-        return averages, steps
+        begin = max(known - 1, 0)
+        new = steps[begin:]
+        if len(new):
+            rung.mean.append(np.diff(self._mean(points[begin:]), axis=0))
+            rung.squared.append(self._mean_product(new, new))
+        if len(steps) > 1:
+            rung.lagged.append(self._mean_product(steps[:-1], steps[1:]))
+        unpaired = points[known if rung.is_last_paired else known - 1 :]
+        n_pairs = len(unpaired) // 2
+        rung.is_last_paired = len(unpaired) % 2 == 0
+        rung.last = points[-2:].copy()
+        return unpaired[0 : 2 * n_pairs : 2] + unpaired[1 : 2 * n_pairs : 2], new
 
     def _mean(self, values: NDArray[np.floating]) -> FloatArray:
         """Average over the atoms of each group: (n, 3, n_sampled) -> (n, n_groups, 3)."""

@@ -24,6 +24,12 @@ def test_fourier_transforms_give_the_direct_sum(walk):
     np.testing.assert_allclose(cross_displacement(walk), direct, rtol=0, atol=FFT_RELATIVE_ERROR * np.abs(direct).max())
 
 
+def test_first_lags_are_those_of_all(walk):
+    np.testing.assert_allclose(
+        cross_displacement(walk, 7), cross_displacement(walk)[:7], rtol=FFT_RELATIVE_ERROR, atol=1e-9
+    )
+
+
 def test_another_library_gives_the_same(walk):
     """tidynamics, axis by axis."""
     theirs = np.sum([tidynamics.cross_displacement(walk[:, :, axis]) for axis in range(3)], axis=0)
