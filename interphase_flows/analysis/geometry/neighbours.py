@@ -160,8 +160,9 @@ class PeriodicTree:
 
     def _within_margin(self, n: int, places: FloatArray) -> Nearest:
         """Find n neighbours within the margin, where all images exist; distances beyond it are infinite."""
-        # a sequence keeps the second axis for one neighbour
-        distance, found = self._tree.query(places, range(1, n + 1), distance_upper_bound=self._margin)
+        # a sequence, which is slower, keeps the second axis for one neighbour
+        ranks = n if n > 1 else [1]
+        distance, found = self._tree.query(places, ranks, distance_upper_bound=self._margin)
         vectors = self._points.take(found, axis=0, mode="clip")
         vectors -= places[:, None, :]
         return Nearest(distance, self._index.take(found, mode="clip"), vectors)

@@ -47,10 +47,12 @@ def with_surfaces(
         Classes, (n_single,).
     """
     kinds = kinds.copy()
-    neighbour = row_of[near.neighbour]
+    # neighbours along the slow axis make sums over them fast
+    neighbour = np.ascontiguousarray(row_of[near.neighbour].T)
+    distance = np.ascontiguousarray(near.distance_angstrom.T)
     for crystal in crystals:
         own = kinds == crystal
-        while (alone := own & (_within(own, neighbour).sum(axis=1) < LEAST_OF_INTERIOR)).any():
+        while (alone := own & (_count(_within(own, neighbour)) < LEAST_OF_INTERIOR)).any():
             own &= ~alone
             kinds[alone] = UNKNOWN
     is_open = ~np.isin(kinds, crystals)
@@ -58,10 +60,10 @@ def with_surfaces(
         own = kinds == crystal
         if not own.any():
             continue
-        bond = float(np.median(near.distance_angstrom[own][_within(own, neighbour[own])]))
-        is_bond = np.abs(near.distance_angstrom - bond) < DISTANCE_SHARE * bond
+        bond = float(np.median(distance[own & _within(own, neighbour)]))
+        is_bond = np.abs(distance - bond) < DISTANCE_SHARE * bond
         for _ in range(MAX_PASSES):
-            joined = is_open & ((_within(own, neighbour) & is_bond).sum(axis=1) >= LEAST_NEIGHBOURS)
+            joined = is_open & (_count(_within(own, neighbour) & is_bond) >= LEAST_NEIGHBOURS)
             if not joined.any():
                 break
             own |= joined
@@ -72,4 +74,9 @@ def with_surfaces(
 
 def _within(own: BoolArray, neighbour: IntArray) -> BoolArray:
     """Return which neighbours belong to the crystal, in the shape of `neighbour`."""
-    return np.asarray((neighbour >= 0) & own[neighbour])
+    return np.append(own, False)[neighbour]  # -1 is the last
+
+
+def _count(is_neighbour: BoolArray) -> NDArray[np.uint8]:
+    """Count the neighbours of each anion, (n, n_single)."""
+    return np.asarray(np.add.reduce(is_neighbour, axis=0, dtype=np.uint8))
