@@ -1,0 +1,217 @@
+"""Errors of active learning against the number of labels, by selection strategy, with CHGNet as the reference method.
+
+Run: ``python benchmarks/label_efficiency.py FOLDER [--seeds 5] [--iterations 3] [--strategies ...]``. For each seed, all
+strategies share initial labels and committee, those of the quickstart, and continue with the same number of labels in
+each iteration. All results are kept in FOLDER; run it again to continue. A strategy and seed takes about ten minutes of
+one core.
+
+Committees are judged on frames that no strategy has seen (``test_*.extxyz``): dynamics of CHGNet at 300 to 800 K in
+larger cells of other facets, and of amorphous cells of other compositions. ``results.json`` has the errors of the first
+member, in all and by element. Printed are means and 95 % intervals over seeds, the labels needed for errors of 100 and
+80 meV/Å (by interpolation), and paired differences from ``random`` with p values (Wilcoxon's signed-rank test), which
+five seeds cannot bring below 0.06.
+"""
+
+import argparse
+import json
+import tempfile
+import warnings
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+from jobflow import Flow
+from ruamel.yaml import YAML
+from scipy.stats import t as student
+from scipy.stats import wilcoxon
+
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.datasets.frames import read_extxyz
+from interphase_flows.datasets.selection.registry import BUILT_IN_STRATEGIES
+from interphase_flows.flows.campaign import CampaignMaker
+from interphase_flows.jobs.potentials import load_committee
+from interphase_flows.md.dynamics import LangevinNVT
+from interphase_flows.md.reference_dynamics import reference_snapshots
+from interphase_flows.potentials.errors import MEV, frame_errors
+from interphase_flows.reference.registry import reference_method
+from interphase_flows.reference.spec import ChgnetSpec
+from interphase_flows.runners.local.flow_runner import FlowRunner
+from interphase_flows.runtime.atomic_files import write_json_atomic
+from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import open_workspace, use_workspace
+from interphase_flows.structures.amorphous.mixtures import mixture_packing
+from interphase_flows.structures.crystals.library import load_phase
+from interphase_flows.structures.interfaces.production_cells import ProductionCellSpec, build_production_cell
+
+QUICKSTART = Path(__file__).parents[1] / "workflows" / "li_li7p3s11_quickstart.yaml"
+LABELS_PER_ITERATION = 24
+FACETS = (((1, 1, 0), (0, 1, 1)), ((1, 0, 0), (0, 0, 1)))
+"""Faces of electrode and electrolyte of the test interfaces; the campaign has 110/001."""
+TEMPERATURES_K = (300.0, 500.0, 800.0)
+FRACTIONS = (0.2, 0.35, 0.7)
+"""Compositions of the amorphous test cells; the campaign has 0.07 and 0.53."""
+N_STEPS, INTERVAL_STEPS = 240, 40
+TARGETS_meV_per_angstrom = (100.0, 80.0)
+TEST_SETS = ("interfaces", "amorphous")
+
+
+def test_frames(folder: Path) -> dict[str, list[Atoms]]:
+    """Return labelled frames of dynamics by CHGNet, made in the first call."""
+    starts: dict[str, list[tuple[Atoms, float]]] = {name: [] for name in TEST_SETS}
+    for (electrode, electrolyte), temperature_K in product(FACETS, TEMPERATURES_K):
+        spec = ProductionCellSpec(
+            electrode_miller=electrode,
+            electrolyte_miller=electrolyte,
+            electrode_angstrom=12.0,
+            electrolyte_angstrom=12.0,
+            lateral_angstrom=8.0,
+            max_strain=0.05,
+        )
+        starts["interfaces"].append((build_production_cell(spec).atoms, temperature_K))
+    for seed, fraction in enumerate(FRACTIONS):
+        packing = mixture_packing(fraction, 90, 9000 + seed, load_phase("Li"), load_phase("Li7P3S11"))
+        starts["amorphous"].append((packing, 1000.0))
+    calculator = reference_method(ChgnetSpec()).calculator()
+    found = {}
+    for name in TEST_SETS:
+        path = folder / f"test_{name}.extxyz"
+        if not path.is_file():
+            frames = []
+            for seed, (start, temperature_K) in enumerate(starts[name]):
+                dynamics = LangevinNVT(temperature_K=temperature_K, timestep_fs=2.0, friction_per_ps=20.0)
+                with tempfile.TemporaryDirectory() as scratch:
+                    frames += reference_snapshots(
+                        start, calculator, dynamics, N_STEPS, INTERVAL_STEPS, 500 + seed, Path(scratch)
+                    )
+            write(path, [labelled(frame, calculator) for frame in frames])
+            print(f"{path.name}: {len(frames)} frames, {sum(map(len, frames))} atoms", flush=True)
+        found[name] = read_extxyz(path)
+    return found
+
+
+def labelled(frame: Atoms, calculator: Calculator) -> Atoms:
+    """Return a copy with energy, forces and stress."""
+    found = frame.copy()
+    names = ("energy", "forces", "stress")
+    found.calc = SinglePointCalculator(found, **{name: calculator.get_property(name, frame) for name in names})
+    return found
+
+
+def campaign_of(strategy: str, seed: int, n_iterations: int) -> Campaign:
+    """Return the quickstart with a strategy, whose loop ends only by its number of iterations."""
+    document = YAML(typ="safe").load(QUICKSTART)
+    document["seed"] = seed
+    document["learning"] |= {
+        "selection_strategy": strategy,
+        "max_iterations": n_iterations,
+        "labels_per_iteration": LABELS_PER_ITERATION,
+        "target_fraction_above_select": 0.0,
+    }
+    return Campaign(**document)
+
+
+def learn(campaign: Campaign, folder: Path) -> list[IterationDoc]:
+    """Run initial data and loop of a campaign, without production; results in the folder are reused."""
+    maker = CampaignMaker.from_campaign(campaign)
+    initial = maker.initial_data_maker.make(campaign.electrode, campaign.electrolyte, campaign.phases)
+    loop = maker.active_learning_maker.make(
+        initial.output["batch"], initial.output["starts"], initial.output["walkers"], campaign.phases
+    )
+    with (
+        open_workspace(Settings(root=folder), "label_efficiency") as workspace,
+        use_workspace(workspace),
+        workspace.open_job_store() as store,
+    ):
+        FlowRunner(workspace, store).run(Flow([initial, loop]))
+        iterations = loop.output["iterations"].resolve(store)
+    return [IterationDoc.model_validate(each) for each in iterations]
+
+
+def force_errors(iteration: IterationDoc, folder: Path, frames: dict[str, list[Atoms]]) -> dict[str, float]:
+    """Return the mean absolute force errors of the member that drives the dynamics, in meV/Å, by test set and element."""
+    with open_workspace(Settings(root=folder), "label_efficiency") as workspace, use_workspace(workspace):
+        committee = load_committee([iteration.first_checkpoint])
+    found = {}
+    for name, tested in frames.items():
+        errors = np.concatenate([np.abs(each.forces_error) for each in frame_errors(committee, tested)])
+        symbols = np.concatenate([np.array(frame.get_chemical_symbols()) for frame in tested])
+        found[name] = MEV * float(errors.mean())
+        found |= {f"{name} {kind}": MEV * float(errors[symbols == kind].mean()) for kind in np.unique(symbols)}
+    return found
+
+
+def labels_needed(n_labels: Sequence[int], errors: Sequence[float], target: float) -> float:
+    """Return the number of labels at which the error first falls below a target; NaN if it does not."""
+    for (n0, e0), (n1, e1) in zip(
+        zip(n_labels, errors, strict=True), zip(n_labels[1:], errors[1:], strict=True), strict=False
+    ):
+        if e0 <= target:
+            return float(n0)
+        if e1 <= target:
+            return n0 + (n1 - n0) * (e0 - target) / (e0 - e1)
+    return float("nan")
+
+
+def with_interval(values: Sequence[float]) -> str:
+    """Format the mean of values with half the width of its 95 % interval."""
+    if len(values) < 2:
+        return f"{np.mean(values):.1f}"
+    half = student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return f"{np.mean(values):.1f} ± {half:.1f}"
+
+
+def report(results: dict[str, dict[str, list[dict[str, float]]]]) -> None:
+    """Print learning curves, labels needed and paired differences; ``results`` are by strategy and seed."""
+    for name in TEST_SETS:
+        print(f"\n{name}: mean absolute force error, meV/Å, by iteration")
+        for strategy, runs in results.items():
+            curves = list(runs.values())
+            texts = [with_interval([row[name] for row in rows]) for rows in zip(*curves, strict=False)]
+            print(f"  {strategy:20} {len(curves)} seeds  {'   '.join(texts)}")
+            for target in TARGETS_meV_per_angstrom:
+                needed = [labels_needed([r["n_labels"] for r in c], [r[name] for r in c], target) for c in curves]
+                reached = [each for each in needed if np.isfinite(each)]
+                text = f"{with_interval(reached)} labels" if reached else "not reached"
+                print(f"      {target:g} meV/Å: {text} ({len(reached)} of {len(needed)} seeds)")
+        for strategy, runs in results.items():
+            shared = [seed for seed in runs if seed in results.get("random", {})]
+            if strategy == "random" or len(shared) < 2:
+                continue
+            differences = [runs[seed][-1][name] - results["random"][seed][-1][name] for seed in shared]
+            p = wilcoxon(differences).pvalue
+            print(f"  {strategy} - random, last iteration: {with_interval(differences)} meV/Å, p = {p:.2f}")
+
+
+def main() -> None:
+    """Run what is missing, and print all results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--iterations", type=int, default=3)
+    parser.add_argument("--strategies", nargs="+", default=list(BUILT_IN_STRATEGIES), choices=list(BUILT_IN_STRATEGIES))
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore", module=r"(nequip|torch|e3nn|chgnet|pymatgen)\..*")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    frames, path = test_frames(options.folder), options.folder / "results.json"
+    results = json.loads(path.read_text()) if path.is_file() else {}
+    for seed, strategy in product(range(1, options.seeds + 1), options.strategies):
+        known = results.setdefault(strategy, {})
+        if len(known.get(str(seed), ())) > options.iterations:
+            continue
+        known[str(seed)] = [
+            {"n_labels": each.n_train, **force_errors(each, options.folder, frames)}
+            for each in learn(campaign_of(strategy, seed, options.iterations), options.folder)
+        ]
+        write_json_atomic(path, results)
+        print(f"seed {seed}, {strategy}: {[round(row['interfaces']) for row in known[str(seed)]]} meV/Å", flush=True)
+    report(results)
+
+
+if __name__ == "__main__":
+    main()
