@@ -26,3 +26,20 @@ def test_single_value_has_no_standard_error():
         "temperature_std_K": 0.0,
         "temperature_standard_error_K": None,
     }
+
+
+@pytest.mark.parametrize("n", [80, 300])
+@pytest.mark.parametrize("correlation", [0.0, 0.8, 0.9])
+def test_two_standard_errors_contain_the_true_mean(n, correlation):
+    generator, contained = np.random.default_rng(n), []
+    for _ in range(400):
+        values = lfilter([1.0], [1.0, -correlation], generator.normal(size=n + 200))[200:]
+        moments = _moments("volume", "angstrom3", values, np.ones(n, dtype=bool))
+        contained.append(abs(moments["volume_mean_angstrom3"]) < 2 * moments["volume_standard_error_angstrom3"])
+    assert 0.78 < np.mean(contained) <= 1.0
+
+
+def test_short_series_have_no_standard_error():
+    moments = _moments("temperature", "K", np.arange(79.0), np.ones(79, dtype=bool))
+    assert moments["temperature_standard_error_K"] is None
+    assert moments["temperature_mean_K"] == 39.0
