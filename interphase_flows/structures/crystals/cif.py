@@ -8,7 +8,7 @@ differ by the rounding of its coordinates, such as 0.333 for 1/3, are averaged.
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,11 @@ import numpy as np
 from ase.cell import Cell
 from ase.data import atomic_numbers
 from ase.io.cif import CIFBlock, parse_cif
-from ase.spacegroup.spacegroup import parse_sitesym
 from pymatgen.core import Composition
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.exceptions import StructureError
-from interphase_flows.structures.crystals.cif_settings import Setting, fits_cell, operations, settings_of
+from interphase_flows.structures.crystals.cif_operations import candidate_operations
 
 FULL_OCCUPANCY = 0.995
 """Occupancies from here on are full: 0.998(4)."""
@@ -31,7 +30,6 @@ ROUNDING_FACTOR, LARGEST_ROUNDING_ANGSTROM = 3.0, 0.3
 SMALLEST_ROUNDING_ANGSTROM = 2e-3
 FORMULA_TOLERANCE = 0.03
 MOST_ATOMS = 100_000
-MAGNETIC_OPERATORS = "_space_group_symop_magn"
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def read_cif(path: Path) -> CifCrystal:
     block = blocks[0]
     cell = _cell(block, path)
     listed = list(_listed_sites(block, cell, path))
-    candidates = list(_candidate_operations(block, cell, path))
+    candidates = list(candidate_operations(block, cell, path))
     charges = _oxidation_numbers(block)
     crystals = [(name, CifCrystal(cell, _expanded(listed, cell, *ops, path), charges)) for name, ops in candidates]
     mismatches = {name: _formula_mismatch(block, crystal) for name, crystal in crystals}
@@ -202,58 +200,6 @@ def _occupancy(value: Any, label: str, path: Path) -> float:
     if not 0.0 <= occupancy <= 1.0 + 1e-3:
         raise StructureError(f"{path}: site {label} has the occupancy {str(value)[:20]}, which is not between 0 and 1")
     return occupancy
-
-
-def _candidate_operations(
-    block: CIFBlock, cell: FloatArray, path: Path
-) -> Iterator[tuple[str, tuple[IntArray, FloatArray]]]:
-    """Yield the names and operations of the settings that a file allows."""
-    operators = block._get_sitesym()
-    magnetic: Any = block.get(f"{MAGNETIC_OPERATORS}_operation.xyz")
-    if operators:
-        yield "of its operators", _parsed(operators, path)
-        return
-    if magnetic:
-        # the last of four parts is the reversal of time
-        rotations, translations = _parsed([str(each).rpartition(",")[0] for each in magnetic], path)
-        centring: Any = block.get(f"{MAGNETIC_OPERATORS}_centering.xyz") or ["x,y,z,+1"]
-        _, shifts = _parsed([str(each).rpartition(",")[0] for each in centring], path)
-        yield (
-            "of its magnetic operators",
-            (np.tile(rotations, (len(shifts), 1, 1)), np.concatenate([translations + shift for shift in shifts])),
-        )
-        return
-    symbol, number = block._get_spacegroup_name(), block._get_spacegroup_number()
-    hall = block.get("_space_group_name_hall", block.get("_symmetry_space_group_name_hall"))
-    symbol, hall = (None if each in {None, "?", "."} else str(each) for each in (symbol, hall))
-    try:
-        number = None if number in {None, "?", "."} else int(number)
-    except (TypeError, ValueError):
-        number = -1
-    if symbol is None and number is None and hall is None:
-        yield "P 1", operations(1)
-        return
-    candidates: list[Setting] = settings_of(symbol, number, hall)
-    fitting = [each for each in candidates if fits_cell(operations(each.hall_number)[0], cell)]
-    stated = ", ".join(str(each) for each in (symbol, number, hall) if each is not None)
-    if not fitting:
-        reason = "no known setting has these symbols" if not candidates else "the cell does not have this symmetry"
-        raise StructureError(
-            f"{path}: has no symmetry operators, and the space group {stated!r} gives no setting: {reason}. Hint: export "
-            "the file with its symmetry operators (_space_group_symop_operation_xyz)"
-        )
-    for setting in fitting:
-        yield setting.description, operations(setting.hall_number)
-
-
-def _parsed(operators: Iterable[object], path: Path) -> tuple[IntArray, FloatArray]:
-    try:
-        rotations, translations = parse_sitesym([str(each) for each in operators])
-    except (ValueError, IndexError, KeyError, SyntaxError, NameError) as error:
-        raise StructureError(
-            f"{path}: the symmetry operators cannot be parsed ({error}). Hint: export the file again"
-        ) from error
-    return np.asarray(rotations, dtype=np.int64), np.asarray(translations, dtype=float)
 
 
 def _expanded(
