@@ -148,7 +148,7 @@ class ActiveLearningMaker(Maker):
         index = len(history)
         exploration = self.exploration_maker.make(walkers, starts, committee, index)
         outputs = exploration.output
-        selection = self.select_maker.make(outputs, dataset, self.seed + index)
+        selection = self.select_maker.make(outputs, dataset, self.seed + index, committee)
         # the selection continues without walkers whose job failed
         selection.config.on_missing_references = OnMissing.NONE
         labels = self.label_set_maker.make(selection.output)

@@ -13,6 +13,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.datasets.selection.strategy import CandidatePool
 from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.features import committee_features
 from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.potentials import load_committee
 from interphase_flows.jobs.selection import SelectMaker
@@ -73,6 +74,7 @@ class CutoutMaker(JobMaker):
                 uncertainty_eV_per_angstrom=np.array([cell.info["uncertainty"] for cell in cells]),
                 training_frames=frames_of_split(read_extxyz(artifacts.get(dataset.artifact)), "train"),
                 elements=dataset.baseline.elements,
+                features=committee_features(committee),
             )
             selection = self.select_maker.select(pool, self.select_maker.learning.labels_per_iteration, seed)
             potentials = load_committee(committee.models, compiled=committee.compiled)

@@ -104,7 +104,7 @@ def load_committee(
 
     workspace = current_workspace()
     settings = workspace.settings
-    paths = [_file(model) for model in models]
+    paths = [potential_file(model) for model in models]
     fallback = None
     if compiled is not None and compiled.artifact is not None and not paths[0].name.endswith(COMPILED):
         from interphase_flows.potentials.compiled.committee import CompiledNequIPCommittee
@@ -138,11 +138,16 @@ def _member_key(member: Member) -> str:
         return member.key
     if isinstance(member, MethodSpec):
         return reference_method(member).identity.key
-    with _file(member).open("rb") as file:
+    with potential_file(member).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
-def _file(model: ModelDoc | ArtifactRef | str) -> Path:
+def potential_file(model: ModelDoc | ArtifactRef | str) -> Path:
+    """Return the file of a potential.
+
+    Raises InputError for a missing file, an unknown suffix, or a reference of a document to something else than a
+    checkpoint.
+    """
     if isinstance(model, ModelDoc):
         model = model.checkpoint
     if isinstance(model, ArtifactRef):
@@ -165,7 +170,7 @@ def _calculator(member: Member) -> Calculator:
         return reference_method(member, current_workspace().settings).calculator()
     from interphase_flows.potentials.committee import load_calculator
 
-    return load_calculator(_file(member), current_workspace().settings.device)
+    return load_calculator(potential_file(member), current_workspace().settings.device)
 
 
 def _name(member: Member) -> str:

@@ -15,10 +15,12 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.selection.registry import DEFAULT_STRATEGY, selection_strategy
 from interphase_flows.datasets.selection.strategy import CandidatePool, Selection
 from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.features import committee_features
 from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.structures.structure_sets import KIND, store_set
 from interphase_flows.md.candidates import unpack_candidates
 from interphase_flows.schemas.dataset import DatasetDoc
+from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.origin import AUDIT, EXPLORATION, Origin
 from interphase_flows.schemas.segment import Role, SegmentDoc
 from interphase_flows.schemas.structures import StructureSetDoc
@@ -41,8 +43,17 @@ class SelectMaker(JobMaker):
     gates: Gates = field(default_factory=Gates)
 
     @job(output_schema=StructureSetDoc)
-    def make(self, segments: Sequence[SegmentDoc | None], dataset: DatasetDoc, seed: int = 0) -> StructureSetDoc:
-        """Return the selected structures; their origins name the role and the run."""
+    def make(
+        self,
+        segments: Sequence[SegmentDoc | None],
+        dataset: DatasetDoc,
+        seed: int = 0,
+        committee: CommitteeDoc | None = None,
+    ) -> StructureSetDoc:
+        """Return the selected structures; their origins name the role and the run.
+
+        Some strategies need the ``committee`` for its features.
+        """
         finished = [s for s in segments if s is not None]
         n_sampled = self._n_sampled(finished)
         key = content_key(
@@ -59,7 +70,9 @@ class SelectMaker(JobMaker):
         def compute() -> StructureSetDoc:
             candidates = self._candidates([s for s in finished if s.role == "explore"])
             sampled = self._at_random(finished, "sample", EXPLORATION, n_sampled, seed)
-            selected, notes = self._select(candidates, self.learning.labels_per_iteration - len(sampled), dataset, seed)
+            selected, notes = self._select(
+                candidates, self.learning.labels_per_iteration - len(sampled), dataset, committee, seed
+            )
             audit = self._at_random(finished, "audit", AUDIT, self.learning.audit_labels_per_iteration, seed)
             frames = [*selected, *sampled, *audit]
             return store_set(key, "selection", frames, [f.info["origin"] for f in frames], notes=notes)
@@ -102,7 +115,9 @@ class SelectMaker(JobMaker):
                     frames.append(candidate.atoms)
         return frames
 
-    def _select(self, candidates: list[Atoms], n: int, dataset: DatasetDoc, seed: int) -> tuple[list[Atoms], list[str]]:
+    def _select(
+        self, candidates: list[Atoms], n: int, dataset: DatasetDoc, committee: CommitteeDoc | None, seed: int
+    ) -> tuple[list[Atoms], list[str]]:
         if n < 1:
             return [], ["all labels of the iteration are random frames of the crystal walkers"]
         if not candidates:
@@ -112,6 +127,7 @@ class SelectMaker(JobMaker):
             uncertainty_eV_per_angstrom=np.array([frame.info["uncertainty"] for frame in candidates]),
             training_frames=frames_of_split(read_extxyz(current_workspace().artifacts.get(dataset.artifact)), "train"),
             elements=dataset.baseline.elements,
+            features=None if committee is None else committee_features(committee),
         )
         selection = self.select(pool, n, seed)
         return [candidates[index] for index in selection.indices], list(selection.notes)

@@ -15,6 +15,9 @@ BUILT_IN_STRATEGIES = {
     DEFAULT_STRATEGY: f"{_PACKAGE}.uncertainty_diverse:select",
     "uncertainty": f"{_PACKAGE}.uncertainty:select",
     "farthest_point": f"{_PACKAGE}.farthest_point:select",
+    "feature_farthest_point": f"{_PACKAGE}.feature_farthest_point:select",
+    "largest_cluster": f"{_PACKAGE}.largest_cluster:select",
+    "environment_coverage": f"{_PACKAGE}.environment_coverage:select",
     "random": f"{_PACKAGE}.random_choice:select",
 }
 

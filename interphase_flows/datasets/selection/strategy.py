@@ -1,6 +1,6 @@
 """Interface of the strategies that select candidates to label."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,12 +24,15 @@ class CandidatePool:
         Labelled frames that train the committee.
     elements
         Chemical symbols of the campaign.
+    features
+        Function for the features of the atoms of each frame, (n_atoms, n_features), by the committee; slow.
     """
 
     frames: Sequence[Atoms]
     uncertainty_eV_per_angstrom: NDArray[np.float64]
     training_frames: Sequence[Atoms]
     elements: Sequence[str]
+    features: Callable[[Sequence[Atoms]], list[NDArray[np.float64]]] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from scipy.spatial.distance import cdist
 
 from interphase_flows.datasets.selection.descriptors import frame_descriptor
 from interphase_flows.datasets.selection.farthest_points import farthest_points, share_by_group
-from interphase_flows.datasets.selection.regions import region_of_atom
+from interphase_flows.datasets.selection.regions import region_of_uncertain_atom
 from interphase_flows.datasets.selection.strategy import CandidatePool, Selection
 
 DUPLICATE_FRACTION = 0.1
@@ -28,7 +28,7 @@ def select(pool: CandidatePool, n: int, seed: int) -> Selection:
         scores=pool.uncertainty_eV_per_angstrom,
         min_distance=DUPLICATE_FRACTION * float(np.median(distances)),
     )
-    groups = [f"{frame.info['origin']}:{region_of_atom(frame)}" for frame in pool.frames]
+    groups = [f"{frame.info['origin']}:{region_of_uncertain_atom(frame)}" for frame in pool.frames]
     indices = share_by_group(groups, ranking, n)
     note = f"{len(descriptors)} candidates, {len(ranking)} of them distinct, {len(indices)} selected"
     return Selection(indices, [note])

@@ -7,7 +7,7 @@ from ase.build import bulk
 
 from interphase_flows.datasets.selection.descriptors import frame_descriptor
 from interphase_flows.datasets.selection.farthest_points import farthest_points, share_by_group
-from interphase_flows.datasets.selection.regions import region_of_atom
+from interphase_flows.datasets.selection.regions import region_of_uncertain_atom, regions_of_atoms
 
 SMALL_MOVE_ANGSTROM = 1e-9
 SAME_DESCRIPTOR = 1e-6
@@ -64,10 +64,10 @@ def test_regions_of_an_interface(index, region):
     """A chain of four electrode and four electrolyte atoms, 3 Å apart."""
     chain = Atoms("Li8", positions=[[3.0 * i, 0, 0] for i in range(8)], cell=[40, 10, 10], pbc=True)
     chain.set_array("side", np.repeat([0, 1], 4))
-    assert region_of_atom(chain, index) == region
+    assert regions_of_atoms(chain)[index] == region
     chain.set_array("force_std_eV_per_angstrom", np.eye(8)[index])
-    assert region_of_atom(chain) == region
+    assert region_of_uncertain_atom(chain) == region
 
 
 def test_cell_without_sides_is_bulk():
-    assert region_of_atom(bulk("Li")) == "bulk"
+    assert region_of_uncertain_atom(bulk("Li")) == "bulk"

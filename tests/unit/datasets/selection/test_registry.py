@@ -2,14 +2,17 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 
 from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.datasets.selection.registry import (
+    BUILT_IN_STRATEGIES,
     ENTRY_POINT_GROUP,
     selection_strategy,
     strategy_names,
@@ -39,7 +42,12 @@ def pool_of(n: int) -> CandidatePool:
         frame.rattle(0.1, seed=index)
         frame.info["origin"] = "explore/walker-0"
         frames.append(frame)
-    return CandidatePool(frames, np.linspace(0.1, 0.2, n), [bulk("Li", cubic=True) * 2], ["Li"])
+    return CandidatePool(frames, np.linspace(0.1, 0.2, n), [bulk("Li", cubic=True) * 2], ["Li"], distances_of_atoms)
+
+
+def distances_of_atoms(frames: Sequence[Atoms]) -> list[np.ndarray]:
+    """Return the sorted distances of each atom from its eight neighbours, as features."""
+    return [np.sort(frame.get_all_distances(mic=True), axis=1)[:, 1:9] for frame in frames]
 
 
 def test_default_strategy_selects_the_most_uncertain_first():
@@ -51,12 +59,12 @@ def test_default_strategy_selects_the_most_uncertain_first():
 
 def test_strategy_of_another_package_is_found_by_name(tmp_path, monkeypatch):
     install(tmp_path, monkeypatch, NEWEST)
-    assert strategy_names() == ("uncertainty_diverse", "uncertainty", "farthest_point", "random", "newest")
+    assert strategy_names() == (*BUILT_IN_STRATEGIES, "newest")
     name = LearningSpec(selection_strategy="newest").selection_strategy
     assert selection_strategy(name)(pool_of(9), 3, seed=0).indices == [8, 7, 6]
 
 
-@pytest.mark.parametrize("name", ["uncertainty_diverse", "uncertainty", "farthest_point", "random"])
+@pytest.mark.parametrize("name", BUILT_IN_STRATEGIES)
 @pytest.mark.parametrize("n", [0, 1, 3, 9])
 def test_selection_is_repeatable_and_names_each_candidate_once(name, n):
     pool, select = pool_of(5), selection_strategy(name)
