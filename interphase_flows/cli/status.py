@@ -155,7 +155,7 @@ def status_parts(status: "CampaignStatus") -> "Iterator[str | Table]":
                 yield f"worker {number}: {_worker_line(worker)}"
     if status.cluster:
         yield from _cluster_parts(status.name, status.cluster)
-    yield ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in status.documents.items() if n)
+    yield ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in status.documents.items() if n) or "no results yet"
     reasons = ", ".join(f"{n} {reason}" for reason, n in status.labels_rejected_by_reason.items())
     yield (
         f"{status.labels_rejected} labels rejected"
@@ -225,8 +225,8 @@ def _cluster_parts(name: str, cluster: "ClusterStatus") -> "Iterator[str | Table
     for held in cluster.held_by_lpad:
         names = ", ".join(held.jobs[:MAX_LISTED_JOBS]) + (", ..." if len(held.jobs) > MAX_LISTED_JOBS else "")
         yield (
-            f"{len(held.jobs)} jobs {held.state} by lpad: {names}; the campaign cannot end before they are released: "
-            f"{held.release}"
+            f"{'job' if len(held.jobs) == 1 else 'jobs'} {held.state} by lpad: {names}; the campaign cannot end without "
+            f"a release: {held.release}"
         )
     if cluster.queue_error is not None:
         yield f"allocations in Slurm's queue: unknown: {cluster.queue_error}"

@@ -122,6 +122,24 @@ def test_pause_does_not_affect_other_campaigns(settings, tmp_path):
     cancel_campaign(settings, "quiet")
 
 
+def test_resume_and_submit_name_the_release_of_jobs_that_lpad_paused(settings, tmp_path):
+    """Without ready jobs, resume would run the campaign on this machine, and submit would archive the paused jobs."""
+    submit(settings, Flow([plus_one(1)]), "held")
+    launchpad = open_launchpad(settings)
+    with closing(launchpad.connection):
+        (job,) = launchpad.get_fw_ids({"spec.campaign": "held"})
+        launchpad.pause_fw(job)
+        assert is_on_cluster(settings, "held")
+        for command_of_campaign in (release_campaign, pause_campaign):
+            with pytest.raises(InputError, match=f"1 of its jobs paused .*lpad resume_fws -i {job}"):
+                command_of_campaign(settings, "held")
+        with closing(Workspace(settings, "held")) as workspace, pytest.raises(InputError, match="1 of its jobs"):
+            archive_previous_jobs(launchpad, workspace, accept_changes=False)
+        launchpad.resume_fw(job)
+    assert states(settings, "held") == {"READY": 1}
+    assert cancel_campaign(settings, "held").n_jobs == 1
+
+
 def test_campaign_submitted_on_hold_starts_after_the_release(settings, tmp_path):
     campaign = Campaign(**YAML(typ="safe").load(TINY))
     submit_campaign(campaign, settings, hold=True)

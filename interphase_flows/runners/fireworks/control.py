@@ -18,7 +18,13 @@ from interphase_flows.runners.fireworks.launchpad import (
     set_hold,
 )
 from interphase_flows.runners.fireworks.retrying_launchpad import ExpiringLock, RetryingLaunchPad
-from interphase_flows.runners.fireworks.states import ACTIVE, firework_states
+from interphase_flows.runners.fireworks.states import (
+    ACTIVE,
+    PAUSED_BY_LPAD,
+    campaign_jobs,
+    firework_states,
+    jobs_held_by_lpad,
+)
 from interphase_flows.runners.fireworks.worker_identity import (
     WorkerIdentity,
     is_on_another_cluster,
@@ -175,6 +181,7 @@ def release_campaign(settings: Settings, name: str) -> Hold:
     with _submitted_campaign(settings, name, "resume") as launchpad:
         hold = hold_of(launchpad, name)
         if hold is None:
+            _check_not_held_by_lpad(launchpad, name)
             raise InputError(
                 f"campaign {name} is active on the cluster and not paused: interphase status {name}. Hint: start "
                 "workers by interphase launch --every 60"
@@ -209,11 +216,12 @@ def cancel_campaign(settings: Settings, name: str) -> CancelResult:
 
 
 def is_on_cluster(settings: Settings, name: str) -> bool:
-    """Return whether FireWorks holds a campaign, or has unfinished jobs of it."""
+    """Return whether FireWorks holds a campaign, or has unfinished jobs of it, which `lpad` may have paused."""
     if not isinstance(settings.store, MongodbSettings) or _state(settings, name).get("status") != SUBMITTED:
         return False
     with closing(open_launchpad(settings)) as launchpad:
-        return hold_of(launchpad, name) is not None or _n_active(launchpad, name) > 0
+        states = firework_states(launchpad, name)
+        return hold_of(launchpad, name) is not None or any(state in states for state in (*ACTIVE, PAUSED_BY_LPAD))
 
 
 @contextmanager
@@ -237,11 +245,20 @@ def _submitted_campaign(settings: Settings, name: str, command: str) -> Iterator
             if state.get("result") and not missing_analyses(state):
                 raise InputError(f"campaign {name} is finished: nothing to {command}. Hint: interphase report {name}")
             if command != "cancel":
+                _check_not_held_by_lpad(launchpad, name)
                 raise InputError(
                     f"campaign {name} has no running or ready job: nothing to {command}. Hint: "
                     f"see the reasons by interphase status {name}, fix the cause, then interphase submit FILE"
                 )
         yield launchpad
+
+
+def _check_not_held_by_lpad(launchpad: RetryingLaunchPad, name: str) -> None:
+    held = jobs_held_by_lpad(campaign_jobs(launchpad, name), None)
+    if held:
+        jobs = ", ".join(f"{len(each.jobs)} of its jobs {each.state}" for each in held)
+        releases = "; ".join(each.release for each in held)
+        raise InputError(f"campaign {name} has {jobs} by FireWorks' command lpad. Hint: release them: {releases}")
 
 
 def _state(settings: Settings, name: str) -> JsonDocument:

@@ -23,8 +23,11 @@ from interphase_flows.storage.ledger_backend import JsonDocument
 ACTIVE = ("READY", "RESERVED", "RUNNING")
 """States of jobs that run, or will run as soon as a worker takes them."""
 
+PAUSED_BY_LPAD = "PAUSED"
+"""State of jobs that `lpad pause_fws` holds: they are unfinished, and start only after a release."""
+
 COLUMNS = {
-    "waiting": ("WAITING", "PAUSED"),
+    "waiting": ("WAITING", PAUSED_BY_LPAD),
     "ready": ("READY",),
     "running": ("RESERVED", "RUNNING"),
     "done": ("COMPLETED",),
@@ -77,8 +80,8 @@ class JobsHeldByLpad:
     release: str
 
 
-LPAD_RELEASES = {"PAUSED": ("paused", "resume_fws"), "DEFUSED": ("defused", "reignite_fws")}
-UNFINISHED = ("WAITING", "READY", "RESERVED", "RUNNING", "PAUSED", "FIZZLED")
+LPAD_RELEASES = {PAUSED_BY_LPAD: ("paused", "resume_fws"), "DEFUSED": ("defused", "reignite_fws")}
+UNFINISHED = ("WAITING", "READY", "RESERVED", "RUNNING", PAUSED_BY_LPAD, "FIZZLED")
 
 
 def jobs_held_by_lpad(jobs: Sequence[JsonDocument], hold: Hold | None) -> list[JobsHeldByLpad]:

@@ -13,7 +13,7 @@ from interphase_flows.runners.cluster_settings import mongodb_settings
 from interphase_flows.runners.fireworks.control import retire_jobs
 from interphase_flows.runners.fireworks.launchpad import clear_hold, hold_of, open_launchpad, set_hold
 from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
-from interphase_flows.runners.fireworks.states import ACTIVE, firework_states
+from interphase_flows.runners.fireworks.states import ACTIVE, PAUSED_BY_LPAD, firework_states
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
 
@@ -90,6 +90,12 @@ def archive_previous_jobs(launchpad: RetryingLaunchPad, workspace: Workspace, ac
         raise InputError(
             f"campaign {name} is already submitted ({counts}): see interphase status {name}. Hint: start workers by "
             "interphase launch"
+        )
+    if PAUSED_BY_LPAD in by_state and (hold is None or hold.state != "cancelled"):
+        raise InputError(
+            f"campaign {name} is already submitted, and {by_state[PAUSED_BY_LPAD]} of its jobs are paused by FireWorks' "
+            f"command lpad. Hint: interphase status {name} names the command that releases them; interphase cancel "
+            f"{name} gives them up"
         )
     if state and state.get("result") and not missing_analyses(state) and not accept_changes:
         raise InputError(
