@@ -58,6 +58,12 @@ SelectionStrategyName = Annotated[str, AfterValidator(_registered_strategy)]
 """Name of a registered selection strategy."""
 
 
+class SelectionSpec(Spec):
+    """Selection of the frames that active learning labels."""
+
+    strategy: SelectionStrategyName = DEFAULT_STRATEGY
+
+
 class LearningSpec(Spec):
     """Budget and stopping criteria of the active-learning loop.
 
@@ -69,7 +75,7 @@ class LearningSpec(Spec):
     min_iterations: CountOrNone = 0
     max_iterations: Count = 10
     labels_per_iteration: LabelCount = 20
-    selection_strategy: SelectionStrategyName = DEFAULT_STRATEGY
+    selection: SelectionSpec = SelectionSpec()
     crystal_fraction: Fraction = 0.25
     audit_labels_per_iteration: LabelCount = 6
     max_labels: LabelCount = 2000

@@ -12,7 +12,11 @@ from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.datasets.selection.registry import DEFAULT_STRATEGY, selection_strategy
+from interphase_flows.datasets.selection.registry import (
+    DEFAULT_STRATEGY,
+    STRATEGIES_OF_ALL_FRAMES,
+    selection_strategy,
+)
 from interphase_flows.datasets.selection.strategy import CandidatePool, Selection
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.features import committee_features
@@ -31,7 +35,8 @@ from interphase_flows.storage.workspace import current_workspace
 class SelectMaker(JobMaker):
     """Select candidates that pass the gates by a strategy, and draw the audit sample.
 
-    For a strategy of your own, override `select`.
+    Candidates are the frames of the exploring walkers above the selection level; for the strategy ``random``, all their
+    stored frames. For a strategy of your own, override `select`.
 
     The audit sample is drawn at random from the frames of the audit walkers, independent of their uncertainty. Its
     labels measure the true error of the committee and never train. Frames of crystal walkers are drawn at random, too,
@@ -68,7 +73,11 @@ class SelectMaker(JobMaker):
         )
 
         def compute() -> StructureSetDoc:
-            candidates = self._candidates([s for s in finished if s.role == "explore"])
+            candidates = (
+                self._frames(finished, "explore", EXPLORATION)
+                if self._strategy() in STRATEGIES_OF_ALL_FRAMES
+                else self._candidates([s for s in finished if s.role == "explore"])
+            )
             sampled = self._at_random(finished, "sample", EXPLORATION, n_sampled, seed)
             selected, notes = self._select(
                 candidates, self.learning.labels_per_iteration - len(sampled), dataset, committee, seed
@@ -81,23 +90,31 @@ class SelectMaker(JobMaker):
 
     def settings(self) -> dict[str, object]:
         """Return the settings of `select` that enter content keys."""
-        strategy, own = self.learning.selection_strategy, type(self).select
+        strategy, own = self._strategy(), type(self).select
         return {
             "n": self.learning.labels_per_iteration,
             "gates": self.gates,
             **({} if strategy == DEFAULT_STRATEGY else {"strategy": strategy}),
+            **({"candidates": "all frames"} if strategy in STRATEGIES_OF_ALL_FRAMES else {}),
             **({} if own is SelectMaker.select else {"select": f"{own.__module__}.{own.__qualname__}"}),
         }
 
     def select(self, pool: CandidatePool, n: int, seed: int) -> Selection:
-        """Select at most ``n`` candidates of a pool that is not empty, by default by ``learning.selection_strategy``."""
-        return selection_strategy(self.learning.selection_strategy)(pool, n, seed)
+        """Select at most ``n`` candidates of a pool that is not empty, by default by ``learning.selection.strategy``."""
+        return selection_strategy(self._strategy())(pool, n, seed)
+
+    def _strategy(self) -> str:
+        return self.learning.selection.strategy
 
     def _n_sampled(self, segments: Sequence[SegmentDoc]) -> int:
-        """Return the number of labels for random frames of the crystal walkers; 0 if there are none."""
+        """Return the number of labels for random frames of the crystal walkers; 0 if there are none.
+
+        If there are two labels or more, a fraction above 0 gives at least one, and a fraction below 1 leaves one.
+        """
         if not any(segment.role == "sample" for segment in segments):
             return 0
-        return round(self.learning.crystal_fraction * self.learning.labels_per_iteration)
+        fraction, n = self.learning.crystal_fraction, self.learning.labels_per_iteration
+        return min(max(round(fraction * n), int(n > 1 and fraction > 0.0)), n - int(n > 1 and fraction < 1.0))
 
     def _candidates(self, segments: Sequence[SegmentDoc]) -> list[Atoms]:
         """Return the uncertain frames of the segments that pass the gates."""
@@ -121,10 +138,14 @@ class SelectMaker(JobMaker):
         if n < 1:
             return [], ["all labels of the iteration are random frames of the crystal walkers"]
         if not candidates:
-            return [], ["no frame was above the selection level"]
+            return [], [
+                "the exploration has no frame that passes the gates"
+                if self._strategy() in STRATEGIES_OF_ALL_FRAMES
+                else "no frame was above the selection level"
+            ]
         pool = CandidatePool(
             frames=candidates,
-            uncertainty_eV_per_angstrom=np.array([frame.info["uncertainty"] for frame in candidates]),
+            uncertainty_eV_per_angstrom=np.array([frame.info.get("uncertainty", np.nan) for frame in candidates]),
             training_frames=frames_of_split(read_extxyz(current_workspace().artifacts.get(dataset.artifact)), "train"),
             elements=dataset.baseline.elements,
             features=None if committee is None else committee_features(committee),
@@ -134,6 +155,15 @@ class SelectMaker(JobMaker):
 
     def _at_random(self, segments: Sequence[SegmentDoc], role: Role, family: str, n: int, seed: int) -> list[Atoms]:
         """Draw ``n`` frames of the segments of a role at random, without replacement."""
+        pool = self._frames(segments, role, family)
+        n = min(n, len(pool))
+        if not n:
+            return []
+        picked = np.random.default_rng(seed).choice(len(pool), size=n, replace=False)
+        return [pool[int(index)] for index in np.sort(picked)]
+
+    def _frames(self, segments: Sequence[SegmentDoc], role: Role, family: str) -> list[Atoms]:
+        """Return the stored frames of the segments of a role that pass the gates."""
         artifacts = current_workspace().artifacts
         pool: list[Atoms] = []
         for segment in segments:
@@ -150,8 +180,4 @@ class SelectMaker(JobMaker):
                 if self.gates.before(frame) is None:
                     frame.info["origin"] = Origin.of(family, segment.run_id)
                     pool.append(frame)
-        n = min(n, len(pool))
-        if not n:
-            return []
-        picked = np.random.default_rng(seed).choice(len(pool), size=n, replace=False)
-        return [pool[int(index)] for index in np.sort(picked)]
+        return pool

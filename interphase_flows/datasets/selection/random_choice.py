@@ -1,4 +1,4 @@
-"""Selection strategy ``random``: the baseline for all others."""
+"""Selection strategy ``random``: frames of the exploration at random, whatever their uncertainty; the baseline."""
 
 import numpy as np
 
@@ -8,4 +8,4 @@ from interphase_flows.datasets.selection.strategy import CandidatePool, Selectio
 def select(pool: CandidatePool, n: int, seed: int) -> Selection:
     """Select candidates at random, all with the same probability."""
     order = np.random.default_rng(seed).permutation(len(pool.frames))
-    return Selection(order[:n].tolist(), [f"{min(n, len(order))} of {len(order)} candidates, at random"])
+    return Selection(order[:n].tolist(), [f"{min(n, len(order))} of {len(order)} frames, at random"])

@@ -21,6 +21,9 @@ BUILT_IN_STRATEGIES = {
     "random": f"{_PACKAGE}.random_choice:select",
 }
 
+STRATEGIES_OF_ALL_FRAMES = ("random",)
+"""Strategies that select among all stored frames of the exploration, not only those above the selection level."""
+
 
 def strategy_names() -> tuple[str, ...]:
     """Return the names of all selection strategies."""

@@ -19,7 +19,8 @@ class CandidatePool:
         Candidates that pass the gates; ``info["origin"]`` is the walker, and ``arrays`` may have
         ``force_std_eV_per_angstrom`` and ``side``.
     uncertainty_eV_per_angstrom
-        Largest standard deviation of a force over the committee, (n_frames,).
+        Largest standard deviation of a force over the committee, (n_frames,); NaN for the strategy ``random``, whose
+        candidates are all stored frames.
     training_frames
         Labelled frames that train the committee.
     elements

@@ -88,7 +88,10 @@ def test_audit_sample_depends_on_seed_and_excludes_the_start(workspace, segments
     assert keys[0] == keys[1] != keys[2]
 
 
-@pytest.mark.parametrize(("n_labels", "fraction", "n_sampled"), [(4, 0.25, 1), (4, 0.0, 0), (4, 1.0, 4), (1, 0.25, 0)])
+@pytest.mark.parametrize(
+    ("n_labels", "fraction", "n_sampled"),
+    [(4, 0.25, 1), (4, 0.0, 0), (4, 1.0, 4), (1, 0.25, 0), (1, 0.9, 1), (2, 0.1, 1), (3, 0.95, 2)],
+)
 def test_random_frames_of_crystals_are_a_part_of_the_labels(
     workspace, segments, trained, n_labels, fraction, n_sampled
 ):
@@ -108,6 +111,22 @@ def test_selection_is_empty_without_candidates(workspace, trained):
     assert "no frame was above the selection level" in selected.notes[0]
     assert load_set(selected) == []
     assert select([None, None], trained).entries == []
+
+
+def test_random_selects_among_all_frames_of_the_exploration(segments, trained):
+    """Frames below the selection level count, those of the audit walker and the start of the run do not."""
+    certain = [segment.model_copy(update={"candidates": None}) for segment in segments]
+    everything = select(certain, trained, labels_per_iteration=1000, selection={"strategy": "random"})
+    assert [entry.origin for entry in everything.entries[:-3]] == ["explore/interface-0"] * (N_STEPS // 2)
+    assert everything.notes == ["20 of 20 frames, at random"]
+    keys = [
+        {entry.key for entry in select(segments, trained, seed, selection={"strategy": "random"}).entries}
+        for seed in (1, 1, 2)
+    ]
+    assert keys[0] == keys[1] != keys[2]
+    assert select([None], trained, selection={"strategy": "random"}).notes == [
+        "the exploration has no frame that passes the gates"
+    ]
 
 
 def test_selected_frames_pass_the_gates(segments, trained):

@@ -51,7 +51,7 @@ def distances_of_atoms(frames: Sequence[Atoms]) -> list[np.ndarray]:
 
 
 def test_default_strategy_selects_the_most_uncertain_first():
-    selection = selection_strategy(LearningSpec().selection_strategy)(pool_of(5), 3, seed=0)
+    selection = selection_strategy(LearningSpec().selection.strategy)(pool_of(5), 3, seed=0)
     assert selection.indices[0] == 4
     assert len(set(selection.indices)) == 3
     assert selection.notes == ["5 candidates, 4 of them distinct, 3 selected"]
@@ -60,7 +60,7 @@ def test_default_strategy_selects_the_most_uncertain_first():
 def test_strategy_of_another_package_is_found_by_name(tmp_path, monkeypatch):
     install(tmp_path, monkeypatch, NEWEST)
     assert strategy_names() == (*BUILT_IN_STRATEGIES, "newest")
-    name = LearningSpec(selection_strategy="newest").selection_strategy
+    name = LearningSpec(selection={"strategy": "newest"}).selection.strategy
     assert selection_strategy(name)(pool_of(9), 3, seed=0).indices == [8, 7, 6]
 
 
@@ -98,7 +98,7 @@ def test_unknown_strategy_raises_with_the_choices():
     with pytest.raises(InputError, match="Hint: choose one of uncertainty_diverse"):
         selection_strategy("greedy")
     with pytest.raises(ValueError, match="Hint: choose one of uncertainty_diverse"):
-        LearningSpec(selection_strategy="greedy")
+        LearningSpec(selection={"strategy": "greedy"})
 
 
 def test_strategy_that_cannot_be_imported_raises_with_its_entry_point(tmp_path, monkeypatch):
