@@ -1,4 +1,4 @@
-"""Selection strategy ``random``: frames of the exploration at random, whatever their uncertainty; the baseline."""
+"""Selection strategy ``random``: frames of the exploration, independent of their uncertainty; the baseline."""
 
 import numpy as np
 
