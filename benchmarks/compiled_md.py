@@ -32,8 +32,8 @@ from interphase_flows.potentials.compiled.calculator import CompiledNequIPCalcul
 from interphase_flows.potentials.compiled.compiler import GRAPH_SUFFIX, GraphFile, compile_graph
 from interphase_flows.potentials.compiled.graph_keys import architecture_key, graph_key
 from interphase_flows.potentials.compiled.verification import random_calculator, verify_graph
+from interphase_flows.potentials.quiet import quiet_training
 from interphase_flows.potentials.spec import NequIPSpec
-from interphase_flows.potentials.training import quiet_training
 
 ELEMENTS = ["Li", "P", "S"]
 SPEC = NequIPSpec()

@@ -27,7 +27,7 @@ from interphase_flows.md.segment import run_segment
 from interphase_flows.md.start_relaxation import StartRelaxation
 from interphase_flows.md.uncertainty_monitor import UncertaintyMonitor
 from interphase_flows.potentials.compiled.committee import CompiledNequIPCommittee
-from interphase_flows.potentials.training import quiet_training
+from interphase_flows.potentials.quiet import quiet_training
 from interphase_flows.structures.interfaces.production_cells import ProductionCellSpec, build_production_cell
 
 GOAL_GB = 8.0

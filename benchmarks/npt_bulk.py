@@ -26,7 +26,7 @@ from interphase_flows.md.dynamics import LangevinDynamics, LangevinNPT, Langevin
 from interphase_flows.md.segment import SegmentResult, run_segment
 from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, Committee, UncertaintyMonitor
 from interphase_flows.potentials.compiled.committee import CompiledNequIPCommittee
-from interphase_flows.potentials.training import quiet_training
+from interphase_flows.potentials.quiet import quiet_training
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import ChgnetSpec
 from interphase_flows.structures.crystals.library import load_phase

@@ -194,15 +194,21 @@ class Campaign(Spec):
         return load_yaml_model(path, cls).with_absolute_files(Path(path).parent).with_ordered_files(Path(path).parent)
 
     def with_absolute_files(self, folder: Path) -> "Campaign":
-        """Return the campaign with absolute structure files, as jobs run in other folders.
+        """Return the campaign with absolute paths of structures and of the potential, as jobs run in other folders.
 
         Relative paths start from ``folder``.
         """
         try:
             files = {name: str((folder / path).expanduser().resolve()) for name, path in self.structure_files.items()}
+            start = self.committee.start_from
+            if start is not None:
+                start = str((folder / start).expanduser().resolve())
         except (OSError, ValueError, RuntimeError) as error:  # a NUL character, a long name, a loop of links
-            raise CampaignFileError(f"structure_files: not a path: {str(error)[:200]}") from error
-        return self.model_copy(update={"structure_files": files})
+            raise CampaignFileError(
+                f"structure_files or committee.start_from: not a path: {str(error)[:200]}"
+            ) from error
+        committee = self.committee.model_copy(update={"start_from": start})
+        return self.model_copy(update={"structure_files": files, "committee": committee})
 
     def with_ordered_files(self, folder: Path) -> "Campaign":
         """Return the campaign with ordered structure files, written to ``folder``/ordered where they are missing."""

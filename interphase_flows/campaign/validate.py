@@ -1,6 +1,7 @@
 """Validate a campaign beyond its schema: structures, compositions, reference method. No job has started yet."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from ase import Atoms
 from pymatgen.core import Composition
@@ -11,7 +12,7 @@ from interphase_flows.campaign.production_cells import production_cell_specs
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.structures import AmorphousSpec
 from interphase_flows.campaign.transport_grid import TransportGridSpec
-from interphase_flows.exceptions import CampaignFileError, InterphaseError, SettingsError
+from interphase_flows.exceptions import CampaignFileError, InterphaseError, SettingsError, TrainingError
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
 from interphase_flows.structures.checks import pair_distances_angstrom
@@ -70,6 +71,7 @@ def _mistakes(campaign: Campaign, is_run_here: bool) -> Iterator[str]:
             reason = method.supports(atoms)
             if reason:
                 yield f"reference.method: {campaign.reference.method}: {reason}; needed for {name}"
+    yield from _start_mistakes(campaign, phases)
     if campaign.electrode in phases and campaign.electrolyte in phases:
         ends = phases[campaign.electrode], phases[campaign.electrolyte]
         yield from _formula_mistakes(campaign, *ends)
@@ -79,6 +81,31 @@ def _mistakes(campaign: Campaign, is_run_here: bool) -> Iterator[str]:
         except InterphaseError as error:
             yield f"analysis: {error}"
         yield from _hull_mistakes(campaign, phases)
+
+
+def _start_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterator[str]:
+    """Check the potential to start from; a package, which is code, is not loaded before its training."""
+    if campaign.committee.start_from is None:
+        return
+    path, where = Path(campaign.committee.start_from), "committee.start_from"
+    if not path.is_file():
+        yield f"{where}: {path}: no such file"
+    elif not path.name.endswith((".ckpt", ".nequip.zip")):
+        yield f"{where}: {path}: not a checkpoint (.ckpt) or package (.nequip.zip) of NequIP"
+    elif path.name.endswith(".ckpt"):
+        from interphase_flows.potentials.transfer import architecture_of  # takes seconds to import
+
+        try:
+            found, types = architecture_of(path)
+        except TrainingError as error:
+            yield f"{where}: {error}"
+            return
+        elements = {symbol for name in campaign.phases if name in phases for symbol in phases[name].symbols}
+        if missing := sorted(elements - set(types)):
+            yield f"{where}: the potential has no {', '.join(missing)}, only {', '.join(types)}; choose another one"
+        for key, value in campaign.committee.model.model_dump().items():
+            if key in found and found[key] != value:
+                yield f"committee.model.{key}: {value}, but {found[key]} in {path.name}; use that of the potential"
 
 
 def _load(name: str, structure_files: dict[str, str]) -> Atoms:

@@ -123,7 +123,7 @@ def measure(request: SpeedRequest) -> SpeedReport:
     from interphase_flows.potentials.compiled.calculator import CompiledNequIPCalculator, load_graph
     from interphase_flows.potentials.compiled.check_frames import check_frames
     from interphase_flows.potentials.compiled.verification import random_calculator
-    from interphase_flows.potentials.training import quiet_training
+    from interphase_flows.potentials.quiet import quiet_training
 
     clock = time.process_time if request.device == "cpu" and request.n_threads == 1 else time.perf_counter
     cells = [read(path) for path in request.cells]

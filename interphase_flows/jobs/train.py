@@ -10,6 +10,7 @@ from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import cached_exclusive
 from interphase_flows.jobs.import_dataset import LabelledFrames, as_dataset
 from interphase_flows.jobs.inputs import JobMaker, open_job
+from interphase_flows.jobs.potentials import potential_file, potential_key
 from interphase_flows.potentials.spec import CommitteeSpec
 from interphase_flows.runtime.progress import ProgressEvent, listening
 from interphase_flows.runtime.walltime import deadline
@@ -32,8 +33,13 @@ class TrainMaker(JobMaker):
         member: int = 0,
         seed: int | None = None,
         parent: ModelDoc | None = None,
+        start: ModelDoc | str | None = None,
     ) -> ModelDoc:
         """Train from random weights, or from those of ``parent``, such as the same member of the previous iteration.
+
+        ``start`` is instead a potential of another method with the same architecture, as a trained model or the path of
+        a checkpoint or package of NequIP; by default it is that of the spec, if there is no parent. It is trained with
+        the settings ``fine_tuning`` of the spec, in an order of batches that depends on the seed.
 
         ``dataset`` may also be the path of labelled frames, or a list of them, see `ImportDatasetMaker`. The seed of
         the initial weights is by default the number of the member.
@@ -46,6 +52,8 @@ class TrainMaker(JobMaker):
         workspace = current_workspace()
         dataset = as_dataset(dataset, self.spec.model.cutoff_angstrom)
         seed = member if seed is None else seed
+        if start is None and parent is None:
+            start = self.spec.start_from
         key = content_key(
             "models",
             dataset=dataset.key,
@@ -54,6 +62,7 @@ class TrainMaker(JobMaker):
             seed=seed,
             parent=parent.key if parent else None,
             nequip=version("nequip"),
+            **({} if start is None else {"start": potential_key(start), "fine_tuning": self.spec.fine_tuning}),
         )
 
         end, label = deadline(workspace.settings), f"train committee member {member}"
@@ -86,16 +95,19 @@ class TrainMaker(JobMaker):
                     files["validation"],
                     folder,
                     model_seed=seed,
-                    data_seed=0,  # the same order of batches for each member: members differ by initial weights only
+                    # members with random weights differ by these only; others by the order of their batches
+                    data_seed=0 if start is None else seed,
                     parent_checkpoint=workspace.artifacts.get(parent.checkpoint) if parent else None,
                     n_threads=workspace.settings.n_threads,
                     device=workspace.settings.device,
                     label=label,
+                    start=None if start is None else potential_file(start),
+                    fine_tuning=self.spec.fine_tuning,
                 )
             return ModelDoc(
                 key=key,
                 dataset_key=dataset.key,
-                parent_key=parent.key if parent else None,
+                parent_key=parent.key if parent else start.key if isinstance(start, ModelDoc) else None,
                 member=member,
                 seed=seed,
                 checkpoint=workspace.artifacts.put_file(trained.checkpoint, "models", ".ckpt"),

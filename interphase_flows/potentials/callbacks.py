@@ -1,7 +1,8 @@
-"""Lightning callbacks for training: atomic checkpoints with checksums, and a warm start."""
+"""Lightning callbacks for training: atomic checkpoints with checksums, and initial weights."""
 
 import hashlib
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from interphase_flows.runtime.fencing import before_write
 from interphase_flows.runtime.progress import emit
 
 KEPT_EPOCHS = 2
+WEIGHTS_SUFFIX = ".pt"
 
 
 def sha256_of(path: Path) -> str:
@@ -136,25 +138,45 @@ class EpochCheckpoint(Callback):
         emit(self.label, epoch + 1, trainer.max_epochs or 0, f"validation loss {value:.4g}")
 
 
-class WarmStart(Callback):
-    """Start from the exponential moving average of the weights of another checkpoint.
+class InitialWeights(Callback):
+    """Start from given weights: the exponential moving average of another checkpoint, or a file of `write_weights`.
 
     NequIP's ``ModelFromCheckpoint`` stores the absolute path of the parent in every descendant, which then cannot be
     loaded elsewhere; here only the weights are copied. Training that resumes from its own checkpoint is past epoch
-    0 and does not change.
+    0 and does not change. The first ``n_frozen_layers`` convolutions and the embedding of the types are not trained.
     """
 
-    def __init__(self, parent_checkpoint: str) -> None:
-        self.parent_checkpoint = parent_checkpoint
+    def __init__(self, file: str, n_frozen_layers: int = 0) -> None:
+        self.file = file
+        self.n_frozen_layers = n_frozen_layers
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Freeze weights."""
+        frozen = [f".layer{index}_convnet." for index in range(self.n_frozen_layers)]
+        if frozen:
+            frozen.append(".type_embed.")
+        for name, parameter in pl_module.model.named_parameters():
+            parameter.requires_grad_(not any(part in name for part in frozen))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Copy the weights of the parent into the model and its moving average."""
+        """Copy the weights into the model and its moving average."""
         if trainer.current_epoch > 0 or trainer.global_step > 0:
             return
-        state = read_checkpoint_file(Path(self.parent_checkpoint))["state_dict"]
+        path = Path(self.file)
+        content = _read_tensors(path) if path.suffix == WEIGHTS_SUFFIX else read_checkpoint_file(path)["state_dict"]
         ema = pl_module.ema
         with torch.no_grad():
             for index, parameter in enumerate(pl_module.model.parameters()):
-                weight = state[f"ema.ema_weight_{index}"]
+                weight = content[f"ema.ema_weight_{index}"]
                 parameter.copy_(weight)
                 ema.ema_weights[index].copy_(weight)
+
+
+def write_weights(path: Path, weights: Sequence[torch.Tensor]) -> None:
+    """Write initial weights, in the order of the parameters of a model, atomically."""
+    with atomic_path(path) as temporary:
+        torch.save({f"ema.ema_weight_{index}": weight for index, weight in enumerate(weights)}, temporary)
+
+
+def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    return dict(torch.load(path, map_location="cpu", weights_only=True))

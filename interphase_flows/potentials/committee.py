@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from interphase_flows.exceptions import CompilationError, TrainingError
 from interphase_flows.potentials.callbacks import sha256_of
 from interphase_flows.potentials.checkpoint_file import read_checkpoint_file
-from interphase_flows.potentials.training import quiet_training
+from interphase_flows.potentials.quiet import quiet_training
 
 KEPT_POTENTIALS = 8
 """Potentials cached per process: consecutive segments of an iteration use the same committee."""

@@ -1,6 +1,7 @@
 """Build the configuration of NequIP's trainer (Hydra ``_target_`` form)."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,16 @@ NequIPConfig = dict[str, Any]
 
 MONITOR = "val0_epoch/weighted_sum"
 LAST_LEARNING_RATE = 2e-4
+
+
+@dataclass(frozen=True)
+class TrainingCourse:
+    """Epochs, first learning rate and initial weights of a training: a checkpoint, a file of weights, or random."""
+
+    n_epochs: int
+    learning_rate: float
+    initial_weights: Path | None = None
+    n_frozen_layers: int = 0
 
 
 def model_config(spec: NequIPSpec, baseline: Baseline, seed: int) -> NequIPConfig:
@@ -55,7 +66,7 @@ def training_config(
     train_file: Path,
     validation_file: Path,
     folder: Path,
-    parent_checkpoint: Path | None,
+    course: TrainingCourse,
     data_seed: int,
     device: str,
     label: str,
@@ -92,9 +103,7 @@ def training_config(
     if training.stress_weight:
         coefficients |= {"stress_mae": None}
     metrics = {"_target_": f"nequip.train.{target}Metrics", "coeffs": coefficients}
-    warm = parent_checkpoint is not None
-    epochs = training.warm_start_epochs if warm else training.max_epochs
-    learning_rate = training.warm_start_learning_rate if warm else training.learning_rate
+    epochs, learning_rate = course.n_epochs, course.learning_rate
     callbacks: list[NequIPConfig] = [
         {
             "_target_": "interphase_flows.potentials.callbacks.EpochCheckpoint",
@@ -103,11 +112,12 @@ def training_config(
             "label": label,
         }
     ]
-    if warm:
+    if course.initial_weights is not None:
         callbacks.append(
             {
-                "_target_": "interphase_flows.potentials.callbacks.WarmStart",
-                "parent_checkpoint": str(parent_checkpoint),
+                "_target_": "interphase_flows.potentials.callbacks.InitialWeights",
+                "file": str(course.initial_weights),
+                "n_frozen_layers": course.n_frozen_layers,
             }
         )
     return {

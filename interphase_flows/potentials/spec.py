@@ -44,6 +44,17 @@ class TrainingSpec(_Spec):
     stress_weight: Annotated[float, Field(ge=0.0, le=1e9)] = 1000.0
 
 
+class FineTuningSpec(_Spec):
+    """Training of a member that starts from a potential of another method: of `pretraining`, or of a file.
+
+    ``n_frozen_layers`` is the number of the first convolutions whose weights are kept, with the embedding of the types.
+    """
+
+    max_epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 60
+    learning_rate: Annotated[float, Field(ge=1e-9, le=0.1)] = 0.005
+    n_frozen_layers: Annotated[int, Field(ge=0, le=8)] = 0
+
+
 def _off(value: object) -> object:
     """YAML 1.1, which PyYAML reads and writes, has ``off`` for false."""
     return "off" if value is False else value
@@ -54,9 +65,14 @@ class CommitteeSpec(_Spec):
 
     With ``compiled: auto`` the architecture is compiled beside the first labels, where there is a C++ compiler, and all
     dynamics is three times as fast; results differ by rounding.
+
+    With ``start_from``, the members of the first iteration start from a checkpoint or package of NequIP instead of random
+    weights, see `interphase_flows.potentials.transfer`.
     """
 
     n_members: Annotated[int, Field(ge=2, le=16)] = 3
     model: NequIPSpec = NequIPSpec()
     training: TrainingSpec = TrainingSpec()
+    start_from: str | None = None
+    fine_tuning: FineTuningSpec = FineTuningSpec()
     compiled: Annotated[Literal["auto", "off"], BeforeValidator(_off)] = "auto"

@@ -1,38 +1,32 @@
 """Train one member of a committee with NequIP's trainer; resume an interrupted training."""
 
-import logging
 import shutil
 import signal
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
+from ase.io import read
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
-from nequip.utils.global_dtype import _GLOBAL_DTYPE
-from nequip.utils.global_state import set_global_state
 from omegaconf import OmegaConf, open_dict
 
 from interphase_flows.exceptions import DiskFullError, TrainingError
-from interphase_flows.potentials.callbacks import callback_state, newest_intact_checkpoint
+from interphase_flows.potentials.callbacks import (
+    WEIGHTS_SUFFIX,
+    callback_state,
+    newest_intact_checkpoint,
+    write_weights,
+)
 from interphase_flows.potentials.checkpoint_file import read_checkpoint_file
-from interphase_flows.potentials.config import NequIPConfig, model_config, training_config
-from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
+from interphase_flows.potentials.config import NequIPConfig, TrainingCourse, model_config, training_config
+from interphase_flows.potentials.quiet import quiet_training
+from interphase_flows.potentials.spec import FineTuningSpec, NequIPSpec, TrainingSpec
+from interphase_flows.potentials.transfer import checkpoint_statistics, transfer
 from interphase_flows.schemas.dataset import Baseline
 
 MIN_FREE_BYTES = 10_000_000
 """Free disk space below which a failure is attributed to a full disk."""
-
-LIGHTNING = ("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "lightning_fabric")
-VERBOSE_LOGGERS = ("nequip", *LIGHTNING, *(f"{name}.utilities.rank_zero" for name in LIGHTNING))
-"""Loggers that report missing accelerators in every training.
-
-The last imported of Lightning's packages reports, and sets the level of its package but not of `rank_zero`.
-"""
 
 
 @dataclass
@@ -53,38 +47,6 @@ class TrainedMember:
     notes: list[str] = field(default_factory=list)
 
 
-@contextmanager
-def quiet_training(n_threads: int) -> Iterator[None]:
-    """Set the number of threads and the default type of torch, and silence Lightning's loggers.
-
-    Training is reproducible only with the same number of threads, which changes the order of sums. NequIP sets
-    the default type of torch once per process; here it is set for every training, which then does not depend on what
-    ran before.
-    """
-    threads_before, dtype_before = torch.get_num_threads(), torch.get_default_dtype()
-    with warnings.catch_warnings():
-        # torch deprecates TorchScript options that NequIP sets
-        warnings.simplefilter("ignore", DeprecationWarning)
-        set_global_state()
-    torch.set_default_dtype(_GLOBAL_DTYPE)
-    loggers = [logging.getLogger(name) for name in VERBOSE_LOGGERS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    torch.set_num_threads(n_threads)
-    try:
-        with warnings.catch_warnings():
-            # Lightning advises more loader workers and log steps, which do not help for small datasets
-            warnings.filterwarnings("ignore", module=r"lightning\..*")
-            warnings.filterwarnings("ignore", message=r".*(treespec|LeafSpec|isinstance).*", category=FutureWarning)
-            yield
-    finally:
-        torch.set_num_threads(threads_before)
-        torch.set_default_dtype(dtype_before)
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
 def train_member(
     spec: NequIPSpec,
     training: TrainingSpec,
@@ -98,6 +60,8 @@ def train_member(
     n_threads: int = 1,
     device: str = "cpu",
     label: str = "train",
+    start: Path | None = None,
+    fine_tuning: FineTuningSpec | None = None,
 ) -> TrainedMember:
     """Train for ``max_epochs`` (``warm_start_epochs`` with a parent), from the checkpoint in ``folder`` if any.
 
@@ -110,28 +74,22 @@ def train_member(
     folder
         Work folder. Training resumes from its checkpoints; damaged ones are skipped, with a note.
     parent_checkpoint
-        Checkpoint with the initial weights; random weights if None.
+        Checkpoint with the initial weights, of an earlier dataset; random weights if None. The statistics are its own.
+    start
+        Checkpoint or package of NequIP of another method, see `transfer`, which is trained as ``fine_tuning`` tells.
 
     Raises
     ------
     TrainingError
-        The training fails, or its loss is not finite.
+        The training fails, or its loss is not finite; or ``start`` has another architecture or lacks an element.
     DiskFullError
         The disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    with quiet_training(n_threads):
+        baseline, course = _course(spec, training, baseline, train_file, folder, parent_checkpoint, start, fine_tuning)
     model = model_config(spec, baseline, model_seed)
-    config = training_config(
-        model,
-        training,
-        train_file,
-        validation_file,
-        folder,
-        parent_checkpoint,
-        data_seed,
-        device,
-        label,
-    )
+    config = training_config(model, training, train_file, validation_file, folder, course, data_seed, device, label)
     newest, notes = newest_intact_checkpoint(folder)
     resumed_from = None
     if newest is not None:
@@ -167,6 +125,29 @@ def train_member(
         history=state["history"],
         notes=notes,
     )
+
+
+def _course(
+    spec: NequIPSpec,
+    training: TrainingSpec,
+    baseline: Baseline,
+    train_file: Path,
+    folder: Path,
+    parent_checkpoint: Path | None,
+    start: Path | None,
+    fine_tuning: FineTuningSpec | None,
+) -> tuple[Baseline, TrainingCourse]:
+    """Return the statistics of the model, and the course of its training."""
+    if parent_checkpoint is not None:
+        course = TrainingCourse(training.warm_start_epochs, training.warm_start_learning_rate, parent_checkpoint)
+        return checkpoint_statistics(parent_checkpoint), course
+    if start is None:
+        return baseline, TrainingCourse(training.max_epochs, training.learning_rate)
+    tuning = fine_tuning or FineTuningSpec()
+    found = transfer(start, spec, baseline.elements, read(train_file, ":", format="extxyz"))
+    weights = folder / f"initial_weights{WEIGHTS_SUFFIX}"
+    write_weights(weights, found.weights)
+    return found.statistics, TrainingCourse(tuning.max_epochs, tuning.learning_rate, weights, tuning.n_frozen_layers)
 
 
 def _run_nequip(config: NequIPConfig, folder: Path) -> None:

@@ -8,8 +8,8 @@ from nequip.nn.graph_model import GraphModel
 
 from interphase_flows.potentials.compiled.graph_keys import statistics
 from interphase_flows.potentials.config import model_config
+from interphase_flows.potentials.quiet import quiet_training
 from interphase_flows.potentials.spec import NequIPSpec
-from interphase_flows.potentials.training import quiet_training
 
 STATISTICS = (".norm_const", ".scales", ".shifts")
 """Ends of the names of the buffers that contain statistics of a dataset."""

@@ -12,8 +12,8 @@ from interphase_flows.potentials.compiled.architecture import new_model
 from interphase_flows.potentials.compiled.calculator import CompiledGraph, CompiledNequIPCalculator
 from interphase_flows.potentials.compiled.check_frames import check_frames
 from interphase_flows.potentials.compiled.compiler import GraphFile
+from interphase_flows.potentials.quiet import quiet_training
 from interphase_flows.potentials.spec import NequIPSpec
-from interphase_flows.potentials.training import quiet_training
 from interphase_flows.schemas.compiled_potential import GraphErrors
 
 SEEDS = (2, 3)

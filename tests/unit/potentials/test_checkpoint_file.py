@@ -10,7 +10,7 @@ import torch
 
 from interphase_flows.exceptions import InputError, TrainingError
 from interphase_flows.jobs.potentials import load_committee
-from interphase_flows.potentials.callbacks import WarmStart
+from interphase_flows.potentials.callbacks import InitialWeights
 from interphase_flows.potentials.checkpoint_file import read_checkpoint_file
 from interphase_flows.potentials.committee import load_calculator
 from interphase_flows.schemas.artifact import ArtifactRef
@@ -83,7 +83,7 @@ def test_code_in_a_checkpoint_is_not_run_by_any_reader(tmp_path):
             load_calculator(path)
         trainer = type("Trainer", (), {"current_epoch": 0, "global_step": 0})
         with pytest.raises(TrainingError):
-            WarmStart(str(path)).on_train_start(trainer, None)
+            InitialWeights(str(path)).on_train_start(trainer, None)
     assert not ran.exists()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from interphase_flows.potentials.config import MONITOR, model_config, training_config
+from interphase_flows.potentials.config import MONITOR, TrainingCourse, model_config, training_config
 from interphase_flows.potentials.spec import CommitteeSpec, NequIPSpec, TrainingSpec
 from interphase_flows.schemas.dataset import Baseline
 
@@ -16,13 +16,16 @@ BASELINE = Baseline(
     forces_rms_eV_per_angstrom=SCALES,
     mean_n_neighbours=11.5,
 )
-TRAINING = TrainingSpec(max_epochs=30, warm_start_epochs=7, learning_rate=0.02, warm_start_learning_rate=0.005)
+TRAINING = TrainingSpec()
 
 
-def config(parent: Path | None = None, device: str = "cpu") -> dict:
+COLD = TrainingCourse(n_epochs=30, learning_rate=0.02)
+
+
+def config(course: TrainingCourse = COLD, device: str = "cpu") -> dict:
     model = model_config(NequIPSpec(), BASELINE, seed=3)
     files = (Path("/w/train.extxyz"), Path("/w/validation.extxyz"))
-    return training_config(model, TRAINING, *files, Path("/w"), parent, 0, device, "train member 0")
+    return training_config(model, TRAINING, *files, Path("/w"), course, 0, device, "train member 0")
 
 
 def test_statistics_are_those_of_the_baseline_and_not_trainable():
@@ -49,20 +52,21 @@ def test_cold_start_has_all_epochs_and_no_parent():
     assert [c["_target_"].rsplit(".", 1)[1] for c in cold["trainer"]["callbacks"]] == ["EpochCheckpoint"]
 
 
-def test_warm_start_has_fewer_epochs_and_a_lower_learning_rate():
-    warm = config(Path("/m/best.ckpt"))
+def test_course_sets_epochs_learning_rate_and_initial_weights():
+    warm = config(TrainingCourse(7, 0.005, Path("/m/best.ckpt"), n_frozen_layers=1))
     assert warm["trainer"]["max_epochs"] == 7
     assert warm["training_module"]["optimizer"]["lr"] == 0.005
     assert warm["training_module"]["lr_scheduler"]["scheduler"]["T_max"] == 7
-    assert warm["trainer"]["callbacks"][1]["parent_checkpoint"] == "/m/best.ckpt"
+    weights = warm["trainer"]["callbacks"][1]
+    assert (weights["file"], weights["n_frozen_layers"]) == ("/m/best.ckpt", 1)
 
 
 @pytest.mark.parametrize("learning_rate", [0.01, 1e-3, 1e-4, 1e-8])
 def test_learning_rate_never_rises(learning_rate):
     """Also one below the usual last learning rate."""
-    training = TRAINING.model_copy(update={"learning_rate": learning_rate})
+    course = TrainingCourse(n_epochs=30, learning_rate=learning_rate)
     model = model_config(NequIPSpec(), BASELINE, seed=3)
-    found = training_config(model, training, Path("t"), Path("v"), Path("/w"), None, 0, "cpu", "")["training_module"]
+    found = training_config(model, TRAINING, Path("t"), Path("v"), Path("/w"), course, 0, "cpu", "")["training_module"]
     assert found["lr_scheduler"]["scheduler"]["eta_min"] <= found["optimizer"]["lr"] == learning_rate
 
 
