@@ -2,13 +2,15 @@
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, TypeAdapter, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from interphase_flows.analysis.pipeline.registered_parts import PARTS, part_classes
+from interphase_flows.campaign.committee import CampaignCommitteeSpec
 from interphase_flows.campaign.exploration import ExplorationSpec
 from interphase_flows.campaign.production import ProductionSpec
+from interphase_flows.campaign.reference import ReferenceSpec
 from interphase_flows.campaign.structures import StructuresSpec
 from interphase_flows.campaign.transport_grid import TransportGridSpec
 from interphase_flows.campaign.values import (
@@ -25,27 +27,8 @@ from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.selection.registry import DEFAULT_STRATEGY, strategy_names
 from interphase_flows.exceptions import CampaignFileError, StructureError
-from interphase_flows.potentials.spec import CommitteeSpec
-from interphase_flows.reference.registry import method_specs
-from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
+from interphase_flows.reference.spec import ChgnetSpec
 from interphase_flows.structures.crystals.ordering.settings import OrderingSettings
-
-
-def _reference_spec(value: Any) -> Any:
-    """Validate the block of a registered method; ``reference: gpaw`` is short for ``reference: {method: gpaw}``."""
-    if isinstance(value, MethodSpec):
-        return value
-    if isinstance(value, str):
-        value = {"method": value}
-    elif isinstance(value, dict):
-        value = {"method": "chgnet", **value}
-    registered: Any = Union[tuple(method_specs().values())]  # noqa: UP007 - members known at run time only
-    adapter: TypeAdapter[MethodSpec] = TypeAdapter(Annotated[registered, Field(discriminator="method")])
-    return adapter.validate_python(value)
-
-
-ReferenceSpec = Annotated[SerializeAsAny[MethodSpec], BeforeValidator(_reference_spec)]
-"""Reference method: the name of a registered method, or a block with its settings."""
 
 
 def _registered_strategy(name: str) -> str:
@@ -154,7 +137,7 @@ class Campaign(Spec):
     reference: ReferenceSpec = ChgnetSpec()
     gates: Gates = Gates()
     structures: StructuresSpec = StructuresSpec()
-    committee: CommitteeSpec = CommitteeSpec()
+    committee: CampaignCommitteeSpec = CampaignCommitteeSpec()
     exploration: ExplorationSpec = ExplorationSpec()
     learning: LearningSpec = LearningSpec()
     production: ProductionSpec = ProductionSpec()
@@ -170,6 +153,15 @@ class Campaign(Spec):
                 nearest = difflib.get_close_matches(name[:60], self.phases, n=1)
                 meant = f"did you mean {nearest[0]!r}? Otherwise " if nearest else ""
                 raise ValueError(f"{role} {name[:60]!r} is not among phases {self.phases[:20]}; {meant}add it there")
+        return self
+
+    @model_validator(mode="after")
+    def _pretraining_is_by_another_method(self) -> "Campaign":
+        pretraining = self.committee.pretraining
+        if pretraining is not None and pretraining.reference == self.reference:
+            raise ValueError(
+                "committee.pretraining.reference is the reference method of the campaign; name a cheaper one"
+            )
         return self
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from jobflow import Flow, Job, Maker, OnMissing, OutputReference, Response, job
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.flows.exploration import ExplorationMaker
+from interphase_flows.flows.pretraining import PretrainingMaker
 from interphase_flows.jobs.committee import CommitteeMaker
 from interphase_flows.jobs.compile import CompileMaker
 from interphase_flows.jobs.datasets import DatasetMaker
@@ -22,7 +23,7 @@ from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import ITERATION, IterationDoc
 from interphase_flows.schemas.label import LabelBatch
-from interphase_flows.schemas.model import CommitteeDoc
+from interphase_flows.schemas.model import CommitteeDoc, ModelDoc
 from interphase_flows.schemas.segment import SegmentDoc, Walker
 from interphase_flows.schemas.structures import StructureSetDoc
 
@@ -40,6 +41,8 @@ class ActiveLearningMaker(Maker):
     compile_maker
         Compiles the architecture of ``train_maker`` once, beside the steps of iteration 0 before its committee; all
         committees of the loop use the graph. With None, potentials are evaluated eagerly.
+    pretraining_maker
+        Trains the potentials that the members of iteration 0 start from; None for random weights.
     n_members
         Number of trained potentials; ``train_maker`` makes one job of each.
     seed
@@ -55,6 +58,7 @@ class ActiveLearningMaker(Maker):
     committee_maker: CommitteeMaker = field(default_factory=CommitteeMaker)
     iteration_maker: IterationMaker = field(default_factory=IterationMaker)
     compile_maker: CompileMaker | None = field(default_factory=CompileMaker)
+    pretraining_maker: PretrainingMaker | None = None
     n_members: int = 3
     seed: int = 1
 
@@ -75,6 +79,7 @@ class ActiveLearningMaker(Maker):
             compile_maker=CompileMaker(structure_files=campaign.structure_files)
             if campaign.committee.compiled == "auto"
             else None,
+            pretraining_maker=PretrainingMaker.from_campaign(campaign),
             n_members=campaign.committee.n_members,
             seed=campaign.seed,
         )
@@ -85,6 +90,7 @@ class ActiveLearningMaker(Maker):
         starts: Structures,
         walkers: Sequence[Walker] | None = None,
         elements: Sequence[str] | None = None,
+        structures: StructureSetDoc | None = None,
     ) -> Flow:
         """Return the flow of iteration 0 from initial labels.
 
@@ -101,6 +107,8 @@ class ActiveLearningMaker(Maker):
             Runs that explore, and audit runs whose frames only test; by default those of `start_walkers`.
         elements
             Elements of the potentials, or phases with these elements, so that compilation need not wait for ``data``.
+        structures
+            Structures of the pre-training, by default ``starts``.
         """
         if isinstance(data, LabelBatch | DatasetDoc | OutputReference):
             dataset = self.dataset_maker.make(data, None, self.seed)
@@ -120,6 +128,10 @@ class ActiveLearningMaker(Maker):
             compilation = compile_maker.make(dataset.output if elements is None else elements)
             compiled = compilation.output
             jobs.insert(0, compilation)
+        pretrained: Sequence[ModelDoc] = ()
+        if self.pretraining_maker is not None:
+            pretraining, pretrained = self.pretraining_maker.make(starts if structures is None else structures)
+            jobs.append(pretraining)
         return self._train_and_decide(
             jobs,
             index=0,
@@ -132,6 +144,7 @@ class ActiveLearningMaker(Maker):
             history=[],
             explored=[],
             compiled=compiled,
+            pretrained=pretrained,
         )
 
     def next_iteration(
@@ -175,12 +188,17 @@ class ActiveLearningMaker(Maker):
         previous: CommitteeDoc | None,
         index: int,
         compiled: CompiledPotentialDoc | None,
+        pretrained: Sequence[ModelDoc] = (),
     ) -> tuple[list[Job], Job]:
-        """Return the jobs that train the members of a committee, continued from a previous one, and its job."""
+        """Return the jobs that train the members of a committee, continued from a previous one, and its job.
+
+        Without a previous committee they start from ``pretrained`` potentials of another method, if there are any.
+        """
         member_jobs = []
         for member in range(self.n_members):
             parent = next((m for m in previous.models if m.member == member), None) if previous else None
-            training = self.train_maker.make(dataset, member, 1000 * self.seed + member, parent)
+            start = pretrained[member] if pretrained else None
+            training = self.train_maker.make(dataset, member, 1000 * self.seed + member, parent, start)
             training.name = f"train committee member {member} ({index})"
             member_jobs.append(training)
         committee = self.committee_maker.make(dataset, [t.output for t in member_jobs], compiled)
@@ -212,9 +230,10 @@ class ActiveLearningMaker(Maker):
         history: Sequence[IterationDoc],
         explored: Sequence[str],
         compiled: CompiledPotentialDoc | None,
+        pretrained: Sequence[ModelDoc] = (),
     ) -> Flow:
         """Return a flow of ``jobs``, the training of a committee, and the decision what follows."""
-        member_jobs, committee = self.training(dataset, previous, index, compiled)
+        member_jobs, committee = self.training(dataset, previous, index, compiled, pretrained)
         iteration = self.iteration_maker.make(index, dataset, committee.output, previous, explorations, batch, history)
         iteration.name = f"iteration {index}"
         following = continue_or_end(

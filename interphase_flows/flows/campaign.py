@@ -131,7 +131,7 @@ class CampaignMaker(Maker):
         initial = self.initial_data_maker.make(self.electrode, self.electrolyte, self.phases, melt_quench_walkers)
         starts = initial.output["starts"]
         learning = self.active_learning_maker.make(
-            initial.output["batch"], starts, initial.output["walkers"], self.phases
+            initial.output["batch"], starts, initial.output["walkers"], self.phases, initial.output["structures"]
         )
         learned = learning.output
         cells = []

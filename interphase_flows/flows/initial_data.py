@@ -130,7 +130,7 @@ class InitialDataMaker(Maker):
         phases: Sequence[Crystal] = (),
         other_walkers: Sequence[Walker] = (),
     ) -> Flow:
-        """Return a flow whose output has ``batch`` (labels), ``starts`` (initial structures of runs) and ``walkers``.
+        """Return a flow whose output has ``batch`` (labels of ``structures``), ``starts`` (of runs) and ``walkers``.
 
         Parameters
         ----------
@@ -156,7 +156,12 @@ class InitialDataMaker(Maker):
         labels.update_metadata({ITERATION: 0})
         return Flow(
             [*interfaces, *crystals, *made, starts, joined, walkers, labels],
-            output={"batch": labels.output, "starts": starts.output, "walkers": walkers.output},
+            output={
+                "batch": labels.output,
+                "starts": starts.output,
+                "walkers": walkers.output,
+                "structures": joined.output,
+            },
             name=self.name,
         )
 
