@@ -44,8 +44,9 @@ figures; it is the default where results go to a database, because the workers a
 ## Keys
 
 In the tables, ≥, >, ≤ and < are bounds of a number, or of every item of a list. Blocks that a file omits have their
-defaults, except `transport_grid` and `production.interface`: the grid is simulated, and a separate production cell is
-built, only if the file contains the block. Without a production cell, production runs in the small labelled cell.
+defaults, except `transport_grid`, `production.interface` and `committee.pretraining`: the grid is simulated, a separate
+production cell is built, and a committee is pre-trained only if the file contains the block. Without a production cell,
+production runs in the small labelled cell.
 """
 
 UNIT_OF_SUFFIX = {
@@ -76,7 +77,10 @@ def leaves(
     for name, field in model.model_fields.items():
         default = getattr(defaults, name) if defaults is not None else field.get_default(call_default_factory=True)
         block = next((each for each in (field.annotation, *get_args(field.annotation)) if is_block(each)), None)
-        if block is MethodSpec:
+        if block is MethodSpec and path:
+            # settings are those of the top-level block
+            yield f"{path}{name}", default.method, {"type": "string"}
+        elif block is MethodSpec:
             for tag, spec in BUILT_IN_SPECS.items():
                 yield from leaves(spec, f"{path}{name} ({tag}).", spec())
         elif block is not None and get_origin(field.annotation) is dict:

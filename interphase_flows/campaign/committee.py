@@ -32,3 +32,13 @@ class CampaignCommitteeSpec(CommitteeSpec):
         if self.pretraining is not None and self.start_from is not None:
             raise ValueError("pretraining and start_from exclude each other: the members start from one potential")
         return self
+
+    @property
+    def first_epochs(self) -> int:
+        """Number of epochs of the first training on labels of the reference method."""
+        is_random = self.pretraining is None and self.start_from is None
+        return self.training.max_epochs if is_random else self.fine_tuning.max_epochs
+
+    def of_training(self) -> CommitteeSpec:
+        """Return the settings of the training alone."""
+        return CommitteeSpec(**self.model_dump(exclude={"pretraining"}))

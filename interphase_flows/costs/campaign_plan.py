@@ -25,6 +25,7 @@ CHECKPOINT_BYTES_PER_ATOM = 80.0
 GB = 1e9
 
 INITIAL_DYNAMICS, INITIAL_LABELS, COMPILATION = "initial dynamics", "initial labels", "compilation"
+PRETRAINING = "pre-training"
 TRAINING, EXPLORATION, LOOP_LABELS, REFINEMENT = "training", "exploration", "labels of the loop", "refinement"
 PRODUCTION, GRID, PRODUCTION_LABELS = "production", "transport grid", "labels of production"
 REFERENCES, ANALYSIS, PHASES, START = "phase reference runs", "analysis", "energies of the phases", "start and report"
@@ -88,6 +89,7 @@ class _Planner:
             self._initial_dynamics(),
             self._labelling(INITIAL_LABELS, f"{len(labels.initial)} by {method}", labels.initial),
             *self._compilation(),
+            *self._pretraining(),
             self._training(),
             self._exploration(),
             self._labelling(LOOP_LABELS, f"up to {len(labels.loop)}", labels.loop),
@@ -153,8 +155,33 @@ class _Planner:
         amount = "once for this architecture and type of machine, beside other jobs"
         return [PlannedStage(COMPILATION, amount, self.speed.compile_s, self.speed.factor, n_jobs=None)]
 
+    def _pretraining(self) -> list[PlannedStage]:
+        """Return the labels of a cheap method, of the sizes of the initial ones, and the training on them."""
+        committee = self.campaign.committee
+        spec = committee.pretraining
+        if spec is None:
+            return []
+        sizes = [self.labels.initial[index % len(self.labels.initial)] for index in range(spec.n_labels)]
+        costs = LabelCostModel(spec.reference.method)
+        if spec.reference.method == "chgnet":
+            costs = self.speed.surrogate_costs(self.labels.mixture)
+        labels = costs.estimate(sizes)
+        share = 1.0 - self.campaign.learning.validation_fraction - self.campaign.learning.test_fraction
+        atom_epochs = committee.training.max_epochs * share * sum(size.n_atoms for size in sizes)
+        return [
+            PlannedStage(
+                PRETRAINING,
+                f"{spec.n_labels} labels by {spec.reference.method}, {self._members} members x "
+                f"{committee.training.max_epochs} epochs",
+                labels.cost_s + self._members * atom_epochs * self.speed.training_s_per_atom_epoch,
+                max(labels.factor, self.speed.factor),
+                n_jobs=self._members,
+            )
+        ]
+
     def _training(self) -> PlannedStage:
         spec, learning = self.campaign.committee.training, self.campaign.learning
+        first_epochs = self.campaign.committee.first_epochs
         n_rounds = learning.max_iterations
         n_per_iteration = learning.labels_per_iteration + learning.audit_labels_per_iteration
         initial, loop = (
@@ -166,8 +193,8 @@ class _Planner:
             )
         )
         in_loop = sum(initial + loop * (index + 1) / n_rounds for index in range(n_rounds))
-        atom_epochs = spec.max_epochs * initial + spec.warm_start_epochs * in_loop
-        epochs = spec.max_epochs + n_rounds * spec.warm_start_epochs
+        atom_epochs = first_epochs * initial + spec.warm_start_epochs * in_loop
+        epochs = first_epochs + n_rounds * spec.warm_start_epochs
         return PlannedStage(
             TRAINING,
             f"{self._members} members x up to {epochs} epochs in up to {1 + n_rounds} rounds",

@@ -15,6 +15,7 @@ from interphase_flows.costs.campaign_plan import (
     INITIAL_LABELS,
     LOOP_LABELS,
     PHASES,
+    PRETRAINING,
     PRODUCTION,
     PRODUCTION_LABELS,
     REFERENCES,
@@ -102,6 +103,7 @@ def fractions_left(workspace: Workspace, campaign: Campaign, running_steps: Mapp
     return {
         INITIAL_DYNAMICS: _initial_dynamics_left(campaign, sets),
         COMPILATION: float(not ledger.count("committees", own) and not ledger.count("compiled_potentials", own)),
+        PRETRAINING: 1.0 - min(1.0, ledger.count("models", own) / campaign.committee.n_members),
         TRAINING: 0.0 if loop_has_ended else _training_left(campaign, ledger.count("models", own)),
         EXPLORATION: 0.0 if loop_has_ended else _exploration_left(campaign, segments, running_steps),
         REFINEMENT: 1.0 - min(1.0, n_refined / n_refinements) if n_refinements else 0.0,
@@ -124,10 +126,12 @@ def _initial_dynamics_left(campaign: Campaign, sets: Sequence[str]) -> float:
 
 def _training_left(campaign: Campaign, n_models: int) -> float:
     """Return the fraction of epochs left; later rounds have more labels, which is left out."""
-    spec, n = campaign.committee.training, campaign.committee.n_members
+    spec, n, first = campaign.committee.training, campaign.committee.n_members, campaign.committee.first_epochs
     n_rounds = campaign.learning.max_iterations
-    total = n * (spec.max_epochs + n_rounds * spec.warm_start_epochs)
-    done = min(n_models, n) * spec.max_epochs + max(0, n_models - n) * spec.warm_start_epochs
+    if campaign.committee.pretraining is not None:
+        n_models = max(0, n_models - n)
+    total = n * (first + n_rounds * spec.warm_start_epochs)
+    done = min(n_models, n) * first + max(0, n_models - n) * spec.warm_start_epochs
     return 1.0 - min(1.0, done / total)
 
 

@@ -73,7 +73,7 @@ class ActiveLearningMaker(Maker):
             dataset_maker=DatasetMaker(
                 gates=gates, learning=learning, cutoff_angstrom=campaign.committee.model.cutoff_angstrom
             ),
-            train_maker=TrainMaker(spec=campaign.committee),
+            train_maker=TrainMaker(spec=campaign.committee.of_training()),
             committee_maker=CommitteeMaker(learning=learning),
             iteration_maker=IterationMaker(learning=learning),
             compile_maker=CompileMaker(structure_files=campaign.structure_files)
@@ -197,8 +197,8 @@ class ActiveLearningMaker(Maker):
         member_jobs = []
         for member in range(self.n_members):
             parent = next((m for m in previous.models if m.member == member), None) if previous else None
-            start = pretrained[member] if pretrained else None
-            training = self.train_maker.make(dataset, member, 1000 * self.seed + member, parent, start)
+            start = {"start": pretrained[member]} if pretrained else {}
+            training = self.train_maker.make(dataset, member, 1000 * self.seed + member, parent, **start)
             training.name = f"train committee member {member} ({index})"
             member_jobs.append(training)
         committee = self.committee_maker.make(dataset, [t.output for t in member_jobs], compiled)

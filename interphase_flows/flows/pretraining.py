@@ -54,7 +54,7 @@ class PretrainingMaker(Maker):
                 learning=campaign.learning,
                 cutoff_angstrom=campaign.committee.model.cutoff_angstrom,
             ),
-            train_maker=TrainMaker(spec=campaign.committee),
+            train_maker=TrainMaker(spec=campaign.committee.of_training()),
             n_members=campaign.committee.n_members,
             seed=campaign.seed,
         )

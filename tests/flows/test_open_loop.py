@@ -1,5 +1,6 @@
 """The active-learning loop in a flow without a campaign: own labels, own selection, own structures."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,16 @@ from interphase_flows import (
 from interphase_flows.campaign.structures import CrystalSpec, InterfaceSnapshotSpec
 from interphase_flows.datasets.frames import read_extxyz
 from interphase_flows.exceptions import InputError
+from interphase_flows.flows.pretraining import PretrainingMaker
 from interphase_flows.jobs.structures.interfaces import SnapshotsMaker
+from interphase_flows.jobs.structures.perturbed import PerturbSetMaker
+from interphase_flows.jobs.structures.structure_sets import as_set
+from interphase_flows.schemas.dataset import DatasetDoc
+from interphase_flows.schemas.model import ModelDoc
 from interphase_flows.schemas.segment import Walker
 from interphase_flows.structures.crystals.library import load_crystal
 from own_steps import SHORT, OwnLabelMaker, labelled, loop, metals
+from tiny_training import CUTOFF_ANGSTROM
 
 pytestmark = [
     pytest.mark.usefixtures("empty_folder"),
@@ -96,12 +103,32 @@ def test_loop_starts_from_initial_data_of_another_pair():
     assert {origin.family for origin in result["dataset"].split_of_origin} >= {"crystal", "interface", "explore"}
 
 
-def test_loop_takes_a_batch_of_labels():
+def test_loop_takes_a_batch_of_labels_and_a_pretraining():
+    """Pre-training is by another method; its labels are in no dataset of the loop."""
+    cheap = CalculatorSpec(name="ase.calculators.emt.EMT")
+    pretraining = PretrainingMaker(
+        perturb_maker=PerturbSetMaker(n_structures=14, max_strain=0.02, rattle_angstrom=0.05),
+        label_set_maker=LabelSetMaker(label_maker=LabelMaker(reference=cheap)),
+        dataset_maker=DatasetMaker(cutoff_angstrom=CUTOFF_ANGSTROM),
+        train_maker=loop().train_maker,
+        n_members=2,
+    )
     labels = OwnLabelMaker().make(metals())
-    learning = loop().make(labels.output, metals(2))
-    result = result_of(run(Flow([labels, learning])))
+    structures = as_set(metals())
+    learning = replace(loop(), pretraining_maker=pretraining).make(labels.output, metals(2), structures=structures)
+    outputs = run(Flow([labels, learning]))
+    result = result_of(outputs)
     assert result["iterations"][0].n_labels_new == 10
     assert {origin.family for origin in result["dataset"].split_of_origin} == {"given", "explore", "audit"}
+    (cheap_set,) = (
+        each for each in outputs if isinstance(each, DatasetDoc) and each.method != result["dataset"].method
+    )
+    assert sum(cheap_set.n_frames.values()) == 14
+    models = {each.key: each for each in outputs if isinstance(each, ModelDoc)}
+    for model in result["committee"].models:
+        first = models[model.parent_key]
+        assert models[first.parent_key].dataset_key == cheap_set.key
+    assert len(models) == 6
 
 
 def test_labels_of_another_method_are_rejected_with_a_hint():

@@ -20,6 +20,7 @@ from interphase_flows import (
 )
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.flows.convergence_study import ConvergenceStudyMaker
+from interphase_flows.flows.pretraining import PretrainingMaker
 from own_steps import MostUncertainMaker, OwnLabelMaker, OwnTrainMaker
 from tiny_campaign import TINY
 
@@ -45,6 +46,7 @@ EVERYTHING = {
     "transport_grid": {"n_per_fraction": 1},
     "analysis": {"anion_centre_elements": ["P"]},
     "structure_files": {"X": "x.cif"},
+    "committee": {"pretraining": {"n_labels": 30}},
 }
 """Blocks that fill every optional field."""
 
@@ -71,7 +73,7 @@ def test_maker_of_a_campaign_survives_serialisation(flow_maker, campaign):
     assert all(each is None or isinstance(each, Maker) for each in nested)
 
 
-@pytest.mark.parametrize("flow_maker", FLOW_MAKERS)
+@pytest.mark.parametrize("flow_maker", [*FLOW_MAKERS, PretrainingMaker])
 def test_default_maker_survives_serialisation(flow_maker):
     assert type(again(flow_maker())) is flow_maker
 
@@ -105,7 +107,7 @@ def test_initial_data_without_a_kind_of_structures_has_no_jobs_of_it(kind):
     assert {walker.index for walker in maker.walkers()} <= set(range(n_interfaces + 4 + n_crystals))
 
 
-@pytest.mark.parametrize("flow_maker", FLOW_MAKERS)
+@pytest.mark.parametrize("flow_maker", [*FLOW_MAKERS, PretrainingMaker])
 def test_docs_list_the_steps_of_a_flow(flow_maker):
     page = (Path(__file__).parents[3] / "docs" / "use_one_part.md").read_text(encoding="utf-8")
     row = re.search(rf"^\| `{flow_maker.__name__}` \| (.*) \|$", page, re.MULTILINE)

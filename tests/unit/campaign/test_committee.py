@@ -1,0 +1,86 @@
+"""Blocks of a campaign file on what the committee starts from."""
+
+import pytest
+from ase.build import bulk
+
+from interphase_flows.campaign.committee import CampaignCommitteeSpec
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.validate import check_campaign
+from interphase_flows.costs.campaign_plan import plan_campaign
+from interphase_flows.exceptions import CampaignFileError
+from interphase_flows.jobs.structures.perturbed import PerturbSetMaker
+from interphase_flows.jobs.structures.structure_sets import load_set, store_set
+from interphase_flows.schemas.origin import Origin
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace, use_workspace
+
+PRETRAINING = {"n_labels": 700}
+
+
+def campaign(**committee: object) -> Campaign:
+    return Campaign(name="c", reference="gpaw", committee=committee)
+
+
+def test_a_committee_starts_from_one_potential():
+    with pytest.raises(ValueError, match="exclude each other"):
+        campaign(pretraining=PRETRAINING, start_from="x.ckpt")
+    with pytest.raises(ValueError, match="name a cheaper one"):
+        Campaign(name="c", reference="chgnet", committee={"pretraining": PRETRAINING})
+
+
+def test_first_training_has_the_epochs_of_its_start():
+    spec = {"training": {"max_epochs": 90}, "fine_tuning": {"max_epochs": 12}}
+    assert CampaignCommitteeSpec(**spec).first_epochs == 90
+    assert CampaignCommitteeSpec(**spec, start_from="x.ckpt").first_epochs == 12
+    assert CampaignCommitteeSpec(**spec, pretraining=PRETRAINING).first_epochs == 12
+
+
+def test_plan_counts_the_labels_and_epochs_of_a_pretraining():
+    random, pretrained = (
+        {stage.stage: stage for stage in plan_campaign(each)}
+        for each in (campaign(), campaign(pretraining=PRETRAINING))
+    )
+    assert set(pretrained) - set(random) == {"pre-training"}
+    assert pretrained["pre-training"].amount == "700 labels by chgnet, 3 members x 100 epochs"
+    assert pretrained["training"].cost_s < random["training"].cost_s
+    assert "members x up to 460 epochs" in pretrained["training"].amount
+
+
+def test_relative_file_starts_from_the_folder_of_the_campaign(tmp_path):
+    found = campaign(start_from="potentials/mine.ckpt").with_absolute_files(tmp_path)
+    assert found.committee.start_from == str(tmp_path / "potentials" / "mine.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("missing.ckpt", None, "no such file"),
+        ("mine.pth", b"", "not a checkpoint"),
+        ("mine.ckpt", b"x", "is not a checkpoint"),
+    ],
+)
+def test_unusable_file_is_a_mistake_of_the_campaign(tmp_path, name, content, reason):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CampaignFileError, match=rf"committee\.start_from: .*{reason}"):
+        check_campaign(campaign(start_from=str(path)), is_run_here=False)
+
+
+def test_copies_keep_the_origin_and_composition_of_their_structure(tmp_path):
+    frames = [bulk("Li", cubic=True) * 2, bulk("LiF", "rocksalt", a=4.0, cubic=True)]
+    origins = [Origin("crystal/Li"), Origin("crystal/LiF")]
+    with Workspace(Settings(root=tmp_path / "runs"), "unit") as workspace, use_workspace(workspace):
+        given = store_set("set", "two", frames, origins)
+        maker = PerturbSetMaker(n_structures=7, max_strain=0.02, rattle_angstrom=0.05)
+        made = PerturbSetMaker.make.original(maker, given, 3)
+        structures = load_set(made)
+        again = PerturbSetMaker.make.original(maker, given, 3)
+        fewer = PerturbSetMaker.make.original(PerturbSetMaker(n_structures=1), given, 3)
+    assert again.key == made.key
+    assert [entry.origin for entry in made.entries] == [*origins, *origins, *origins, origins[0]]
+    assert [frame.get_chemical_formula() for frame in structures[:2]] * 3 == [
+        frame.get_chemical_formula() for frame in structures[:6]
+    ]
+    assert len({entry.key for entry in made.entries}) == 7
+    assert [entry.key for entry in fewer.entries] == [given.entries[0].key]
