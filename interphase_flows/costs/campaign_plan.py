@@ -171,7 +171,7 @@ class _Planner:
         return [
             PlannedStage(
                 PRETRAINING,
-                f"{spec.n_labels} labels by {spec.reference.method}, {self._members} members x "
+                f"{spec.n_labels} labels with {spec.reference.method}, {self._members} members x "
                 f"{committee.training.max_epochs} epochs",
                 labels.cost_s + self._members * atom_epochs * self.speed.training_s_per_atom_epoch,
                 max(labels.factor, self.speed.factor),

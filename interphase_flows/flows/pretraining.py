@@ -20,7 +20,7 @@ PRETRAINING_SEED = 700
 class PretrainingMaker(Maker):
     """Train one potential for each member of a committee on labels of a cheap method.
 
-    The labels form a dataset of their own, because energies of two methods differ by more than constants.
+    The labels form a separate dataset, because energies of two methods differ by more than constants.
 
     Parameters
     ----------
@@ -60,16 +60,16 @@ class PretrainingMaker(Maker):
         )
 
     def make(self, structures: StructureSetDoc | OutputReference) -> tuple[Flow, Sequence[OutputReference]]:
-        """Return the flow, and the outputs of the trainings, one for each member."""
+        """Return the flow, and the outputs of the training jobs, one for each member."""
         perturbed = self.perturb_maker.make(structures, self.seed + PRETRAINING_SEED)
         labels = self.label_set_maker.make(perturbed.output)
         labels.name = "pretraining labels"
         dataset = self.dataset_maker.make(labels.output, None, self.seed)
         dataset.name = "pretraining dataset"
         train_maker = replace(self.train_maker, spec=self.train_maker.spec.model_copy(update={"start_from": None}))
-        trainings = []
-        for member in range(self.n_members):
-            trainings.append(train_maker.make(dataset.output, member, 1000 * self.seed + member))
-            trainings[-1].name = f"pretrain committee member {member}"
-        models = [training.output for training in trainings]
-        return Flow([perturbed, labels, dataset, *trainings], output=models, name=self.name), models
+        members = []
+        for index in range(self.n_members):
+            members.append(train_maker.make(dataset.output, index, 1000 * self.seed + index))
+            members[-1].name = f"pretrain committee member {index}"
+        models = [member.output for member in members]
+        return Flow([perturbed, labels, dataset, *members], output=models, name=self.name), models

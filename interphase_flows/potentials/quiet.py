@@ -1,4 +1,4 @@
-"""State of torch and loggers for trainings and models of NequIP."""
+"""State of torch and loggers in which NequIP trains and evaluates."""
 
 import logging
 import warnings

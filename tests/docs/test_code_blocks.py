@@ -22,6 +22,7 @@ WITH_PYTHON = {
     "kinetics.md",
     "other_pairs.md",
     "phases.md",
+    "start_from_what_you_have.md",
     "structures.md",
     "thermodynamics.md",
     "trajectories.md",

@@ -41,7 +41,7 @@ def test_plan_counts_the_labels_and_epochs_of_a_pretraining():
         for each in (campaign(), campaign(pretraining=PRETRAINING))
     )
     assert set(pretrained) - set(random) == {"pre-training"}
-    assert pretrained["pre-training"].amount == "700 labels by chgnet, 3 members x 100 epochs"
+    assert pretrained["pre-training"].amount == "700 labels with chgnet, 3 members x 100 epochs"
     assert pretrained["training"].cost_s < random["training"].cost_s
     assert "members x up to 460 epochs" in pretrained["training"].amount
 
