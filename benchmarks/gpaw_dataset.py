@@ -1,4 +1,4 @@
-"""Label a small set of reactive structures of Li, P and S with GPAW, to compare potentials that few labels of real DFT train.
+"""Label a small set of reactive structures of Li, P and S with GPAW, to compare potentials with few labels of real DFT.
 
 Run: ``nice -n 19 python benchmarks/gpaw_dataset.py FOLDER [--export DATA.extxyz]``. It takes hours; run it again to
 continue. Structures are frames of CHGNet's dynamics: amorphous mixtures of lithium with Li7P3S11, Li3PS4 and Li3P of 20

@@ -76,7 +76,7 @@ def train_member(
     parent_checkpoint
         Checkpoint with the initial weights, of an earlier dataset; random weights if None. The statistics are its own.
     start
-        Checkpoint or package of NequIP of another method, see `transfer`, which is trained with the settings ``fine_tuning``.
+        Checkpoint or package of NequIP of another method, see `transfer`; then the settings are ``fine_tuning``.
 
     Raises
     ------
