@@ -13,6 +13,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from interphase_flows.report.figures.figure_data import figure_csv
@@ -23,6 +24,8 @@ BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, GREY, BLACK = "#56B4E9", "#CC79A7", "#F0E442", "#8A8F98", "#222222"
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY)
 DASHES = ("-", "--", "-.", ":")
+
+DPI = 160
 
 ELEMENT_COLOURS = {"Li": SKY, "Na": SKY, "P": VERMILION, "S": "#E2B800", "Cl": GREEN, "O": "#C03030"}
 ELECTRODE_COLOUR = "#6B7280"
@@ -96,9 +99,12 @@ def rendered(figure: Figure, name: str, alt: str) -> FigureFile:
     csv = figure_csv(figure)
     svg, png = BytesIO(), BytesIO()
     with figure_style():
-        figure.savefig(svg, format="svg", metadata={"Date": None}, dpi=160)
-        # the layout is final: savefig would compute it again and draw twice
-        figure.set_layout_engine("none")
-        figure.set_dpi(160)
+        # one layout for both files: savefig would compute it and draw the figure once more for each
+        figure.set_dpi(DPI)
+        if (layout := figure.get_layout_engine()) is not None:
+            layout.execute(figure)
+            figure.set_layout_engine("none")
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
+        figure.set_dpi(DPI)  # the SVG was drawn with 72
         FigureCanvasAgg(figure).print_png(png)
     return FigureFile(name, svg.getvalue(), png.getvalue(), alt, csv.encode())
