@@ -25,7 +25,7 @@ from interphase_flows.exceptions import AnalysisError
 class GrowthPart(AnalysisPart):
     """Select a growth law for each interface."""
 
-    version = 3
+    version = 4
     result = GrowthResult
     average_result = GrowthAverage
 

@@ -90,7 +90,7 @@ class ProfilesPart(AnalysisPart):
 class PhasesPart(AnalysisPart):
     """Identify anions and phases."""
 
-    version = 4
+    version = 5
     result = PhasesResult
     average_result = PhasesAverage
 
