@@ -242,8 +242,9 @@ def _run(campaign: "Campaign", settings: "Settings", accept_changes: bool, worke
 
 def _print_plan(campaign: "Campaign", settings: "Settings", measure: bool | None, workers: int | None) -> None:
     from interphase_flows.costs.budget import known_label_costs
-    from interphase_flows.costs.campaign_plan import PRODUCTION, plan_campaign
+    from interphase_flows.costs.campaign_plan import plan_campaign
     from interphase_flows.costs.model import format_duration, format_size
+    from interphase_flows.costs.stages import PRODUCTION
     from interphase_flows.runtime.local_workers import default_workers
 
     n_workers = workers or default_workers(settings)

@@ -1,15 +1,32 @@
 """Stages of a campaign and their estimated cost: the plan that a dry run prints."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.costs.amounts import grid_amount, melt_quench_amount, steps_of_melt_and_quench
-from interphase_flows.costs.machine_speed import BUILT_IN, BUILT_IN_FACTOR, MachineSpeed
+from interphase_flows.costs.machine_speed import BUILT_IN, MachineSpeed
 from interphase_flows.costs.model import LabelCostModel, LabelSize, typical_size
 from interphase_flows.costs.plan import LabelPlan, n_interface_atoms, plan_labels, production_cell_atoms
+from interphase_flows.costs.stages import (
+    ANALYSIS,
+    COMPILATION,
+    EXPLORATION,
+    GRID,
+    INITIAL_DYNAMICS,
+    INITIAL_LABELS,
+    LOOP_LABELS,
+    PHASES,
+    PRETRAINING,
+    PRODUCTION,
+    PRODUCTION_LABELS,
+    REFERENCES,
+    REFINEMENT,
+    START,
+    TRAINING,
+    PlannedStage,
+)
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.md.phase_references.plan import plan_references
 from interphase_flows.md.uncertainty_monitor import UncertaintyMonitor
@@ -23,36 +40,6 @@ START_S = 15.0
 CANDIDATE_BYTES_PER_ATOM = 40.0
 CHECKPOINT_BYTES_PER_ATOM = 80.0
 GB = 1e9
-
-INITIAL_DYNAMICS, INITIAL_LABELS, COMPILATION = "initial dynamics", "initial labels", "compilation"
-PRETRAINING = "pre-training"
-TRAINING, EXPLORATION, LOOP_LABELS, REFINEMENT = "training", "exploration", "labels of the loop", "refinement"
-PRODUCTION, GRID, PRODUCTION_LABELS = "production", "transport grid", "labels of production"
-REFERENCES, ANALYSIS, PHASES, START = "phase reference runs", "analysis", "energies of the phases", "start and report"
-
-
-@dataclass(frozen=True)
-class PlannedStage:
-    """One stage of the plan.
-
-    ``cost_s`` is in seconds on one core, within a factor of ``cost_factor``. ``n_jobs`` is the number of equal jobs that
-    can run at the same time; None for a stage whose jobs fill gaps between those of other stages. ``disk_GB`` is what its
-    trajectories, candidates and checkpoints take, ``memory_GB`` the memory of one of its processes; 0 where small.
-    """
-
-    stage: str
-    amount: str
-    cost_s: float
-    cost_factor: float = BUILT_IN_FACTOR
-    n_jobs: int | None = 1
-    disk_GB: float = 0.0
-    memory_GB: float = 0.0
-
-    def wall_s(self, n_workers: int) -> float:
-        """Return the wall time with a number of workers, the other stages aside."""
-        if self.n_jobs is None:
-            return self.cost_s / n_workers
-        return self.cost_s * math.ceil(self.n_jobs / n_workers) / self.n_jobs
 
 
 def plan_campaign(

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.costs.budget import CUTOUTS, INITIAL, RemainingLabels
-from interphase_flows.costs.campaign_plan import (
+from interphase_flows.costs.campaign_plan import plan_campaign
+from interphase_flows.costs.machine_speed import BUILT_IN, MachineSpeed
+from interphase_flows.costs.stages import (
     ANALYSIS,
     COMPILATION,
     EXPLORATION,
@@ -23,9 +25,7 @@ from interphase_flows.costs.campaign_plan import (
     START,
     TRAINING,
     PlannedStage,
-    plan_campaign,
 )
-from interphase_flows.costs.machine_speed import BUILT_IN, MachineSpeed
 from interphase_flows.schemas.segment import BROKEN
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace

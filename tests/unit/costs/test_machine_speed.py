@@ -4,7 +4,7 @@ import pytest
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.costs import machine_speed
-from interphase_flows.costs.campaign_plan import PlannedStage, plan_campaign
+from interphase_flows.costs.campaign_plan import plan_campaign
 from interphase_flows.costs.machine_speed import (
     BUILT_IN,
     MachineSpeed,
@@ -14,6 +14,7 @@ from interphase_flows.costs.machine_speed import (
     stored_speed,
 )
 from interphase_flows.costs.model import format_size
+from interphase_flows.costs.stages import PlannedStage
 from interphase_flows.settings import Settings
 
 SPEED = MachineSpeed(

@@ -9,8 +9,9 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.cli.status import status_parts
 from interphase_flows.commands.status import PROGRESS_FILE, campaign_status, running_steps
 from interphase_flows.costs.budget import RemainingLabels
-from interphase_flows.costs.campaign_plan import COMPILATION, EXPLORATION, PRODUCTION, TRAINING, plan_campaign
+from interphase_flows.costs.campaign_plan import plan_campaign
 from interphase_flows.costs.machine_speed import BUILT_IN, store_speed
+from interphase_flows.costs.stages import COMPILATION, EXPLORATION, PRODUCTION, TRAINING
 from interphase_flows.costs.time_left import fractions_left, time_left
 
 NO_LABELS = RemainingLabels(0, 0, 0.0, 1.0, 0)
