@@ -53,8 +53,8 @@ def run(
     from interphase_flows.campaign.validate import check_campaign, missing_on_this_machine
 
     campaign = Campaign.from_file(file)
-    check_campaign(campaign, is_run_here=not dry_run)
     if dry_run:
+        check_campaign(campaign, is_run_here=False)
         _print_plan(campaign, settings_of(root), measure, workers)
         missing = missing_on_this_machine(campaign)
         if missing:

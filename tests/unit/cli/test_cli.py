@@ -192,7 +192,7 @@ def test_ctrl_c_exits_with_code_130_and_the_resume_command(interphase, monkeypat
     def pressed(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("interphase_flows.campaign.validate.check_campaign", pressed)
+    monkeypatch.setattr("interphase_flows.runners.local.campaign.check_campaign", pressed)
     Path("c.yaml").write_text("name: unit\n")
     code, _, err = interphase("run", "c.yaml")
     assert code == 130
