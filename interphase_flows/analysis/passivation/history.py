@@ -21,7 +21,7 @@ class InterphaseHistory:
     Parameters
     ----------
     time_ps
-        Times in ps since the contact of the two sides, (n_frames,), evenly spaced.
+        Times in ps since the contact of the two sides, (n_frames,), increasing.
     thickness_angstrom
         Thickness of the interphase in Å, (n_frames,).
     passed_atoms_per_nm2

@@ -25,7 +25,8 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy.linalg import solve_triangular, toeplitz
+from scipy.linalg import cholesky_banded, toeplitz
+from scipy.linalg.lapack import dtbtrs
 from scipy.stats import t as student
 
 from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
@@ -38,6 +39,8 @@ NO_EVENT = -math.log(0.5 * (1 - CONFIDENCE))
 """Upper bound of the mean of a Poisson count of zero: 3.7 (Garwood, Biometrika 28, 437 (1936))."""
 MOST_POINTS = 240
 """Maximum number of points of all windows; consecutive frames of longer series are averaged."""
+LARGEST_SHARE_OF_GAPS = 0.02
+"""Largest fraction of the time in longer intervals than that of an interpolated series."""
 LEAST_POINTS_TO_CHOOSE = 80
 """Minimum number of points for a choice of the noise model; fewer do not exclude a random walk."""
 DECISIVE = 1.5
@@ -50,8 +53,10 @@ WHITE_PER_STEP = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """Variances of uncorrelated noise in units of that of a step of the random walk."""
 STEP_PER_BOUNDED = (1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3)
 """Variances of a step of a weak random walk in units of that of the bounded noise."""
-WEAK_WALK = 0.2
+WEAK_WALK = 0.5
 """Prior probability of a weak random walk below bounded noise."""
+N_DIAGONALS = 3
+"""Lower diagonals of the covariance of differenced values: averages of AR(1), white noise and walks become MA(2)."""
 
 NoiseModel = Literal["bounded", "random_walk"]
 
@@ -86,14 +91,31 @@ class _Noises:
     """(m,), whether the noise has any random walk."""
     log_prior: FloatArray
     """(m,), logarithm of the prior probability within a model."""
-    residuals: FloatArray
-    """(m, n, n), from values to uncorrelated residuals of unit variance."""
-    slopes: FloatArray
-    """(m, n_windows, n), from values to slopes."""
+    correlations: FloatArray
+    """(m,), correlations of neighbouring points."""
+    factors: FloatArray
+    """(m, N_DIAGONALS, n), Cholesky factors of the covariances of differenced values, diagonals in rows."""
+    line: FloatArray
+    """(n, k), hat functions, whose sums are the mean."""
+    difference: FloatArray
+    """(n_windows, k), from the values of the mean at the kinks to slopes."""
+    inverse: FloatArray
+    """(m, k, k), covariance of the values at the kinks."""
+    white_line: FloatArray
+    """(m, n, k), whitened hat functions."""
     slope_variance: FloatArray
     """(m, n_windows)."""
     log_determinants: FloatArray
     """(m,)."""
+
+    def fit(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the sum of squares of the whitened residuals, (m,), and slopes, (m, n_windows)."""
+        start = np.linalg.lstsq(self.line, points)[0]  # squares of residuals lose fewer digits than those of values
+        white = _whitened(points - self.line @ start, self.correlations, self.factors)
+        projected = np.einsum("mnk,mn->mk", self.white_line, white)
+        kinks = np.einsum("mkl,ml->mk", self.inverse, projected)
+        squares = (white**2).sum(axis=1) - (projected * kinks).sum(axis=1)
+        return squares, (start + kinks) @ self.difference.T
 
 
 def window_rate(time_ps: FloatArray, values: FloatArray, *, event: float = 0.0) -> WindowRate:
@@ -109,7 +131,7 @@ def window_rates(
     Parameters
     ----------
     time_ps, values
-        Times in ps, evenly spaced, and values, (n_frames,) each.
+        Times in ps, increasing, and values, (n_frames,) each; interpolated if the times are uneven.
     edges_ps
         Edges of the windows, (n_windows + 1,), increasing.
     event
@@ -121,6 +143,7 @@ def window_rates(
     AnalysisError
         A window has fewer than ten frames.
     """
+    time_ps, values = _evenly_spaced(time_ps, np.asarray(values, dtype=float))
     slack = 1e-9 * float(np.abs(time_ps).max())
     first = np.searchsorted(time_ps, np.array(edges_ps[:-1]) - slack)
     end = np.searchsorted(time_ps, np.array(edges_ps[1:]) + slack)
@@ -130,7 +153,7 @@ def window_rates(
             f"a window of {shortest} frames gives no rate; at least {LEAST_FRAMES} are required. Hint: use longer "
             "windows, or write frames more often"
         )
-    time, series = time_ps[first[0] : end[-1]], np.asarray(values, dtype=float)[first[0] : end[-1]]
+    time, series = time_ps[first[0] : end[-1]], values[first[0] : end[-1]]
     per_point = -(-len(time) // MOST_POINTS)
     n = len(time) // per_point
     dropped = len(time) - n * per_point  # incomplete groups of frames at the beginning
@@ -141,7 +164,8 @@ def window_rates(
 
     degrees = n - len(edges)
     rounding = (1e-12 * float(np.abs(points).max())) ** 2 + 1e-300
-    variance = np.maximum(((noises.residuals @ points) ** 2).sum(axis=1) / degrees, rounding)
+    squares, slopes = noises.fit(points)
+    variance = np.maximum(squares / degrees, rounding)
     log_likelihood = -0.5 * (degrees * np.log(variance) + noises.log_determinants)
     if n >= LEAST_POINTS_TO_CHOOSE:
         without_walk = log_likelihood[noises.is_bounded & ~noises.has_walk].max()
@@ -152,7 +176,6 @@ def window_rates(
     weight = np.where(model, log_likelihood + noises.log_prior, -np.inf)
     weight = np.exp(weight - weight.max())
     weight /= weight.sum()
-    slopes = noises.slopes @ points
     rates = weight @ slopes
     errors = np.sqrt(weight @ (variance[:, None] * noises.slope_variance + (slopes - rates) ** 2))
     least_errors = NO_EVENT * event / np.diff(edges) / float(student.ppf(0.5 + CONFIDENCE / 2, degrees))
@@ -160,6 +183,20 @@ def window_rates(
         WindowRate(rate / interval_ps, error / interval_ps, degrees, "bounded" if bounded else "random_walk")
         for rate, error in zip(rates.tolist(), np.maximum(errors, least_errors).tolist(), strict=True)
     ]
+
+
+def _evenly_spaced(time_ps: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return a series at even times: itself, or interpolated at the longest interval except for rare gaps."""
+    if len(time_ps) < LEAST_FRAMES:
+        return time_ps, values
+    even = np.linspace(time_ps[0], time_ps[-1], len(time_ps))
+    if np.abs(time_ps - even).max() <= 0.5 * (even[1] - even[0]):
+        return time_ps, values
+    intervals = np.sort(np.diff(time_ps))
+    length = np.cumsum(intervals)
+    n = int(length[-1] / intervals[np.searchsorted(length, (1 - LARGEST_SHARE_OF_GAPS) * length[-1])]) + 1
+    even = np.linspace(time_ps[0], time_ps[-1], n)
+    return even, np.interp(even, time_ps, values)
 
 
 def _parameters() -> list[tuple[float, float, float, float]]:
@@ -179,25 +216,18 @@ def _noises(n: int, per_point: int, edges: tuple[int, ...]) -> _Noises:
     # covariance of means of the random walk over groups of frames
     walk = np.minimum(x[:, None], x[None, :]) + 1.0 - (1 - per_point**-2) / 6 * np.eye(n)
     parameters = _parameters()
-    residuals = np.empty((len(parameters), n, n))
-    slopes = np.empty((len(parameters), len(edges) - 1, n))
-    slope_variance = np.empty(slopes.shape[:2])
-    log_determinants = np.empty(len(parameters))
+    factors = np.empty((len(parameters), N_DIAGONALS, n))
     correlated = {c: toeplitz(correlations_of_means(c, n, per_point)) for c in CORRELATIONS}
     for i, (bounded, correlation, white, step) in enumerate(parameters):
         covariance = bounded * correlated[correlation] + white * np.eye(n) + step * walk
-        factor = np.linalg.cholesky(covariance)
-        whitening = solve_triangular(factor, np.eye(n), lower=True, check_finite=False)
-        white_line = whitening @ line
-        information = white_line.T @ white_line
-        inverse = np.linalg.inv(information)
-        design = inverse @ white_line.T @ whitening
-        residuals[i] = whitening - white_line @ design
-        slopes[i] = difference @ design
-        slope_variance[i] = np.einsum("kp,pq,kq->k", difference, inverse, difference)
-        log_determinants[i] = 2 * np.log(np.diagonal(factor)).sum() + np.linalg.slogdet(information)[1]
+        banded = _differenced(_differenced(covariance, correlation).T, correlation)
+        bands = [np.pad(np.diagonal(banded, -lag), (0, lag)) for lag in range(N_DIAGONALS)]
+        factors[i] = cholesky_banded(np.array(bands), lower=True, check_finite=False)
     size, correlation, white, step = np.array(parameters).T
     is_bounded, has_walk = size > 0, step > 0
+    white_line = np.stack([_whitened(hat, correlation, factors) for hat in line.T], axis=-1)
+    information = np.einsum("mnk,mnl->mkl", white_line, white_line)
+    inverse = np.linalg.inv(information)
     n_white = np.where(correlation > 0, len(WHITE_PER_BOUNDED), 1)
     prior = np.where(has_walk, WEAK_WALK / len(STEP_PER_BOUNDED), (1 - WEAK_WALK) / n_white) / len(CORRELATIONS)
     if n < LEAST_POINTS_TO_CHOOSE:
@@ -208,11 +238,29 @@ def _noises(n: int, per_point: int, edges: tuple[int, ...]) -> _Noises:
         is_walk=~is_bounded,
         has_walk=has_walk,
         log_prior=np.log(prior),
-        residuals=residuals,
-        slopes=slopes,
-        slope_variance=slope_variance,
-        log_determinants=log_determinants,
+        correlations=correlation,
+        factors=factors,
+        line=line,
+        difference=difference,
+        inverse=inverse,
+        white_line=white_line,
+        slope_variance=np.einsum("wk,mkl,wl->mw", difference, inverse, difference),
+        log_determinants=2 * np.log(factors[:, 0]).sum(axis=1) + np.linalg.slogdet(information)[1],
     )
+
+
+def _differenced(values: FloatArray, correlation: float) -> FloatArray:
+    """Return values whose covariance is banded: differences of y(i) - c y(i - 1), along the first axis."""
+    for factor in (correlation, 1.0):
+        values = np.concatenate([values[:1], values[1:] - factor * values[:-1]])
+    return values
+
+
+def _whitened(values: FloatArray, correlations: FloatArray, factors: FloatArray) -> FloatArray:
+    """Return values, (n,), as uncorrelated values of unit variance for each noise, (m, n)."""
+    by_correlation = {c: _differenced(values, c) for c in np.unique(correlations)}
+    white = [dtbtrs(factor, by_correlation[c], uplo="L")[0] for c, factor in zip(correlations, factors, strict=True)]
+    return np.array(white).reshape(len(factors), -1)
 
 
 def correlations_of_means(correlation: float, n: int, per_point: int) -> FloatArray:

@@ -74,7 +74,7 @@ def _growth(each: Interface) -> GrowthKinetics:
 class VerdictPart(AnalysisPart):
     """Test whether growth has stopped."""
 
-    version = 4
+    version = 5
     result = VerdictResult
     average_result = VerdictResult
 

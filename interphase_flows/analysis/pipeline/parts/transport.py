@@ -59,7 +59,7 @@ class TrappingPart(AnalysisPart):
 class FluxesPart(AnalysisPart):
     """Count crossings of both boundaries of each interface."""
 
-    version = 5
+    version = 6
     result = FluxesResult
 
     def analyse(self, context: AnalysisContext) -> FluxesResult:

@@ -7,7 +7,7 @@ import pytest
 
 from interphase_flows.analysis.passivation.history import InterphaseHistory
 from interphase_flows.analysis.passivation.verdict import verdict
-from interphase_flows.analysis.statistics.window_rate import window_rate
+from interphase_flows.analysis.statistics.window_rate import window_rate, window_rates
 from interphase_flows.exceptions import AnalysisError
 from interphase_histories import history
 
@@ -134,6 +134,22 @@ def test_rate_of_a_noiseless_line_has_no_error():
     found = window_rate(time, 3.0 - 0.2 * time)
     assert found.rate_per_ps == pytest.approx(-0.2)
     assert found.standard_error_per_ps < 1e-9
+
+
+def test_rates_of_uneven_times():
+    """Frames every 1 ps, then every 10 ps, as of a run that was continued with another interval."""
+    time = np.concatenate([np.arange(0.0, 100.0), np.arange(100.0, 1001.0, 10.0)])
+    series = 0.1 * time + np.random.default_rng(0).normal(0.0, 0.05, len(time))
+    for rate in window_rates(time, series, (0.0, 250.0, 500.0, 750.0, 1000.0)):
+        assert rate.rate_per_ps == pytest.approx(0.1, rel=0.01)
+
+
+def test_short_gap_costs_no_frames():
+    time = np.delete(np.arange(0.0, 1001.0), np.arange(300, 310))
+    series = 0.1 * time + np.random.default_rng(0).normal(0.0, 0.05, len(time))
+    first, last = window_rates(time, series, (0.0, 500.0, 1000.0))
+    assert first.rate_per_ps == pytest.approx(0.1, rel=0.001)
+    assert last.degrees_of_freedom == 200 - 3  # groups of five of 1000 frames
 
 
 def test_flux_of_a_window_without_crossings_has_the_poisson_bound():
