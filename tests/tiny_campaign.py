@@ -4,7 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 TINY = """
@@ -58,6 +58,16 @@ production:
   checkpoint_interval_steps: 5
 """
 
+RUN_WITHOUT_REPORT = """
+import sys
+from pathlib import Path
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.runners.local.campaign import run_campaign
+from interphase_flows.settings import load_settings
+
+run_campaign(Campaign.from_file(Path(sys.argv[1])), load_settings(root=Path(sys.argv[2])))
+"""
+
 
 def interphase(*arguments: str, check: bool = True, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command line in a subprocess."""
@@ -68,6 +78,18 @@ def interphase(*arguments: str, check: bool = True, cwd: Path | None = None) -> 
         check=check,
         env=environment(),
         cwd=cwd,
+        timeout=600,
+    )
+
+
+def run_without_report(file: Path, root: Path, variables: Mapping[str, str] = {}) -> None:
+    """Run or resume a campaign to its end in a subprocess, by the function for Python, which writes no report."""
+    subprocess.run(
+        [sys.executable, "-c", RUN_WITHOUT_REPORT, str(file), str(root)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment() | variables,
         timeout=600,
     )
 
