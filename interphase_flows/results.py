@@ -262,8 +262,8 @@ class CampaignResults:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._workspace.__exit__(kind, error, traceback)
 
     def _get(self, kind: str, key: str) -> Any:
         found = self._workspace.ledger.get_as(kind, key, document_schema(kind))

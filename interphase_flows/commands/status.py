@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, get_args
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as validated_dataclass
 
-from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.stored import stored_specification
 from interphase_flows.commands.queries import count_by_reason
 from interphase_flows.exceptions import InputError
 from interphase_flows.report import REPORT_NAME
@@ -19,6 +20,7 @@ from interphase_flows.runners.campaign_records import (
     missing_analyses,
 )
 from interphase_flows.runtime.local_workers import default_workers
+from interphase_flows.schemas.campaign import CampaignRecord
 from interphase_flows.schemas.kinds import document_kinds
 from interphase_flows.schemas.segment import Role
 from interphase_flows.settings import MongodbSettings, Settings
@@ -40,7 +42,7 @@ PAUSED_STATUSES = ("paused", "on hold", HELD_BY_LPAD)
 """Statuses in which jobs start only after a manual resume."""
 
 
-@dataclass(frozen=True)
+@validated_dataclass(frozen=True, config={"strict": True})
 class IterationStatus:
     """One point of the learning curve: mean absolute errors on held-out interface frames."""
 
@@ -118,6 +120,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
         state = workspace.ledger.get("campaigns", name)
         if state is None:
             raise InputError(f"{workspace.root}: no campaign was started in this folder. Hint: interphase run FILE")
+        CampaignRecord.model_validate(state, strict=True)
         holder = lock_holder(workspace.root)
         status = state["status"]
         # with MongoDB it may run on another machine, in another folder
@@ -216,7 +219,7 @@ def _progress(workspace: Workspace) -> Progress | None:
 def _remaining_labels(workspace: Workspace, state: JsonDocument) -> "RemainingLabels":
     from interphase_flows.costs.budget import remaining_labels  # slow import, not for finished campaigns
 
-    return remaining_labels(workspace, Campaign.model_validate(state["spec"]))
+    return remaining_labels(workspace, stored_specification(state))
 
 
 def _time_left(workspace: Workspace, state: JsonDocument, labels: "RemainingLabels") -> "TimeLeft":
@@ -224,7 +227,7 @@ def _time_left(workspace: Workspace, state: JsonDocument, labels: "RemainingLabe
     from interphase_flows.costs.machine_speed import stored_speed
     from interphase_flows.costs.time_left import time_left
 
-    campaign, settings = Campaign.model_validate(state["spec"]), workspace.settings
+    campaign, settings = stored_specification(state), workspace.settings
     progress = _progress(workspace)
     if state["status"] == SUBMITTED:
         n_workers = 1

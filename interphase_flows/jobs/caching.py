@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from jobflow import Maker
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from interphase_flows.exceptions import (
     CorruptArtifactError,
@@ -25,6 +25,7 @@ from interphase_flows.runtime.walltime import Deadline
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
 from interphase_flows.storage.ledger_backend import JsonDocument
+from interphase_flows.storage.ledger_entry import invalid_document
 from interphase_flows.storage.pending_results import delete_pending, load_pending, save_pending
 from interphase_flows.storage.workspace import current_workspace
 
@@ -60,16 +61,22 @@ def artifact_refs(value: object) -> Iterator[ArtifactRef]:
 
 
 def stored_document(kind: str, key: str, schema: type[D]) -> D | None:
-    """Return the stored document of a key, or None if it is missing or one of its artifacts is damaged.
+    """Return the stored document of a key, or None if it is missing, invalid, or one of its artifacts is damaged.
 
-    A document with a damaged artifact is removed from the ledger and the reason is recorded, so that the work is
-    repeated from its last checkpoint. Artifacts that no computation reads (logs) are not checked.
+    A document with other fields than its schema, or with a damaged artifact, is removed from the ledger and the reason
+    is recorded, so that the work is repeated from its last checkpoint. Artifacts that no computation reads (logs) are
+    not checked.
     """
     workspace = current_workspace()
     stored = workspace.ledger.get(kind, key) or _commit_pending(kind, key, schema)
     if stored is None:
         return None
-    document = _validated(schema, stored)
+    try:
+        document = _validated(schema, stored)
+    except ValidationError as error:
+        workspace.ledger.invalidate(kind, key, reason="invalid_document")
+        emit("repair", 0, 1, f"{invalid_document(kind, key, error)} The {kind} document is recomputed")
+        return None
     needed = [getattr(document, name) for name in schema.model_fields if name not in document.for_the_record]
     try:
         for ref in artifact_refs(needed):

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from typing_extensions import TypedDict  # pydantic validates no other before Python 3.12
 
 from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.stored import stored_specification
 from interphase_flows.exceptions import InputError
 from interphase_flows.schemas.ordering import OrderingRecord
 from interphase_flows.settings import Settings
@@ -78,7 +79,7 @@ def stored_campaign(settings: Settings, name: str) -> Campaign:
         state = workspace.ledger.get("campaigns", name)
     if state is None:
         raise InputError(f"{settings.root / name}: no campaign was started in this folder. Hint: interphase run FILE")
-    return Campaign.model_validate(state["spec"])
+    return stored_specification(state)
 
 
 def register_campaign(workspace: Workspace, campaign: Campaign, accept_changes: bool, status: str = RUNNING) -> None:

@@ -1,6 +1,6 @@
-"""The result of a campaign."""
+"""The result of a campaign, and its record."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -18,3 +18,12 @@ class CampaignResult(BaseModel):
     production_keys: list[str]
     analysis_keys: dict[str, str]
     """Key of each analysis by name; the parts of the analysis of production are among them."""
+
+
+class CampaignRecord(BaseModel):
+    """Fields that every record of a campaign has; `result` is that of a campaign that has ended."""
+
+    status: str
+    started_at: str
+    spec: dict[str, Any]
+    result: CampaignResult | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import bson
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from interphase_flows.exceptions import StorageError
 from interphase_flows.settings import MongodbSettings
@@ -25,6 +25,7 @@ from interphase_flows.storage.ledger_entry import (
     LEDGER_FIELDS,
     MAX_DOCUMENT_BYTES,
     STATE_KINDS,
+    invalid_document,
     make_entry,
 )
 from interphase_flows.storage.mongodb_backend import MongodbBackend
@@ -64,12 +65,21 @@ class Ledger:
         return found[0] if found else None
 
     def get_as(self, kind: str, key: str, model: type[_Model]) -> _Model | None:
-        """Return the document of a key as a pydantic model, or None; fields of the ledger alone are left out."""
+        """Return the document of a key as a pydantic model, or None; fields of the ledger alone are left out.
+
+        Raises
+        ------
+        CorruptStoreError
+            It does not have the fields of the model.
+        """
         document = self.get(kind, key)
         if document is None:
             return None
         own = {k: v for k, v in document.items() if k not in LEDGER_FIELDS or k in model.model_fields}
-        return model.model_validate(own)
+        try:
+            return model.model_validate(own)
+        except ValidationError as error:
+            raise invalid_document(kind, key, error) from error
 
     def put(self, kind: str, key: str, document: JsonDocument | BaseModel) -> JsonDocument:
         """Write a result unless its key exists; return the stored document, this one or the one that was stored first.

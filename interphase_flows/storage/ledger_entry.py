@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import bson
 from bson.errors import BSONError
 from monty.json import jsanitize
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from interphase_flows.exceptions import DocumentTooLargeError, StorageError
+from interphase_flows.exceptions import CorruptStoreError, DocumentTooLargeError, StorageError
 from interphase_flows.schemas.kinds import document_kinds
 from interphase_flows.storage.ledger_backend import JsonDocument
 
@@ -70,4 +70,14 @@ def check_size(subject: str, document: JsonDocument) -> None:
         f"{subject}: {size_bytes / 1e6:.1f} MB is over {MAX_DOCUMENT_BYTES / 1e6:.0f} MB; largest fields: "
         + ", ".join(f"{field} ({sizes[field] / 1e6:.2f} MB)" for field in largest)
         + ". Hint: store the data as an artifact, and its reference in the document"
+    )
+
+
+def invalid_document(kind: str, key: str, error: ValidationError) -> CorruptStoreError:
+    """Return the error for a document that does not have the fields of its schema."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(map(str, first["loc"])) or "document"
+    return CorruptStoreError(
+        f"ledger: {kind} {key}: damaged, or written by another version: {field}: {first['msg']}. Hint: restore the "
+        "database from a backup; a resume computes results again that its jobs cannot read"
     )

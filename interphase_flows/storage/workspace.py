@@ -27,6 +27,7 @@ from interphase_flows.runtime.atomic_files import sweep_leftovers
 from interphase_flows.runtime.progress import emit
 from interphase_flows.settings import MongodbSettings, Settings, load_settings
 from interphase_flows.storage.artifacts import ArtifactStore
+from interphase_flows.storage.document_check import UNREADABLE, damaged_document
 from interphase_flows.storage.job_folder import JobFolder
 from interphase_flows.storage.leases import leased_folder, remove_dead_leases
 from interphase_flows.storage.ledger import Ledger
@@ -230,8 +231,13 @@ class Workspace:
             remove_dead_leases(self.ledger, self.root / "work")
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Close; raise a `CorruptStoreError` that names the document if a reader failed on a damaged one."""
+        try:
+            if isinstance(error, UNREADABLE) and (damaged := damaged_document(self.ledger)) is not None:
+                raise damaged from error
+        finally:
+            self.close()
 
 
 _current: ContextVar[Workspace | None] = ContextVar("interphase_workspace", default=None)

@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.stored import stored_specification
 from interphase_flows.report.collect.labelling import LabelRecord
 from interphase_flows.report.inputs.campaign import ProvenanceRow
 from interphase_flows.schemas.analysis import InterfaceAnalysisDoc, PartDoc, part_document
@@ -56,7 +56,7 @@ class CampaignDocuments:
         self.ledger = workspace.ledger
         self.state = state
         self.own = {"campaign": workspace.campaign}  # campaigns share a ledger in MongoDB
-        self.spec = Campaign.model_validate(state["spec"])
+        self.spec = stored_specification(state)
         self.result = CampaignResult.model_validate(state["result"]) if "result" in state else None
         self.iterations = self._iterations()
         self.production = self._production()

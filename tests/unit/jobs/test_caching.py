@@ -47,6 +47,13 @@ def test_reached_walltime_is_not_recorded_as_failure(workspace):
     assert workspace.ledger.failure("models", "k") is None
 
 
+def test_document_without_a_field_of_its_schema_is_recomputed_and_recorded(workspace):
+    first = cached("models", "k", NumbersDoc, lambda: document("k", x=1))
+    workspace.ledger.backend.modify("models", "k", lambda old: {n: v for n, v in old.items() if n != "values"})
+    assert cached("models", "k", NumbersDoc, lambda: document("k", x=1)) == first
+    assert workspace.ledger.failure("models", "k")["reason"] == "invalid_document"
+
+
 def test_document_with_damaged_artifact_is_recomputed_and_damage_is_recorded(workspace):
     def compute() -> NumbersDoc:
         return document("k", workspace.artifacts.put_bytes(b"precious", "models", ".npz"))
