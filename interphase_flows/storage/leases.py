@@ -100,9 +100,9 @@ class Lease:
             The database does not respond.
         """
         current = self.ledger.get(KIND, self.key)
-        if current is None or current["token"] != self.token:
+        if current is None or current.get("token") != self.token:
             owner = (
-                f"process {current['pid']} of {current['host']}"
+                f"process {current.get('pid')} of {current.get('host')}"
                 if current
                 else "another process, which has finished it"
             )
@@ -133,7 +133,7 @@ class Lease:
                 continue  # a missed renewal is harmless: check() waits for the database before every write
 
     def _with_next_serial(self, current: JsonDocument | None) -> JsonDocument:
-        if current is None or current["token"] != self.token:
+        if current is None or current.get("token") != self.token or not _is_complete(current):
             raise LeaseLostError(self.key)
         return current | {"serial": current["serial"] + 1}
 
@@ -194,6 +194,8 @@ def acquire(
         mine |= {"copy_from": None, **this_process()}
         if current is None:
             return mine
+        if not _is_complete(current):  # whoever has this folder loses the lease: its checkpoints are copied
+            return mine | {"folder": f"{folder}.{token}", "copy_from": folder}
         mine |= {"serial": current["serial"] + 1}
         if current["is_released"] or is_alive(current) is False:
             return mine | {"folder": current["folder"], "copy_from": current["copy_from"]}
@@ -210,6 +212,12 @@ def acquire(
         except _LeaseHeldError:
             while_waiting()
             time.sleep(POLL_INTERVAL_S)
+
+
+def _is_complete(lease: JsonDocument) -> bool:
+    """Return whether the document of a lease has its fields, as damaged ones do not."""
+    has_fields = {"folder", "copy_from", "is_released"} <= lease.keys()
+    return has_fields and isinstance(lease.get("token"), str) and type(lease.get("serial")) is int
 
 
 @contextmanager

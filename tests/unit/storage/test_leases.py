@@ -195,3 +195,18 @@ def test_one_of_several_waiting_processes_acquires_the_lease(ledger, tmp_path):
         thread.join(60)
     assert len(done) == 4
     assert max(most) == 1
+
+
+@pytest.mark.parametrize("damage", [{"serial": "x"}, {"token": None}, {"missing": "is_released"}, {"missing": "folder"}])
+def test_damaged_lease_is_taken_over_with_its_checkpoints(ledger, tmp_path, damage):
+    with leased_folder(ledger, tmp_path, "segments", "k", 60) as mine:
+        (mine / "checkpoint").write_text("half")
+        lost = damage.get("missing")
+        ledger.backend.modify(
+            "leases", KEY, lambda old: {name: value for name, value in (old | damage).items() if name != lost}
+        )
+        with leased_folder(ledger, tmp_path, "segments", "k", 60, give_up_after(5)) as folder:
+            assert (folder / "checkpoint").read_text() == "half"
+            assert folder != mine
+        with pytest.raises(LeaseLostError):
+            before_write()
