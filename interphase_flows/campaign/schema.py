@@ -28,7 +28,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.selection.registry import DEFAULT_STRATEGY, strategy_names
 from interphase_flows.exceptions import CampaignFileError, StructureError
 from interphase_flows.reference.spec import ChgnetSpec
-from interphase_flows.structures.crystals.ordering.settings import OrderingSettings
+from interphase_flows.structures.crystals.ordering.settings import ORDERED_SUFFIX, OrderingSettings
 
 
 def _registered_strategy(name: str) -> str:
@@ -202,16 +202,31 @@ class Campaign(Spec):
         committee = self.committee.model_copy(update={"start_from": start})
         return self.model_copy(update={"structure_files": files, "committee": committee})
 
+    def not_yet_ordered(self) -> list[str]:
+        """Return the phases of the block `ordering` whose file is not an ordered one, which has a record beside it."""
+        return [
+            name
+            for name in self.ordering
+            if Path(self.structure_files[name]).suffix != ORDERED_SUFFIX
+            or not Path(self.structure_files[name]).with_suffix(".json").is_file()
+        ]
+
     def with_ordered_files(self, folder: Path) -> "Campaign":
-        """Return the campaign with ordered structure files, written to ``folder``/ordered where they are missing."""
-        if not self.ordering:
+        """Return the campaign with ordered structure files, written to ``folder``/ordered where they are missing.
+
+        `from_file` does this; files that are ordered already are kept.
+        """
+        names = self.not_yet_ordered()
+        if not names:
             return self
         from interphase_flows.structures.crystals.ordering.files import ordered_file  # slow import
 
         files = dict(self.structure_files)
-        for name, settings in self.ordering.items():
+        for name in names:
             try:
-                files[name] = str(ordered_file(Path(files[name]), settings, folder.resolve() / "ordered", name))
+                files[name] = str(
+                    ordered_file(Path(files[name]), self.ordering[name], folder.resolve() / "ordered", name)
+                )
             except StructureError as error:
                 raise CampaignFileError(f"ordering.{name}: {error}") from error
         return self.model_copy(update={"structure_files": files})

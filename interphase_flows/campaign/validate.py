@@ -56,8 +56,16 @@ def check_campaign(campaign: Campaign, is_run_here: bool = True) -> None:
 
 def _mistakes(campaign: Campaign, is_run_here: bool) -> Iterator[str]:
     phases: dict[str, Atoms] = {}
+    not_ordered = campaign.not_yet_ordered()
+    for name in not_ordered:
+        yield (
+            f"ordering.{name}: {campaign.structure_files[name]} is not ordered yet. Hint: run "
+            "campaign.with_ordered_files(FOLDER), as Campaign.from_file does"
+        )
     for key in ("phases", "hull_phases"):
         for name in getattr(campaign, key):
+            if name in not_ordered:
+                continue
             try:
                 phases[name] = _load(name, campaign.structure_files)
             except InterphaseError as error:

@@ -11,7 +11,7 @@ from interphase_flows.exceptions import StructureError
 from interphase_flows.runtime.atomic_files import atomic_path, write_bytes_atomic
 from interphase_flows.schemas.ordering import OrderingRecord
 from interphase_flows.structures.crystals.ordering.order import METHOD_VERSION, order_crystal
-from interphase_flows.structures.crystals.ordering.settings import OrderingSettings
+from interphase_flows.structures.crystals.ordering.settings import ORDERED_SUFFIX, OrderingSettings
 
 FORMATS = {".cif": "cif", ".vasp": "vasp", ".extxyz": "extxyz"}
 
@@ -46,7 +46,7 @@ def ordered_file(source: Path, settings: OrderingSettings, folder: Path, name: s
             f"{source}: cannot be read ({error.strerror}). Hint: give the path of a CIF file"
         ) from error
     key = content_key("ordering", content=content, settings=settings, version=METHOD_VERSION)
-    path = folder / f"{''.join(c if c.isalnum() else '_' for c in name)[:60]}-{key[:10]}.extxyz"
+    path = folder / f"{''.join(c if c.isalnum() else '_' for c in name)[:60]}-{key[:10]}{ORDERED_SUFFIX}"
     record_path = path.with_suffix(".json")
     if path.exists() and record_path.exists():
         return path

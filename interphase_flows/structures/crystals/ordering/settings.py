@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+ORDERED_SUFFIX = ".extxyz"
+"""Extension of the files of a campaign that are ordered."""
 MOST_ATOMS = 1000
 MOST_ORDERINGS = 50
 

@@ -12,6 +12,7 @@ from pymatgen.core import Structure
 from typer.testing import CliRunner
 
 from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.validate import check_campaign
 from interphase_flows.cli import app
 from interphase_flows.exceptions import CampaignFileError, StructureError
 from interphase_flows.structures.checks import check_no_overlap
@@ -283,6 +284,25 @@ def test_command_writes_structures_and_record(tmp_path):
     assert "exists. Hint" in str(run(app, command).exception)
     assert "unknown extension" in str(run(app, [*command[:3], str(tmp_path / "o.txt")]).exception)
     assert "--max-occupancy-deviation 3.0" in str(run(app, [*command, "--max-occupancy-deviation", "3"]).exception)
+
+
+def test_campaign_of_python_orders_on_request_and_is_rejected_before(tmp_path):
+    source = cif(tmp_path / "a.cif", [4, 4.2, 4.4, 90, 90, 90], [("Na", 0, 0, 0, 0.5), ("Cl", 0.5, 0.5, 0.5, 0.5)])
+    campaign = Campaign(
+        name="x",
+        electrolyte="NaCl",
+        phases=["Li", "NaCl"],
+        hull_phases=[],
+        structure_files={"NaCl": str(source)},
+        ordering={"NaCl": {}},
+    )
+    with pytest.raises(CampaignFileError, match=r"ordering\.NaCl: .*a\.cif is not ordered yet\. Hint: run") as raised:
+        check_campaign(campaign)
+    assert str(raised.value).count("a.cif") == 1
+    ordered = campaign.with_ordered_files(tmp_path)
+    assert Path(ordered.structure_files["NaCl"]).parent == tmp_path / "ordered"
+    assert ordered.with_ordered_files(tmp_path / "elsewhere") == ordered
+    assert ordered.not_yet_ordered() == []
 
 
 def test_campaign_orders_its_structure_files_once(tmp_path):
