@@ -17,7 +17,7 @@ from pymongo import MongoClient
 from campaign_documents import essence
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.ledger import KINDS, STATE_KINDS, Ledger
-from tiny_campaign import TINY, command, environment
+from tiny_campaign import TINY, command, environment, run_without_report
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -243,7 +243,7 @@ def twin(
     (folder / "twin.yaml").write_text(TINY.replace("name: tiny", "name: twin"))
     shared = Path(str(killed.place.settings.artifacts_url))
     place = in_mongodb(folder / "runs", mongo, mongo_variables, shared)
-    place.command("run", str(folder / "twin.yaml"))
+    run_without_report(folder / "twin.yaml", place.settings.root, place.variables)
     return place
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.workspace import open_workspace
-from tiny_campaign import interphase
+from tiny_campaign import interphase, run_without_report
 
 pytestmark = pytest.mark.slow
 
@@ -44,8 +44,7 @@ def test_full_disk_is_an_error_and_resume_gives_the_same_dataset(
     assert "space" in stopped.stderr
     assert "Traceback (most recent call last)" not in stopped.stderr
     subprocess.run(["mount", "-o", f"remount,size={LARGE}", str(small_disk)], check=True)
-    again = ["resume", "tiny"] if (small_disk / "tiny" / "ledger.sqlite").exists() else ["run", str(tiny_file)]
-    interphase(*again, "--root", str(small_disk))
+    run_without_report(tiny_file, small_disk)
     assert _dataset_key(small_disk) == _dataset_key(finished_root)
 
 
