@@ -1,4 +1,4 @@
-"""Documents of the tiny campaign, for comparisons of two runs."""
+"""Documents of a campaign, for comparisons of two runs."""
 
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,8 @@ from interphase_flows.storage.workspace import open_workspace
 INCIDENTAL = {"created_at", "wall_time_s", "resumed_from_epoch", "notes", "first_checkpoint", "_id"}
 
 
-def documents(root: Path, kind: str) -> dict[str, dict[str, Any]]:
-    with open_workspace(load_settings(root=root), "tiny", read_only=True) as workspace:
+def documents(root: Path, kind: str, campaign: str = "tiny") -> dict[str, dict[str, Any]]:
+    with open_workspace(load_settings(root=root), campaign, read_only=True) as workspace:
         return {d["key"]: d for d in workspace.ledger.find(kind)}
 
 

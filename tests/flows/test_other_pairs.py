@@ -1,11 +1,11 @@
 """Small campaigns of other electrode-electrolyte pairs, from file to report."""
 
-import json
 from pathlib import Path
 
 import pytest
 import yaml
 
+from campaign_documents import documents
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.validate import check_campaign
 from tiny_campaign import TINY, interphase
@@ -39,6 +39,7 @@ def tiny(name: str, folder: Path) -> Path:
         key: spec["structures"]["amorphous"][key] for key in ("n_atoms", "electrode_fractions")
     }
     small["structures"]["interfaces"]["max_atoms"] = 90
+    small["production"] |= {"n_replicas": 1, "n_segments": 1}
     small["exploration"] |= {"n_melt_quench_walkers": 0}
     small["learning"] |= {"max_iterations": 1}
     path = folder / f"{name}.yaml"
@@ -50,19 +51,15 @@ def tiny(name: str, folder: Path) -> Path:
 def test_campaign_of_another_pair_finishes_with_its_phases_and_anions(name: str, tmp_path: Path) -> None:
     root = tmp_path / "root"
     interphase("run", str(tiny(name, tmp_path)), "--root", str(root))
-    status = json.loads(interphase("status", name, "--root", str(root), "--json").stdout)
-    assert status["status"] == "finished"
-
-    def stored(kind: str) -> dict:
-        found = interphase("query", kind, "-c", name, "--root", str(root), "--format", "json")
-        [document] = json.loads(found.stdout)
-        return document
-
-    for run in stored("phases")["replicas"].values():
+    assert documents(root, "campaigns", name)[name]["status"] == "finished"
+    [phases] = documents(root, "phases", name).values()
+    [thermodynamics] = documents(root, "thermodynamics", name).values()
+    assert phases["replicas"]
+    for run in phases["replicas"].values():
         assert {"PS4", "isolated P", "isolated S"} <= set(run["anions"]["labels"])
         assert run["anions"]["centre_share_start"]["PS4"] == 1.0, "all anions are intact at the start"
     before, _, after = FULL_REACTIONS[name].partition(" → ")
-    reactions = [kink["reaction"].split(" → ") for kink in stored("thermodynamics")["prediction"]["kinks"]]
+    reactions = [kink["reaction"].split(" → ") for kink in thermodynamics["prediction"]["kinks"]]
     assert any(species(a) == species(before) and species(b) == species(after) for a, b in reactions), reactions
     page = (root / name / "report" / "report.html").read_text()
     electrolyte = name.partition("_")[2]
