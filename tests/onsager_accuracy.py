@@ -16,7 +16,7 @@ UPPER = np.triu_indices(3)
 SMALLEST_WINDOW = 51
 UNSUPPORTED = 0
 """Step of a window whose motion is not diffusive."""
-MEMORIES_PS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+MEMORIES_PS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
 
 @dataclass(frozen=True)

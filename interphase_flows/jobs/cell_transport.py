@@ -27,7 +27,7 @@ from interphase_flows.structures.amorphous.mixtures import composition_on_line, 
 from interphase_flows.structures.crystals.library import composition_of_phase, load_crystal
 
 KIND = "cell_transport"
-METHOD_VERSION = 2
+METHOD_VERSION = 3
 """Version of the method in the content key: a larger number recomputes results of older versions."""
 MISSING = "a job of this run failed: see interphase query failures"
 

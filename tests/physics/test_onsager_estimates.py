@@ -45,12 +45,15 @@ def test_errors_are_near_the_smallest_possible(vibration_angstrom):
     assert np.sqrt(np.mean(np.square(ratios))) <= 1.4
 
 
-@pytest.mark.parametrize("memory_ps", [0.0, 1.0, 4.0])
-def test_vibration_adds_no_bias(memory_ps):
-    """Less than 2 % on the diagonal: the same walks with and without it, at the step that was chosen with it."""
+@pytest.mark.parametrize(("memory_ps", "largest"), [(0.0, 0.02), (4.0, 0.02), (16.0, 0.02), (32.0, 0.03)])
+def test_vibration_adds_no_bias(memory_ps, largest):
+    """On the diagonal: the same walks with and without it, at the step that was chosen with it.
+
+    At 32 ps the mean over 30 draws has a standard error of 0.5 %.
+    """
     bias, steps = vibration_bias(memory_ps, range(30))
     print(f"memory {memory_ps} ps: bias {bias}, steps {steps}, seeds 0 to 29")
-    assert (np.abs(bias) < 0.02).all(), bias
+    assert (np.abs(bias) < largest).all(), bias
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -5,15 +5,16 @@ root of the step. Candidates are 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, ... frames, at
 (`LEAST_STEP_PS`), up to the longest that leave enough steps. The rule:
 
 1. The bias of every step follows from the motion of single atoms, which is measured much better than the collective
-   sum: a model of diffusion with vibration of several memories is fitted to their moments (`vibration`). A step is
-   unbiased if atoms that vibrate independently add at most a tenth of the standard error to every diagonal rate, the
-   longest step a quarter.
+   sum: models of diffusion with vibration of several memories are fitted to their moments (`vibration`). The bias of
+   atoms that vibrate independently is subtracted from the rates. A step fails if it is significantly larger than
+   the standard error of a diagonal rate.
 2. The collective rates of longer steps must agree with that of the step. The error of their difference is computed at
    the rate of the *shorter* step: a longer step whose rate is low by chance also claims too small an error.
 3. Of the steps that pass, the one with the smallest predicted relative variances v is taken: longer blocks average
-   over vibration, shorter ones leave more steps. All steps are compared at the rates of the shortest one that passes,
-   or of independent atoms if it does not resolve them, again because own errors are smallest where the estimate is low
-   by chance. The criterion is the sum over species of
+   over vibration, shorter ones leave more steps. The error of the subtracted bias is part of v: that of the fit and
+   `DEPENDENCE`, because atoms of a crystal vibrate together. All steps are compared at the rates of the shortest one
+   that passes, or of independent atoms if it does not resolve them, again because own errors are smallest where the
+   estimate is low by chance. The criterion is the sum over species of
    v / (1 + v), so that a framework that only vibrates, which no step resolves, does not cost the mobile ions their
    precision.
 
@@ -21,19 +22,20 @@ A window in which no step passes is not diffusive yet and supports no coefficien
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.transport.covariance_estimator import (
+    SlowVibration,
     StepStatistics,
     block_steps,
     diffusive_lags,
     gaussian_variance,
 )
 from interphase_flows.analysis.transport.self_moments import ATOMS_PER_GROUP, SelfRung
-from interphase_flows.analysis.transport.vibration import fit_vibration
+from interphase_flows.analysis.transport.vibration import Vibration, fit_vibration
 from interphase_flows.exceptions import UnsupportedWindowError
 
 LEAST_STEP_PS = 0.1
@@ -41,19 +43,21 @@ LEAST_STEP_PS = 0.1
 ballistic. A step that the user requests may be shorter."""
 MIN_SAMPLES = 150
 """Minimum of steps times axes: 50 steps in three dimensions, 18 % relative error of a diagonal coefficient."""
-BIAS_PER_ERROR = 0.1
-"""Largest tolerated bias by vibration, per standard error of the collective rate."""
-BIAS_PER_ERROR_LONGEST = 0.25
-"""The same for the longest step of a window in which no other passes."""
+BIAS_PER_ERROR = 1.0
+"""Largest tolerated bias by vibration before it is subtracted, per standard error of the collective rate."""
 BIAS_PER_ERROR_UNRESOLVED = 0.5
 """The same for a rate that is not resolved, of which the upper bound matters."""
+SIGNIFICANT_ERRORS = 2.0
+"""Standard errors of the bias by which it must exceed what is tolerated to reject a step."""
+DEPENDENCE = 0.3
+"""Relative standard error of the subtracted bias, because atoms do not vibrate independently."""
 COLLECTIVE_ERRORS = 4.0
 RESOLVED_ERRORS = 3.0
 
 
 @dataclass(frozen=True)
 class StepCandidate:
-    """Rates that one candidate step gives."""
+    """Rates that one candidate step gives, before vibration is subtracted."""
 
     step_ps: float
     n_steps: int
@@ -63,7 +67,7 @@ class StepCandidate:
     vibration_bias_angstrom2_per_ps: FloatArray
     """(n_species,), what vibration adds to the rate, from the motion of single atoms."""
     passes: bool
-    """Whether this bias is negligible and longer steps agree."""
+    """Whether this bias is within the standard error and longer steps agree."""
 
 
 def given_step(displacement_angstrom: FloatArray, interval_ps: float, step_ps: float) -> StepStatistics:
@@ -88,8 +92,8 @@ def choose_step(
     counts: IntArray,
     axes: Sequence[int],
     frame: FloatArray,
-) -> tuple[StepStatistics, tuple[StepCandidate, ...]]:
-    """Choose the coarse-graining step by the rule of this module; return it and all candidates.
+) -> tuple[StepStatistics, tuple[StepCandidate, ...], Vibration]:
+    """Choose the coarse-graining step by the rule of this module; return it, all candidates and the vibration.
 
     Displacements are summed in the reference frame with the matrix `frame`, (n_frames, n_species, n_axes). `rungs` are
     the moments of single atoms of these species, by the exponent of the step, `axes` those of the moments that
@@ -118,15 +122,14 @@ def choose_step(
     per_atom = frame**2 * counts
     rates, errors = (np.array(each) for each in zip(*(each.diagonal for each in candidates), strict=True))
     lags = np.array([[per_atom @ lag for lag in vibration.lags(each.block_frames)] for each in candidates])
-    bias = np.array([lag @ [1.0, 2.0] for lag in lags.swapaxes(1, 2)])
-    bias /= np.array([[2.0 * each.step_ps] for each in candidates])
+    by_atom = [vibration.bias(each.block_frames) for each in candidates]
+    bias = np.array([per_atom @ rate for rate, _ in by_atom])
+    bias_error = np.sqrt([per_atom**2 @ variance for _, variance in by_atom])
     resolved = rates > RESOLVED_ERRORS * errors
     tolerated = np.where(resolved, BIAS_PER_ERROR, BIAS_PER_ERROR_UNRESOLVED) * errors
-    passes = (bias <= tolerated).all(axis=1)
+    passes = (bias <= tolerated + SIGNIFICANT_ERRORS * bias_error).all(axis=1)
     for i in np.flatnonzero(passes):
         passes[i] = _longer_steps_agree(candidates[i:], lags[i:], rates[i:], errors[i])
-    if not passes.any():
-        passes[-1] = (bias[-1] <= BIAS_PER_ERROR_LONGEST * errors[-1]).all()
     plateau = tuple(
         StepCandidate(each.step_ps, each.n_steps, rates[i], errors[i], bias[i], bool(passes[i]))
         for i, each in enumerate(candidates)
@@ -138,15 +141,24 @@ def choose_step(
             f"window of at least {2 * n_frames * interval_ps:g} ps, or a higher temperature"
         )
     shortest = int(np.flatnonzero(passes)[0])
-    rate = np.where(resolved[shortest], rates[shortest], per_atom @ vibration.diffusion_angstrom2_per_ps)
+    independent = per_atom @ vibration.diffusion_angstrom2_per_ps
+    rate = np.where(resolved[shortest], rates[shortest], independent)
     # vibrations of a species may cancel in its sum, which then moves less than independent atoms
     steps = candidates[shortest]
-    expected = diffusive_lags(steps.block_frames)[0] * 2.0 * steps.step_ps * rate + lags[shortest, 0]
+    expected = (
+        diffusive_lags(steps.block_frames)[0] * 2.0 * steps.step_ps * np.maximum(rate, independent) + lags[shortest, 0]
+    )
     moved = (steps.steps**2).mean(axis=(0, 2))
-    lags = lags * np.minimum(moved / np.maximum(expected, 1e-300), 1.0)
+    share = np.minimum(moved / np.maximum(expected, 1e-300), 1.0)
+    lags = lags * share
     variances = _predicted_variances(candidates, lags, rate)
+    variances += share**2 * (bias_error**2 + (DEPENDENCE * bias) ** 2)
     loss = (variances / np.maximum(variances + rate**2, 1e-300)).sum(axis=1)
-    return candidates[int(np.where(passes, loss, np.inf).argmin())], plateau
+    best = int(np.where(passes, loss, np.inf).argmin())
+    # scaled by species before the frame, which preserves its null vectors
+    own, own_variance = by_atom[best][0] * counts * share, by_atom[best][1] * (counts * share) ** 2
+    slow = SlowVibration(frame, own, own_variance + (DEPENDENCE * own) ** 2)
+    return replace(candidates[best], vibration=slow), plateau, vibration
 
 
 def _predicted_variances(candidates: Sequence[StepStatistics], lags: FloatArray, rate: FloatArray) -> FloatArray:

@@ -6,8 +6,9 @@ its mean (the drift). With C_0 = <D_n D_n^T>, C_1 = <D_n D_n+1^T> made symmetric
     F = C_0 + 2 C_1,    Lambda_ij = sum over axes F_ij / (2 d tau),    L_ij = Lambda_ij / (kB T V).
 
 Vibration whose memory is shorter than a step adds +2s to C_0 and -s to C_1, hence nothing to F: the estimator is
-unbiased under vibration. Diffusion correlates D_n with D_n+1 through their common block and no further, so F is exactly
-its spectral density at zero frequency. Subtracting the mean lowers F by a fraction 3/N, which is corrected.
+unbiased under it. What slower vibration adds is subtracted (`SlowVibration`). Diffusion correlates D_n with D_n+1
+through their common block and no further, so F is exactly its spectral density at zero frequency. Subtracting the mean
+lowers F by a fraction 3/N, which is corrected.
 
 Errors. By Isserlis' theorem, with F(w) = C_0 + 2 C_1 cos w the spectral density of a Gaussian process,
 
@@ -35,6 +36,33 @@ SCATTER_LAGS = 2
 
 
 @dataclass(frozen=True)
+class SlowVibration:
+    """What vibration with a memory longer than the step adds to the rates: the sum over modes of m m^T rate."""
+
+    modes: FloatArray
+    """(n_species, n_modes), weight of every mode in the sums of the species."""
+    rate_angstrom2_per_ps: FloatArray
+    """(n_modes,)."""
+    variance_angstrom4_per_ps2: FloatArray
+    """(n_modes,), of the rate."""
+
+    def combined(self, weights: FloatArray) -> "SlowVibration":
+        """Return what is added to weighted sums of species."""
+        return replace(self, modes=weights @ self.modes)
+
+    @property
+    def added_angstrom2_per_ps(self) -> FloatArray:
+        """(n_species, n_species)."""
+        return np.asarray((self.modes * self.rate_angstrom2_per_ps) @ self.modes.T)
+
+    @property
+    def covariance(self) -> FloatArray:
+        """Covariance of what is added, (n_species,) * 4, Å⁴/ps²."""
+        pairs = self.modes[:, None] * self.modes[None]
+        return np.einsum("ijm,klm,m->ijkl", pairs, pairs, self.variance_angstrom4_per_ps2)
+
+
+@dataclass(frozen=True)
 class StepStatistics:
     """Steps of collective displacements between block averages, and rates with their covariance."""
 
@@ -45,6 +73,8 @@ class StepStatistics:
     block_frames: int
     step_ps: float
     """Time from block to block, ps."""
+    vibration: SlowVibration | None = None
+    """Estimated slow vibration, which is subtracted from the rates; its error is part of their covariance."""
 
     @property
     def n_steps(self) -> int:
@@ -63,6 +93,7 @@ class StepStatistics:
             weights @ self.drift_angstrom,
             self.block_frames,
             self.step_ps,
+            self.vibration and self.vibration.combined(weights),
         )
 
     @cached_property
@@ -84,7 +115,8 @@ class StepStatistics:
     def rate_angstrom2_per_ps(self) -> FloatArray:
         """Lambda, (n_species, n_species), Å²/ps; its diagonal is N_i D_i without correlations."""
         zero_lag, one_lag = self._lags
-        return self._scale * np.einsum("iaja->ij", zero_lag + 2.0 * one_lag)
+        rate = self._scale * np.einsum("iaja->ij", zero_lag + 2.0 * one_lag)
+        return np.asarray(rate if self.vibration is None else rate - self.vibration.added_angstrom2_per_ps)
 
     @cached_property
     def covariance(self) -> FloatArray:
@@ -102,7 +134,8 @@ class StepStatistics:
         with np.errstate(divide="ignore", invalid="ignore"):
             excess = np.sqrt(np.where(of_gauss > 0, of_scatter / of_gauss, 1.0))
         excess = np.maximum(excess, 1.0)
-        return gauss * excess[:, :, None, None] * excess[None, None]
+        of_motion = gauss * excess[:, :, None, None] * excess[None, None]
+        return np.asarray(of_motion if self.vibration is None else of_motion + self.vibration.covariance)
 
     @cached_property
     def standard_error(self) -> FloatArray:
@@ -111,7 +144,10 @@ class StepStatistics:
 
     @cached_property
     def diagonal(self) -> tuple[FloatArray, FloatArray]:
-        """Diagonal of the rates and its standard error, (n_species,) each, Å²/ps, without the rest of the matrices."""
+        """Diagonal of the rates, vibration included, and its standard error, (n_species,) each, Å²/ps.
+
+        The rest of the matrices is not computed.
+        """
         n = self.n_steps
         unbias = 1.0 / (1.0 - 3.0 / n)
         # axes and species first, so that sums run along time

@@ -154,9 +154,9 @@ def window_result(
 
     rungs = [each.of_groups(chosen) for each in motion.self_rungs]
     if request.step_ps is None:
-        steps, plateau = choose_step(moved, motion.interval_ps, rungs, counts, axes, frame)
+        steps, plateau, vibration = choose_step(moved, motion.interval_ps, rungs, counts, axes, frame)
     else:
-        steps, plateau = given_step(moved, motion.interval_ps, request.step_ps), ()
+        steps, plateau, vibration = given_step(moved, motion.interval_ps, request.step_ps), (), None
     statistics = steps.combined(np.eye(len(present))[rows])
     quantile = normal_quantile(request.confidence)
     self_frames = _self_block_frames(steps.block_frames, len(moved), len(axes))
@@ -166,6 +166,9 @@ def window_result(
         step_ps=self_frames * motion.interval_ps,
         axes=axes,
     )
+    if vibration is not None:
+        added, variance = vibration.bias(self_frames)
+        own, own_error = own - added, np.sqrt(own_error**2 + variance)
     alone, alone_error = (counts * each for each in without_barycentre(own, own_error, counts, masses))
     independent, independent_error = independent_atoms(alone, alone_error, frame)
     every_species = np.arange(len(present))

@@ -7,13 +7,18 @@ the averages of u over blocks of k frames that are l blocks apart, steps between
     C_0 = 2 k dt D alpha_k + 2 g_0 - 2 g_1,    C_1 = 2 k dt D beta_k + 2 g_1 - g_0 - g_2,
 
 with alpha_k and beta_k of `diffusive_lags`. The covariance estimator cancels g_0 and keeps (g_1 - g_2) / (k dt), the bias
-of a step, which falls with the third power of a step longer than tau. C_0 and C_1 are linear in D and the a_m. Memories
-are added one by one, each the shortest of those that reduce chi² most, by `SIGNIFICANT` or more: nonnegative least
-squares (Lawson and Hanson, *Solving Least Squares Problems*, 1974) with forward selection.
+of a step, which falls with the third power of a step longer than tau. C_0 and C_1 are linear in D and the a_m.
+
+Memories near the length of the longest steps are hard to distinguish from diffusion, and one that is not found is a
+bias. Therefore no model is selected: the amplitudes are averaged over all models with up to `MOST_MEMORIES` memories of
+a grid, with weights exp(-chi²/2 - n `PENALTY`/2) shared by the models of n memories (Bayesian model averaging: Hoeting et
+al., Stat. Sci. 14, 382 (1999)). Their covariance, within and between models, is the error of the bias.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
 
 import numpy as np
 from scipy.optimize import nnls
@@ -22,11 +27,9 @@ from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.transport.covariance_estimator import diffusive_lags
 from interphase_flows.analysis.transport.self_moments import SelfRung, mean_moments
 
-SIGNIFICANT = 25.0
-"""Reduction of chi² by a further memory."""
-INDISTINCT = 4.0
-"""Difference of chi² of memories that the moments do not distinguish; the shortest of them is taken."""
-MOST_MEMORIES = 3
+PENALTY = 2.0
+"""Reduction of chi² that a further memory must achieve to have the same weight, as in Akaike's criterion."""
+MOST_MEMORIES = 2
 MEMORIES_PER_OCTAVE = 2
 LEAST_STEPS = 10
 """Minimum number of steps of a fitted rung."""
@@ -37,17 +40,26 @@ UNCORRELATED = 0.0
 class Vibration:
     """Diffusion and vibration of the atoms of every species: squared amplitudes by memory."""
 
+    interval_ps: float
     diffusion_angstrom2_per_ps: FloatArray
     """(n_species,), D."""
     memory_frames: FloatArray
     """(n_memories,), correlation time in frames; 0 for vibration that is uncorrelated from frame to frame."""
     squared_amplitude_angstrom2: FloatArray
     """(n_species, n_memories), Å² per axis."""
+    covariance_angstrom4: FloatArray
+    """(n_species, n_memories, n_memories), of the squared amplitudes."""
 
     def lags(self, block_frames: int) -> tuple[FloatArray, FloatArray]:
         """Return what vibration adds to C_0 and C_1 of one atom, (n_species,) each, Å²."""
         zero, one = vibration_lags(block_frames, self.memory_frames)
         return self.squared_amplitude_angstrom2 @ zero, self.squared_amplitude_angstrom2 @ one
+
+    def bias(self, block_frames: int) -> tuple[FloatArray, FloatArray]:
+        """Return what vibration adds to the rate of one atom and its variance, (n_species,), Å²/ps and Å⁴/ps²."""
+        zero, one = vibration_lags(block_frames, self.memory_frames)
+        added = (zero + 2.0 * one) / (2.0 * block_frames * self.interval_ps)
+        return self.squared_amplitude_angstrom2 @ added, added @ (self.covariance_angstrom4 @ added).T
 
 
 def vibration_lags(block_frames: int, memory_frames: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -73,29 +85,58 @@ def fit_vibration(
     used = [i for i in range(first, len(rungs)) if len(rungs[i].squared_angstrom2) >= LEAST_STEPS]
     steps = [2**i for i in used]
     moments = np.array([mean_moments(rungs[i], n_atoms, axes) for i in used])
-    octaves = np.log2(steps[-1]) + 2.0
+    octaves = np.log2(steps[-1])
     grid = np.concatenate([[UNCORRELATED], 2.0 ** np.linspace(-1.0, octaves, int(MEMORIES_PER_OCTAVE * octaves) + 3)])
     of_memory = np.array([vibration_lags(k, grid) for k in steps])
     of_diffusion = np.array([diffusive_lags(k) for k in steps]) * 2.0 * interval_ps * np.array(steps)[:, None]
-    amplitudes = np.zeros((len(n_atoms), len(grid)))
-    diffusion = np.zeros(len(n_atoms))
+    columns = np.concatenate([of_diffusion[..., None], of_memory], axis=2)
+    mean = np.zeros((len(n_atoms), columns.shape[2]))
+    covariance = np.zeros((*mean.shape, columns.shape[2]))
     for species in np.flatnonzero(moments[:, 0].any(axis=0)):
-        columns = np.concatenate([of_diffusion[..., None], of_memory], axis=2)
-        columns, value = _whitened(moments[:, :, species], columns)
-        chosen, found, chi2 = [0, 1], *_least_squares(columns, value, [0, 1])
-        while len(chosen) < 2 + MOST_MEMORIES:
-            others = [i for i in range(2, columns.shape[1]) if i not in chosen]
-            trials = [_least_squares(columns, value, [*chosen, i]) for i in others]
-            least = min(trial[1] for trial in trials)
-            if chi2 - least < SIGNIFICANT:
-                break
-            best = next(i for i, trial in enumerate(trials) if trial[1] < least + INDISTINCT)
-            chosen.append(others[best])
-            found, chi2 = trials[best]
-        diffusion[species] = found[0]
-        amplitudes[species, np.array(chosen[1:]) - 1] = found[1:]
-    present = amplitudes.any(axis=0)
-    return Vibration(diffusion, grid[present], amplitudes[:, present])
+        mean[species], covariance[species] = _average(*_whitened(moments[:, :, species], columns))
+    return Vibration(interval_ps, np.maximum(mean[:, 0], 0.0), grid, mean[:, 1:], covariance[:, 1:, 1:])
+
+
+@cache
+def _models(n_columns: int) -> tuple[IntArray, ...]:
+    """Return the columns of all models, (n_models, n_chosen): diffusion, with or without the uncorrelated vibration.
+
+    Each array holds the models with one number of memories.
+    """
+    found: list[IntArray] = []
+    for n in range(MOST_MEMORIES + 1):
+        memories = list(combinations(range(2, n_columns), n))
+        found += [np.array([(*always, *each) for each in memories]) for always in ((0,), (0, 1)) if memories]
+    return tuple(found)
+
+
+def _average(columns: FloatArray, value: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return amplitudes of the columns, averaged over all models without negative amplitudes, and their covariance.
+
+    A model whose best amplitudes are negative is replaced by the smaller ones, which are among the models.
+    """
+    scale = np.linalg.norm(columns, axis=0)
+    columns = columns / scale
+    normal, target = columns.T @ columns, columns.T @ value
+    fits = []
+    for chosen in _models(len(scale)):
+        n_memories = np.count_nonzero(chosen[0] > 1)
+        inverse = np.linalg.pinv(normal[chosen[:, :, None], chosen[:, None, :]], rcond=1e-12, hermitian=True)
+        found = np.einsum("mij,mj->mi", inverse, target[chosen])
+        gain = np.einsum("mi,mi->m", found, target[chosen])
+        log_weight = 0.5 * (gain - PENALTY * n_memories) - np.log(len(chosen))
+        log_weight[(found[:, 1:] < 0.0).any(axis=1)] = -np.inf
+        fits.append((chosen, found, inverse, log_weight))
+    top = max(each[3].max() for each in fits)
+    mean, square, total = np.zeros(len(scale)), np.zeros((len(scale), len(scale))), 0.0
+    for chosen, found, inverse, log_weight in fits:
+        weight = np.exp(log_weight - top)
+        total += float(weight.sum())
+        np.add.at(mean, chosen, weight[:, None] * found)
+        second = found[:, :, None] * found[:, None, :] + inverse
+        np.add.at(square, (chosen[:, :, None], chosen[:, None, :]), weight[:, None, None] * second)
+    mean /= total
+    return mean / scale, (square / total - np.outer(mean, mean)) / np.outer(scale, scale)
 
 
 def _whitened(moments: FloatArray, columns: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -111,7 +152,9 @@ def _whitened(moments: FloatArray, columns: FloatArray) -> tuple[FloatArray, Flo
     relative = np.maximum(np.maximum.accumulate(relative / growth) * growth, 1e-12)
     error = relative * moments[:, :1]
     rows = (columns / error[..., None]).reshape(-1, columns.shape[2])
-    found, _ = _least_squares(rows, np.ravel(value / error), [0, 1])
+    # scaled, so that both columns have the same precision
+    scale = np.linalg.norm(rows[:, :2], axis=0)
+    found = nnls(rows[:, :2] / scale, np.ravel(value / error))[0] / scale
     error = relative * np.maximum(moments[:, :1], columns[:, :1, :2] @ found)
     white_columns, white_value = [], []
     for kind in (0, 1):
@@ -120,11 +163,3 @@ def _whitened(moments: FloatArray, columns: FloatArray) -> tuple[FloatArray, Flo
         white_columns.append(whitening @ (columns[:, kind] / error[:, kind, None]))
         white_value.append(whitening @ (value[:, kind] / error[:, kind]))
     return np.concatenate(white_columns), np.concatenate(white_value)
-
-
-def _least_squares(columns: FloatArray, value: FloatArray, chosen: Sequence[int]) -> tuple[FloatArray, float]:
-    """Return the nonnegative amplitudes of some columns and chi²."""
-    some = columns[:, chosen]
-    scale = np.linalg.norm(some, axis=0)
-    found, residual = nnls(some / scale, value)
-    return found / scale, float(residual) ** 2
