@@ -194,7 +194,7 @@ def acquire(
         mine |= {"copy_from": None, **this_process()}
         if current is None:
             return mine
-        if not _is_complete(current):  # whoever has this folder loses the lease: its checkpoints are copied
+        if not _is_complete(current):  # a process with this folder loses the lease: its checkpoints are copied
             return mine | {"folder": f"{folder}.{token}", "copy_from": folder}
         mine |= {"serial": current["serial"] + 1}
         if current["is_released"] or is_alive(current) is False:

@@ -197,7 +197,9 @@ def test_one_of_several_waiting_processes_acquires_the_lease(ledger, tmp_path):
     assert max(most) == 1
 
 
-@pytest.mark.parametrize("damage", [{"serial": "x"}, {"token": None}, {"missing": "is_released"}, {"missing": "folder"}])
+@pytest.mark.parametrize(
+    "damage", [{"serial": "x"}, {"token": None}, {"missing": "is_released"}, {"missing": "folder"}]
+)
 def test_damaged_lease_is_taken_over_with_its_checkpoints(ledger, tmp_path, damage):
     with leased_folder(ledger, tmp_path, "segments", "k", 60) as mine:
         (mine / "checkpoint").write_text("half")
