@@ -22,13 +22,14 @@ MEV = 1000.0
 class FrameErrors:
     """Errors of the first member, which drives the dynamics, on one labelled frame.
 
-    ``energy_error_eV_per_atom`` is signed; ``forces_error`` has shape (n_atoms, 3) in eV/Å, ``stress_error``
+    ``numbers`` are atomic numbers; ``energy_error_eV_per_atom`` is signed; ``forces_error`` has shape (n_atoms, 3) in
+    eV/Å, ``stress_error``
     (6,) in eV/Å³, NaN without a label; ``uncertainty`` is the largest standard deviation of a force over the committee
     in eV/Å.
     """
 
     origin: Origin
-    n_atoms: int
+    numbers: NDArray[np.integer]
     reference_energy_eV_per_atom: float
     energy_error_eV_per_atom: float
     reference_forces: NDArray[np.float64]
@@ -37,13 +38,23 @@ class FrameErrors:
     uncertainty: float
 
     @property
+    def n_atoms(self) -> int:
+        """Number of atoms."""
+        return len(self.numbers)
+
+    @property
     def largest_force_error(self) -> float:
         """Largest norm of a force error in eV/Å."""
         return float(np.linalg.norm(self.forces_error, axis=1).max())
 
     def of_atoms(self, chosen: NDArray[np.bool_]) -> "FrameErrors":
         """Return the errors with the forces of some atoms only; ``chosen`` has shape (n_atoms,)."""
-        return replace(self, reference_forces=self.reference_forces[chosen], forces_error=self.forces_error[chosen])
+        return replace(
+            self,
+            numbers=self.numbers[chosen],
+            reference_forces=self.reference_forces[chosen],
+            forces_error=self.forces_error[chosen],
+        )
 
 
 def frame_errors(committee: "NequIPCommittee", frames: Sequence[Atoms]) -> list[FrameErrors]:
@@ -56,7 +67,7 @@ def frame_errors(committee: "NequIPCommittee", frames: Sequence[Atoms]) -> list[
         result.append(
             FrameErrors(
                 origin=Origin(frame.info.get("origin", "")),
-                n_atoms=len(frame),
+                numbers=frame.numbers,
                 reference_energy_eV_per_atom=reference,
                 energy_error_eV_per_atom=float(energies[0] / len(frame) - reference),
                 reference_forces=frame.get_forces(),
@@ -106,11 +117,12 @@ def calibrate(errors: Sequence[FrameErrors]) -> Calibration:
 def parity_arrays(validation: Sequence[FrameErrors], test: Sequence[FrameErrors]) -> dict[str, NDArray[np.generic]]:
     """Return the data of a parity plot: reference values, errors and uncertainty.
 
-    Energies in eV/atom, (n_frames,); force components in eV/Å, (3 * n_atoms of all frames,); ``uncertainty`` and
-    ``largest_force_error`` in eV/Å, (n_frames,); ``is_test``, (n_frames,).
+    Atomic numbers, (n_atoms of all frames,); energies in eV/atom, (n_frames,); force components in eV/Å, (3 * n_atoms of
+    all frames,); ``uncertainty`` and ``largest_force_error`` in eV/Å, (n_frames,); ``is_test``, (n_frames,).
     """
     errors = [*validation, *test]
     return {
+        "numbers": np.concatenate([e.numbers for e in errors]).astype(np.uint8),
         "energy": np.array([e.reference_energy_eV_per_atom for e in errors]),
         "energy_error": np.array([e.energy_error_eV_per_atom for e in errors]),
         "forces": np.concatenate([e.reference_forces.ravel() for e in errors]).astype(np.float32),

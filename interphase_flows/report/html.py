@@ -15,6 +15,7 @@ from interphase_flows.report import REPORT_NAME
 from interphase_flows.report.figures import interphase as interphase_figures
 from interphase_flows.report.figures import learning as learning_figures
 from interphase_flows.report.figures import thermodynamics as thermodynamics_figures
+from interphase_flows.report.figures.calibration import calibration
 from interphase_flows.report.figures.convergence import convergence_figure
 from interphase_flows.report.figures.structure_scene import draw_scene, scene_of
 from interphase_flows.report.figures.style import FigureFile, rendered
@@ -122,6 +123,10 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
         "convergence": (
             convergence_figure(inputs.convergence),
             "Errors of settings against the most accurate one",
+        ),
+        "calibration": (
+            calibration(inputs.iterations),
+            "Force errors of held-out frames against the uncertainty of the committee, and errors by element",
         ),
         "spending": (
             learning_figures.spending_bars(inputs.spending),

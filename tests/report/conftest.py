@@ -109,6 +109,9 @@ def iterations() -> list[IterationErrors]:
             energies + rng.normal(0, force / 9e3, 30),
             forces,
             forces + rng.laplace(0, force / 1e3, 1500),
+            std := np.exp(rng.normal(-1.5, 0.6, 30)),
+            2.0 * std * np.exp(rng.normal(0, 0.3, 30)),
+            {"Li": 0.5 * force / 1e3, "P": 2 * force / 1e3, "S": force / 1e3},
         )
         found.append(IterationErrors(document, errors, by_origin, parity))
     return found

@@ -1,6 +1,7 @@
 """Iterations of active learning with the errors of their committees."""
 
 import numpy as np
+from ase.data import chemical_symbols
 
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
 from interphase_flows.report.inputs.learning import IterationErrors, ParityData
@@ -35,5 +36,10 @@ def _parity(documents: CampaignDocuments, committee: CommitteeDoc) -> ParityData
     with np.load(documents.workspace.artifacts.get(committee.parity)) as archive:
         energy, energy_error = archive["energy"], archive["energy_error"]
         forces, forces_error = archive["forces"], archive["forces_error"]
+        std, largest = archive["uncertainty"], archive["largest_force_error"]
+        numbers = archive["numbers"] if "numbers" in archive else np.empty(0, dtype=int)
     stride = max(1, len(forces) // PARITY_SAMPLE)
-    return ParityData(energy, energy + energy_error, forces[::stride], (forces + forces_error)[::stride])
+    of_atom = np.abs(forces_error).reshape(-1, 3).mean(axis=1)
+    of_element = {chemical_symbols[z]: float(of_atom[numbers == z].mean()) for z in np.unique(numbers)}
+    predicted = (forces + forces_error)[::stride]
+    return ParityData(energy, energy + energy_error, forces[::stride], predicted, std, largest, of_element)

@@ -64,6 +64,12 @@ class ParityData:
     reference_force_eV_per_angstrom: FloatArray
     """Force components, a sample of them."""
     predicted_force_eV_per_angstrom: FloatArray
+    force_std_eV_per_angstrom: FloatArray = field(default_factory=lambda: np.empty(0))
+    """Largest standard deviation of a force over the committee, by frame."""
+    largest_force_error_eV_per_angstrom: FloatArray = field(default_factory=lambda: np.empty(0))
+    """By frame, of the first member."""
+    force_mae_of_element_eV_per_angstrom: Mapping[str, float] = field(default_factory=dict)
+    """Mean absolute error of a force component, by element; empty in campaigns of earlier versions."""
 
     def __post_init__(self) -> None:
         for name in ("energy_eV_per_atom", "force_eV_per_angstrom"):

@@ -11,7 +11,9 @@ from interphase_flows.potentials.errors import FrameErrors, calibrate, frame_err
 def frame(largest_error: float, uncertainty: float, energy_error: float = 0.0) -> FrameErrors:
     """Return errors of two atoms, of which one has a force error of this norm."""
     error = np.array([[0.6, 0.8, 0.0], [0.0, 0.0, 0.0]]) * largest_error
-    return FrameErrors("interface/1", 2, -1.0, energy_error, np.zeros((2, 3)), error, np.zeros(6), uncertainty)
+    return FrameErrors(
+        "interface/1", np.array([3, 16]), -1.0, energy_error, np.zeros((2, 3)), error, np.zeros(6), uncertainty
+    )
 
 
 class TwoMembers:
