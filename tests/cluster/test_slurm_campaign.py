@@ -60,6 +60,7 @@ def site(
     tiny_file: Path,
     observed: dict[str, Any],
     mongo_uri: str,
+    mongo: MongodbSettings,
     database: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
@@ -75,7 +76,7 @@ def site(
     place.command("resume", "tiny")
     assert_error(place, "submit", str(tiny_file), message="is already submitted (")
     assert_error(place, "resume", "tiny", message="not paused")
-    cancel_in_the_middle(place, observed)
+    cancel_in_the_middle(place, observed, mongo)
     place.command("submit", str(tiny_file))
     place.command("launch", "--every", "2")
     # the worker of the last job writes the report, and waits for further jobs for a while
@@ -95,7 +96,7 @@ def assert_error(place: Site, *arguments: str, message: str) -> None:
     assert (done.returncode, message in done.stderr) == (2, True), done.stderr
 
 
-def cancel_in_the_middle(place: Site, observed: dict[str, Any]) -> None:
+def cancel_in_the_middle(place: Site, observed: dict[str, Any], mongo: MongodbSettings) -> None:
     """Cancel the campaign once a model is trained; the command that requests workers then ends by itself."""
     with (place.root / "daemon.txt").open("w") as output:
         daemon = subprocess.Popen(
@@ -103,10 +104,16 @@ def cancel_in_the_middle(place: Site, observed: dict[str, Any]) -> None:
         )
         try:
             end = time.monotonic() + ENDS_WITHIN_S
+            with closing(Ledger.in_mongodb(mongo)) as ledger:
+                # a command takes seconds of a core
+                while not ledger.count("models"):
+                    assert daemon.poll() is None, (place.root / "daemon.txt").read_text()
+                    assert time.monotonic() < end, f"no model was trained\n{place.logs()}"
+                    time.sleep(0.2)
             # between two jobs the status is submitted, until a worker takes the next one
-            while not (status := place.status())["documents"]["models"] or status["status"] != "running":
+            while (status := place.status())["status"] != "running":
                 assert daemon.poll() is None, (place.root / "daemon.txt").read_text()
-                assert time.monotonic() < end, f"no model was trained, or nothing runs: {status}\n{place.logs()}"
+                assert time.monotonic() < end, f"nothing runs: {status}\n{place.logs()}"
                 time.sleep(0.2)
             observed["running"] = status
             observed["cancel"] = place.command("cancel", "tiny").stdout
