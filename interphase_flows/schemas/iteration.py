@@ -4,7 +4,7 @@ from typing import Literal
 
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
-from interphase_flows.schemas.model import Calibration, ErrorSummary
+from interphase_flows.schemas.model import Calibration, ErrorSummary, SplitErrors
 
 ITERATION = "iteration"
 """Key in the metadata of a job that belongs to an iteration: its index."""
@@ -25,7 +25,7 @@ class IterationDoc(Document):
     n_labels_rejected: int
     n_labels_total: int
     n_train: int
-    errors: dict[str, ErrorSummary]
+    errors: SplitErrors
     fresh_audit_errors: ErrorSummary | None
     calibration: Calibration
     select_force_std_eV_per_angstrom: float

@@ -1,6 +1,8 @@
 """Trained potentials, committees, their errors and calibration."""
 
-from pydantic import BaseModel
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel
 
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
@@ -17,6 +19,16 @@ class ErrorSummary(BaseModel):
     forces_mae_meV_per_angstrom: float
     forces_rmse_meV_per_angstrom: float
     stress_mae_meV_per_angstrom3: float | None
+
+
+def _with_test(errors: dict[str, ErrorSummary]) -> dict[str, ErrorSummary]:
+    if "test" not in errors:
+        raise ValueError("the errors on the test split are missing")
+    return errors
+
+
+SplitErrors = Annotated[dict[str, ErrorSummary], AfterValidator(_with_test)]
+"""Errors by split: ``test`` and, if there are such frames, ``validation`` and ``interface``, its interface frames."""
 
 
 class ModelDoc(Document):

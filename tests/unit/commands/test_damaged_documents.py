@@ -25,6 +25,7 @@ def read_everything(settings) -> None:
         ("campaigns", "unit", {"result": 7}),
         ("campaigns", "unit", {"spec": 7}),
         ("iterations", "i0", {"errors": None}),
+        ("iterations", "i0", {"errors": {}}),
         ("iterations", "i0", {"index": "first"}),
         ("iterations", "i1", {"decision": 7}),
         ("labels", "l0", {"formula": "Li"}),
