@@ -253,4 +253,4 @@ def _pace(workspace: Workspace, state: JsonDocument, status: str) -> "Pace":
     from interphase_flows.costs.throughput import campaign_pace
 
     stopped_because = None if status in ACTIVE_STATUSES else f"the campaign is {status}"
-    return campaign_pace(workspace, state["started_at"], stopped_because)
+    return campaign_pace(workspace, stored_specification(state), state["started_at"], stopped_because)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.costs.history import label_cost_model
+from interphase_flows.costs.history import label_cost_model, without_pretraining
 from interphase_flows.costs.model import LabelCostModel, LabelSize, typical_size
 from interphase_flows.costs.plan import plan_labels
 from interphase_flows.exceptions import InterphaseError
@@ -68,7 +68,8 @@ def remaining_labels(workspace: Workspace, campaign: Campaign) -> RemainingLabel
         own | {"name": {"$in": [INITIAL, SELECTION, CUTOUTS, PRODUCTION]}},
         ["key", "name", "entries"],
     )
-    labels = ledger.find("labels", own, ["structure_key", "origin", "status"])
+    by_reference = own | without_pretraining(campaign, workspace.settings)
+    labels = ledger.find("labels", by_reference, ["structure_key", "origin", "status"])
     done = {label["structure_key"] for label in labels}
     selected = [
         typical_size(spec, entry["formula"])

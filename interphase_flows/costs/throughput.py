@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from interphase_flows.campaign.schema import Campaign
 from interphase_flows.costs.budget import INITIAL, SELECTION
+from interphase_flows.costs.history import without_pretraining
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace
@@ -51,13 +53,13 @@ class Timeline:
     has_ended: bool
 
 
-def campaign_pace(workspace: Workspace, started_at: str, stopped_because: str | None) -> Pace:
+def campaign_pace(workspace: Workspace, campaign: Campaign, started_at: str, stopped_because: str | None) -> Pace:
     """Return the pace of a campaign from the times in its ledger.
 
     ``started_at`` is in ISO 8601; ``stopped_because`` is why the campaign makes no progress, such as ``paused``, or
     None.
     """
-    return pace_of(_timeline(workspace, started_at), datetime.now(UTC), stopped_because)
+    return pace_of(_timeline(workspace, campaign, started_at), datetime.now(UTC), stopped_because)
 
 
 def pace_of(times: Timeline, now: datetime, stopped_because: str | None = None) -> Pace:
@@ -145,14 +147,15 @@ def _seconds(since: datetime, until: datetime) -> float:
     return (until - since).total_seconds()
 
 
-def _timeline(workspace: Workspace, started_at: str) -> Timeline:
+def _timeline(workspace: Workspace, campaign: Campaign, started_at: str) -> Timeline:
     ledger, own = workspace.ledger, {"campaign": workspace.campaign}
     # duplicates are rejected at no cost and do not count for the rate
-    labels = ledger.find("labels", own | {"reason": {"$ne": "duplicate"}}, ["created_at", "origin", "structure_key"])
+    by_reference = own | without_pretraining(campaign, workspace.settings)
+    labels = ledger.find("labels", by_reference | {"reason": {"$ne": "duplicate"}}, ["created_at", "origin"])
     iterations = ledger.find("iterations", own, ["created_at", "decision"])
     decisions = [_time(each) for each in iterations]
     batch = _current_batch(workspace, decisions)
-    done = {label["structure_key"] for label in ledger.find("labels", own, ["structure_key"])}
+    done = {label["structure_key"] for label in ledger.find("labels", by_reference, ["structure_key"])}
     return Timeline(
         started_at=datetime.fromisoformat(started_at),
         labels=[_time(label) for label in labels],

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from interphase_flows.campaign.stored import stored_specification
+from interphase_flows.costs.history import without_pretraining
 from interphase_flows.report.collect.labelling import LabelRecord
 from interphase_flows.report.inputs.campaign import ProvenanceRow
 from interphase_flows.schemas.analysis import InterfaceAnalysisDoc, PartDoc, part_document
@@ -109,9 +110,10 @@ class CampaignDocuments:
         return None
 
     def labels(self) -> list[LabelRecord]:
-        """Return all labels, oldest first."""
+        """Return all labels but those of the pre-training, oldest first."""
         fields = list(LabelRecord.model_fields)
-        return [LabelRecord.model_validate(d) for d in self.ledger.find("labels", self.own, fields)]
+        criteria = self.own | without_pretraining(self.spec, self.workspace.settings)
+        return [LabelRecord.model_validate(d) for d in self.ledger.find("labels", criteria, fields)]
 
     def committee(self, key: str) -> CommitteeDoc | None:
         """Return a committee by its key."""

@@ -173,6 +173,9 @@ def _spending(documents: CampaignDocuments, labels: Sequence[LabelRecord]) -> Sp
         spent = sum(d["wall_time_s"] for d in segments if d["role"] in roles)
         if spent or stage != "transport grid":  # few campaigns have a grid
             wall[stage] = spent
+    if documents.spec.committee.pretraining is not None:
+        of_all = sum(d["wall_time_s"] for d in ledger.find("labels", own, ["wall_time_s"]))
+        wall["labels of the pre-training"] = max(0.0, of_all - wall["labels"])
     usage = documents.state.get("worker_usage")
     return Spending(
         labels_accepted=sum(label.status == "accepted" for label in labels),

@@ -19,6 +19,7 @@ from interphase_flows.commands.queries import (
 )
 from interphase_flows.commands.status import campaign_status
 from interphase_flows.costs.budget import known_label_costs, remaining_labels
+from interphase_flows.costs.throughput import campaign_pace
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.schemas.label import LabelDoc
@@ -200,6 +201,19 @@ def test_remaining_labels_follow_from_sets_labels_and_budget(settings, started):
     structures(started, "selection", ["d"])
     selected = remaining_labels(started, campaign)
     assert (selected.n_selected, selected.n_further) == (2, known.n_further - per_iteration)
+
+
+def test_labels_of_a_pretraining_are_not_those_of_the_reference_method(settings, started):
+    """They have the structures of the initial labels, and are many."""
+    campaign = Campaign(name="unit", reference="gpaw", committee={"pretraining": {}}, learning={"max_labels": 50})
+    structures(started, "initial structures", ["a", "b", "c"])
+    before = remaining_labels(started, campaign)
+    for key in ("a", "b", "c", *map(str, range(60))):
+        started.ledger.put("labels", key, label(key))
+    after = remaining_labels(started, campaign)
+    assert (after.n_selected, after.n_further) == (before.n_selected, before.n_further)
+    assert after.n_selected == 3
+    assert campaign_pace(started, campaign, "2020-01-01T00:00:00+00:00", None).n_labels == 0
 
 
 def test_label_budget_limits_the_remaining_labels(settings, started):
