@@ -7,10 +7,12 @@ from ase import Atoms
 from jobflow import job
 
 from interphase_flows.content_keys import content_key
+from interphase_flows.datasets.selection.initial import select_initial
 from interphase_flows.exceptions import OverlappingAtomsError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.structures.structure_sets import KIND, load_set, store_set
+from interphase_flows.schemas.origin import ATOM
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.perturb import strained_and_rattled
 
@@ -19,9 +21,11 @@ from interphase_flows.structures.crystals.perturb import strained_and_rattled
 class PerturbSetMaker(JobMaker):
     """Add strained and rattled copies of the structures of a set, in turn, until it has ``n_structures``.
 
-    A copy has the origin of its structure, so that it is on the same side of a split. Dimers and isolated atoms are not
-    copied. Strains are uniform in ±``max_strain`` for each component, displacements normal with standard deviation
-    ``rattle_angstrom`` per component.
+    A larger set is reduced by `select_initial`, which keeps one structure of every origin: fewer origins would be split
+    differently, and structures that the dataset of the reference method holds out would train. A copy has the origin of
+    its structure, so that it is on the same side of a split. Dimers are not copied. Isolated atoms are left out, because
+    CHGNet is not valid for them. Strains are uniform in ±``max_strain`` for each component,
+    displacements normal with standard deviation ``rattle_angstrom`` per component.
     """
 
     name: str = "pretraining structures"
@@ -31,7 +35,9 @@ class PerturbSetMaker(JobMaker):
 
     @job(output_schema=StructureSetDoc)
     def make(self, structures: StructureSetDoc, seed: int = 0) -> StructureSetDoc:
-        """Return the given structures, at most ``n_structures``, and their copies."""
+        """Return the given structures, at most about ``n_structures``, and their copies."""
+        given = [index for index, entry in enumerate(structures.entries) if entry.origin.family != ATOM]
+        is_reduced = len(given) > self.n_structures or len(given) < len(structures.entries)
         key = content_key(
             KIND,
             generator="perturbed",
@@ -40,17 +46,20 @@ class PerturbSetMaker(JobMaker):
             max_strain=self.max_strain,
             rattle_angstrom=self.rattle_angstrom,
             seed=seed,
+            **({"given": "one of every origin, no isolated atoms"} if is_reduced else {}),
         )
 
         def compute() -> StructureSetDoc:
-            frames = load_set(structures)
-            origins = [entry.origin for entry in structures.entries]
-            kept = max(min(len(frames), self.n_structures), 1)
+            stored = load_set(structures)
+            frames, origins = [stored[i] for i in given], [structures.entries[i].origin for i in given]
+            if len(frames) > self.n_structures:
+                chosen = select_initial(frames, origins, self.n_structures)
+                frames, origins = [frames[i] for i in chosen], [origins[i] for i in chosen]
             copied = [index for index, origin in enumerate(origins) if not origin.is_isolated]
-            copies, copies_of, n_overlapping = self._copies(frames, copied, self.n_structures - kept, seed)
+            copies, copies_of, n_overlapping = self._copies(frames, copied, self.n_structures - len(frames), seed)
             notes = [f"{n_overlapping} copies overlapped and are left out"] if n_overlapping else []
-            all_origins = [*origins[:kept], *(origins[index] for index in copies_of)]
-            return store_set(key, self.name, [*frames[:kept], *copies], all_origins, notes=notes)
+            all_origins = [*origins, *(origins[index] for index in copies_of)]
+            return store_set(key, self.name, [*frames, *copies], all_origins, notes=notes)
 
         return cached(KIND, key, StructureSetDoc, compute)
 

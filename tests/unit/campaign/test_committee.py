@@ -1,6 +1,7 @@
 """Blocks of a campaign file on what the committee starts from."""
 
 import pytest
+from ase import Atoms
 from ase.build import bulk
 
 from interphase_flows.campaign.committee import CampaignCommitteeSpec
@@ -83,4 +84,18 @@ def test_copies_keep_the_origin_and_composition_of_their_structure(tmp_path):
         frame.get_chemical_formula() for frame in structures[:6]
     ]
     assert len({entry.key for entry in made.entries}) == 7
-    assert [entry.key for entry in fewer.entries] == [given.entries[0].key]
+    assert [entry.origin for entry in fewer.entries] == origins
+
+
+def test_a_small_pretraining_has_every_origin_and_no_isolated_atom(tmp_path):
+    """With fewer origins, the structures that the dataset holds out would train, and elements would be missing."""
+    origins = [Origin(f"interface/{run}") for run in (1, 1, 1, 2, 3)] + [Origin("atom/F")]
+    frames = [bulk("Li", cubic=True, a=3.4 + 0.01 * n) for n in range(4)]
+    frames += [bulk("LiF", "rocksalt", a=4.0, cubic=True), Atoms("F", cell=[9.0] * 3, pbc=True)]
+    with Workspace(Settings(root=tmp_path / "runs"), "unit") as workspace, use_workspace(workspace):
+        given = store_set("set", "three runs", frames, origins)
+        made = PerturbSetMaker.make.original(PerturbSetMaker(n_structures=3), given, 3)
+        copied = PerturbSetMaker.make.original(PerturbSetMaker(n_structures=9), given, 3)
+    assert [entry.origin for entry in made.entries] == [origins[0], origins[3], origins[4]]
+    assert len(copied.entries) == 9
+    assert not any(entry.origin == origins[-1] for entry in copied.entries)
