@@ -12,9 +12,13 @@ from interphase_flows.costs.model import LabelCostModel, label_size
 from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
 from interphase_flows.flows.convergence_study import ConvergenceStudyMaker
 from interphase_flows.runners.local.campaign import run_jobs
+from interphase_flows.runners.local.job_log import JOB_LOG
 from interphase_flows.schemas.convergence import ConvergenceStudyDoc, StudyPoint
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import open_workspace, use_workspace
+
+STUDY = "convergence study"
+"""Key of the failure of a study without that of a job."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ def run_convergence_study(
         The time limit of this process was reached; finished labels are stored.
     AnalysisError
         The study failed; finished labels are stored.
+    DiskFullError
+        The disk is full; finished labels are stored.
     """
     check_campaign(campaign)
     maker.points()  # raises on options that cannot be studied
@@ -97,8 +103,12 @@ def run_convergence_study(
         if not by_index:
             failures = workspace.ledger.find("failures", {"last_at": {"$gte": began}}, sort={"last_at": 1}, limit=1)
             reasons = "; ".join(str(f["details"].get("explanation", f["reason"])) for f in failures)
+            if not reasons:
+                reasons = f"tracebacks of its jobs are in {workspace.root / JOB_LOG}"
+                # without a failure the ledger was not writable, and this raises the reason, such as a full disk
+                workspace.ledger.record_failure("jobs", STUDY, "no_result", {"explanation": reasons})
             raise AnalysisError(
-                f"the convergence study of {campaign.name} failed: {reasons or 'no failure is recorded'}. "
+                f"the convergence study of {campaign.name} failed: {reasons}. "
                 "Hint: fix the cause and repeat the command; finished labels are reused"
             )
         document: ConvergenceStudyDoc = by_index[max(by_index)].output

@@ -1,5 +1,6 @@
 """The convergence study with a method of known errors."""
 
+import subprocess
 from dataclasses import replace
 from math import exp
 from typing import ClassVar
@@ -8,14 +9,18 @@ import numpy as np
 import pytest
 
 from interphase_flows.campaign.schema import Campaign
+from interphase_flows.commands.convergence import run_convergence_study
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.exceptions import InputError, ReferenceMethodError
+from interphase_flows.exceptions import DiskFullError, InputError, ReferenceMethodError, StorageError
 from interphase_flows.flows.convergence_study import ConvergenceStudyMaker, study_phases
 from interphase_flows.jobs.convergence import ConvergenceMaker, ConvergenceStructuresMaker
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.reference.convergence import Tolerances
 from interphase_flows.reference.labelling import RawLabel
 from interphase_flows.reference.spec import MethodSpec
+from interphase_flows.settings import ClusterSettings, Settings
+from interphase_flows.storage.workspace import open_workspace
+from small_disk import small_disk
 
 HALVING_EV = 50.0
 ERROR_EV_PER_S = 0.2
@@ -33,6 +38,9 @@ class Waves:
 
         key = f"waves-{self.spec.cutoff_eV:g}-{self.spec.k_density_per_inverse_angstrom:g}"
         return MethodIdentity(name="waves", code="W", version="1", is_surrogate=False, settings={}, key=key)
+
+    def supports(self, atoms):
+        return None
 
     def label(self, atoms, folder=None):
         if self.fails_for in atoms.symbols and self.spec.cutoff_eV == 300:
@@ -161,3 +169,24 @@ def test_setting_with_rejected_label_is_not_chosen(workspace):
     assert any("scf_not_converged" in note for note in document.notes)
     incomplete = next(p for p in document.model_dump()["points"] if p["cutoff_eV"] == 300.0)
     assert set(incomplete["missing"]) == {"Li2S", "Li7P3S11"}
+
+
+def test_full_or_read_only_disk_is_named_and_finished_labels_are_reused(tmp_path):
+    campaign = Campaign(name="unit").model_copy(update={"reference": WavesSpec()})
+    maker = study(cutoffs_eV=(300.0, 400.0), k_densities=(3.0,), phases=["Li", "Li2S"])
+    with small_disk(tmp_path / "disk", "size=48k") as disk:
+        # a lease that could not be released ends by its age
+        settings = Settings(root=disk, cluster=ClusterSettings(lease_s=2.0))
+        with pytest.raises(DiskFullError, match=r"full.*Hint: free some space"):
+            run_convergence_study(campaign, maker, settings)
+        with open_workspace(settings, "unit", read_only=True) as workspace:
+            before = {label["key"]: label["created_at"] for label in workspace.ledger.find("labels")}
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with pytest.raises(StorageError, match=r"Read-only file system.*Hint: set `root`"):
+            run_convergence_study(campaign, maker, settings)
+        subprocess.run(["mount", "-o", "remount,rw,size=8m", str(disk)], check=True)
+        run_convergence_study(campaign, maker, settings)
+        with open_workspace(settings, "unit", read_only=True) as workspace:
+            after = {label["key"]: label["created_at"] for label in workspace.ledger.find("labels")}
+    assert before.items() <= after.items()
+    assert before
