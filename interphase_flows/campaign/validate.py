@@ -14,6 +14,7 @@ from interphase_flows.campaign.structures import AmorphousSpec
 from interphase_flows.campaign.transport_grid import TransportGridSpec
 from interphase_flows.exceptions import CampaignFileError, InterphaseError, SettingsError, TrainingError
 from interphase_flows.reference.registry import reference_method
+from interphase_flows.reference.spec import MethodSpec
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
 from interphase_flows.structures.checks import pair_distances_angstrom
 from interphase_flows.structures.crystals.library import load_crystal
@@ -28,25 +29,33 @@ MAX_MATCHED_ATOMS = 300
 
 
 def missing_on_this_machine(campaign: Campaign) -> str | None:
-    """Return why the reference method of a campaign is unavailable on this machine, or None if it is available."""
+    """Return why a method of labels of a campaign is unavailable on this machine, or None if all are available."""
     try:
-        reference_method(campaign.reference)
+        for spec in _methods(campaign).values():
+            reference_method(spec)
     except SettingsError as error:
         return str(error)
     return None
 
 
+def _methods(campaign: Campaign) -> dict[str, MethodSpec]:
+    """Return the reference method and that of the pre-training, by their keys in the campaign file."""
+    pretraining = campaign.committee.pretraining
+    cheap = {} if pretraining is None else {"committee.pretraining.reference": pretraining.reference}
+    return {"reference": campaign.reference, **cheap}
+
+
 def check_campaign(campaign: Campaign, is_run_here: bool = True) -> None:
     """Check that a campaign will not fail inside a job for reasons known from its file.
 
-    ``is_run_here`` requires the reference method on this machine; not needed for a plan or a submission.
+    ``is_run_here`` requires the methods of its labels on this machine; not needed for a plan or a submission.
 
     Raises
     ------
     CampaignFileError
         The campaign has mistakes; all are listed, each with the key and a remedy.
     SettingsError
-        The reference method is not available on this machine.
+        The reference method, or that of the pre-training, is not available on this machine.
     """
     mistakes = list(_mistakes(campaign, is_run_here))
     if mistakes:
@@ -74,11 +83,12 @@ def _mistakes(campaign: Campaign, is_run_here: bool) -> Iterator[str]:
         if name not in campaign.phases and name not in campaign.hull_phases:
             yield f"structure_files.{name}: {name} is not in phases or hull_phases; add it there"
     if is_run_here or missing_on_this_machine(campaign) is None:
-        method = reference_method(campaign.reference)
-        for name, atoms in phases.items():
-            reason = method.supports(atoms)
-            if reason:
-                yield f"reference.method: {campaign.reference.method}: {reason}; needed for {name}"
+        for key, spec in _methods(campaign).items():
+            method = reference_method(spec)
+            for name, atoms in phases.items():
+                reason = method.supports(atoms)
+                if reason and (key == "reference" or name in campaign.phases):
+                    yield f"{key}.method: {spec.method}: {reason}; needed for {name}"
     yield from _start_mistakes(campaign, phases)
     if campaign.electrode in phases and campaign.electrolyte in phases:
         ends = phases[campaign.electrode], phases[campaign.electrolyte]

@@ -6,11 +6,14 @@ from ase.build import bulk
 
 from interphase_flows.campaign.committee import CampaignCommitteeSpec
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.campaign.validate import check_campaign
+from interphase_flows.campaign.validate import check_campaign, missing_on_this_machine
 from interphase_flows.costs.campaign_plan import plan_campaign
-from interphase_flows.exceptions import CampaignFileError
+from interphase_flows.exceptions import CampaignFileError, SettingsError
 from interphase_flows.jobs.structures.perturbed import PerturbSetMaker
 from interphase_flows.jobs.structures.structure_sets import load_set, store_set
+from interphase_flows.reference.labelling import ReferenceMethod
+from interphase_flows.reference.registry import reference_method
+from interphase_flows.reference.spec import MethodSpec
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
@@ -85,6 +88,21 @@ def test_copies_keep_the_origin_and_composition_of_their_structure(tmp_path):
     ]
     assert len({entry.key for entry in made.entries}) == 7
     assert [entry.origin for entry in fewer.entries] == origins
+
+
+def test_method_of_the_pretraining_is_checked_like_the_reference_method(monkeypatch):
+    """Without it, all structures would be computed before the first label fails."""
+
+    def without_chgnet(spec: MethodSpec) -> ReferenceMethod:
+        if spec.method == "chgnet":
+            raise SettingsError("no CHGNet here")
+        return reference_method(spec)
+
+    monkeypatch.setattr("interphase_flows.campaign.validate.reference_method", without_chgnet)
+    found = Campaign(name="c", reference="vasp", committee={"pretraining": PRETRAINING})
+    assert missing_on_this_machine(found) == "no CHGNet here"
+    with pytest.raises(SettingsError, match="no CHGNet here"):
+        check_campaign(found)
 
 
 def test_a_small_pretraining_has_every_origin_and_no_isolated_atom(tmp_path):
