@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from interphase_flows.exceptions import InputError, SettingsError
-from interphase_flows.runtime.atomic_files import write_bytes_atomic
+from interphase_flows.printable import printable
+from interphase_flows.runtime.atomic_files import check_writable, write_bytes_atomic
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -29,6 +30,8 @@ FIELDS = (
 )
 LICENCE = "CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/)"
 TIMEOUT_S = 60
+MAX_HEADER_LENGTH = 200
+"""Characters of a value of the response in a comment of the CIF."""
 
 
 class MaterialSummary(TypedDict, total=False):
@@ -71,6 +74,8 @@ def fetch_crystal(material_id: str, target: Path, endpoint: str | None = None) -
         The identifier or file name is invalid, the file exists, or the server has no such material or does not respond.
     SettingsError
         The key is missing or rejected.
+    StorageError
+        The folder is not writable, or its disk is full.
     """
     if not re.fullmatch(r"(mp|mvc)-\d+", material_id):
         raise InputError(
@@ -80,10 +85,11 @@ def fetch_crystal(material_id: str, target: Path, endpoint: str | None = None) -
         raise InputError(
             f"{target}: not a .cif file. Hint: use a name that ends in .cif, a format that can contain the source"
         )
-    if target.exists():
+    if os.path.lexists(target):  # also a broken link, which a rename would replace
         raise InputError(f"{target} exists. Hint: choose another name, or remove the file")
     if not target.parent.is_dir():
         raise InputError(f"{target.parent}: no such folder. Hint: create it first")
+    check_writable(target.parent)
     material, structure = _request(material_id, materials_project_key(), endpoint)
     write_bytes_atomic(target, _cif(material_id, material, structure).encode())
     return material
@@ -96,14 +102,19 @@ def _request(material_id: str, key: str, endpoint: str | None) -> tuple[Material
     with MPRester(key) as rester:
         rester.preamble = endpoint or rester.preamble
         try:
-            # plain data: no objects are made from class names in the response
             found = rester.request(query, mp_decode=False, timeout=TIMEOUT_S)
         except MPRestError as error:
             raise _request_error(material_id, str(error).replace(key, "..."), rester.preamble) from None
     if not found:
         raise _unknown_material(material_id)
-    structure = found[0].pop("structure", None)
-    return found[0], _parse_structure(material_id, structure)
+    try:
+        structure = _parse_structure(found[0].pop("structure"))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{material_id}: the response has no valid structure ({type(error).__name__}: {str(error)[:200]}). Hint: "
+            "download the CIF in a browser and name it under structure_files"
+        ) from error
+    return found[0], structure
 
 
 def _request_error(material_id: str, message: str, server: str) -> InputError:
@@ -131,15 +142,18 @@ def _unknown_material(material_id: str) -> InputError:
     )
 
 
-def _parse_structure(material_id: str, data: Any) -> "Structure":
+def _parse_structure(data: Any) -> "Structure":
+    """Return the crystal of a response: cell, species and positions alone.
+
+    pymatgen makes objects from class names in other properties of a site, and writes labels to a CIF unquoted.
+    """
     from pymatgen.core import Structure
 
-    try:
-        return Structure.from_dict(data)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{material_id}: the response has no valid structure ({type(error).__name__}: {error})"
-        ) from error
+    sites = [{"species": site["species"], "abc": site["abc"]} for site in data["sites"]]
+    structure = Structure.from_dict({"lattice": {"matrix": data["lattice"]["matrix"]}, "sites": sites})
+    if not 0.0 < structure.volume < float("inf"):
+        raise ValueError(f"the volume of its cell is {structure.volume:g} Å³")
+    return structure
 
 
 def _cif(material_id: str, material: MaterialSummary, structure: "Structure") -> str:
@@ -154,5 +168,7 @@ def _cif(material_id: str, material: MaterialSummary, structure: "Structure") ->
         "licence": LICENCE,
         "cite": "Jain et al., APL Mater. 1, 011002 (2013)",
     }
-    head = "".join(f"# {name}: {value}\n" for name, value in header.items() if value is not None)
+    head = "".join(
+        f"# {name}: {printable(value)[:MAX_HEADER_LENGTH]}\n" for name, value in header.items() if value is not None
+    )
     return head + str(CifWriter(structure, significant_figures=10))

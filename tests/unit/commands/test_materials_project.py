@@ -5,18 +5,33 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import numpy as np
 import pytest
 
 from interphase_flows.commands.materials_project import fetch_crystal, materials_project_key
-from interphase_flows.exceptions import InputError, SettingsError
+from interphase_flows.exceptions import InputError, SettingsError, StorageError
 from interphase_flows.structures.crystals.library import load_phase, load_structure_file
 from interphase_flows.structures.crystals.symmetry import pymatgen_structure
+from small_disk import small_disk
 
 KEY = "0123456789abcdef0123456789abcdef"
-KNOWN, BROKEN, BUSY = "mp-1153", "mp-1", "mp-2"
+KNOWN, BROKEN, BUSY, HOSTILE = "mp-1153", "mp-1", "mp-2", "mp-3"
+OBJECT = {"@module": "http.cookiejar", "@class": "CookieJar"}
+"""Properties of a site from which pymatgen would make an object, or try to."""
+
+
+MALFORMED = {
+    "mp-10": None,
+    "mp-11": {"lattice": [1], "sites": []},
+    "mp-12": {
+        "lattice": {"matrix": [[0, 0, 0]] * 3},
+        "sites": [{"species": [{"element": "Li", "occu": 1}], "abc": [0] * 3}],
+    },
+    "mp-13": {"lattice": {"matrix": [[1e300, 0, 0], [0, 1e300, 0], [0, 0, 1e300]]}, "sites": [None]},
+}
 
 
 class Project(BaseHTTPRequestHandler):
@@ -29,7 +44,15 @@ class Project(BaseHTTPRequestHandler):
             return self.answer(401, {"message": "Invalid authentication credentials"})
         if wanted == BUSY:
             return self.answer(503, {"message": "busy"})
-        data = []
+        data: Any = []
+        if wanted in MALFORMED:
+            data = [{"material_id": wanted, "structure": MALFORMED[wanted]}] if wanted != "mp-10" else {"a": 1}
+        if wanted == HOSTILE:
+            structure = pymatgen_structure(load_phase("Li2S")).as_dict()
+            structure["sites"][0] |= {"label": "Li\n_evil 1", "properties": {"x": OBJECT}}
+            data = [
+                {"formula_pretty": "Li2S\ndata_evil\x1b[2J", "database_version": "1" * 10_000, "structure": structure}
+            ]
         if wanted in (KNOWN, BROKEN):
             data = [{"material_id": wanted, "formula_pretty": "Li2S", "energy_above_hull": 0.0}]
             data[0]["structure"] = (
@@ -87,7 +110,12 @@ def test_rejected_key_is_not_printed(endpoint: str, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(
     ("material_id", "message"),
-    [("mp-999999", "no such material"), (BROKEN, "no valid structure"), (BUSY, "status 503")],
+    [
+        ("mp-999999", "no such material"),
+        (BROKEN, "no valid structure"),
+        (BUSY, "status 503"),
+        *((name, rf"{name}: the response has no valid structure.*Hint: ") for name in MALFORMED),
+    ],
 )
 def test_missing_material_or_invalid_response_names_the_identifier(
     endpoint: str, key: None, tmp_path: Path, material_id: str, message: str
@@ -95,6 +123,35 @@ def test_missing_material_or_invalid_response_names_the_identifier(
     with pytest.raises(InputError, match=message):
         fetch_crystal(material_id, tmp_path / "a.cif", endpoint)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_names_and_properties_in_a_response_are_data(
+    endpoint: str, key: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(*arguments: object) -> None:
+        raise AssertionError("an object is made from a class name of the response")
+
+    monkeypatch.setattr("monty.json.MontyDecoder.process_decoded", decode)
+    target = tmp_path / "a.cif"
+    fetch_crystal(HOSTILE, target, endpoint)
+    text = target.read_text()
+    assert text.isascii()
+    assert "\x1b" not in text
+    assert not [line for line in text.splitlines() if line.startswith(("data_evil", "_evil"))]
+    assert len(text) < 3000
+    assert load_structure_file(target).get_chemical_formula() == "Li8S4"
+
+
+def test_target_that_cannot_be_written_is_an_error_before_the_request(key: None, tmp_path: Path) -> None:
+    """Port 9 of this machine is closed."""
+    (tmp_path / "link.cif").symlink_to(tmp_path / "missing.cif")
+    with pytest.raises(InputError, match=r"link\.cif exists"):
+        fetch_crystal(KNOWN, tmp_path / "link.cif", "http://127.0.0.1:9/")
+    with (
+        small_disk(tmp_path / "disk", "ro", "size=64k") as disk,
+        pytest.raises(StorageError, match=r"disk: not written: the file system is read-only\. Hint: "),
+    ):
+        fetch_crystal(KNOWN, disk / "a.cif", "http://127.0.0.1:9/")
 
 
 def test_network_error_hints_at_structure_files(key: None, tmp_path: Path) -> None:
