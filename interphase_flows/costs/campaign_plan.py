@@ -148,11 +148,10 @@ class _Planner:
         spec = committee.pretraining
         if spec is None:
             return []
-        sizes = [self.labels.initial[index % len(self.labels.initial)] for index in range(spec.n_labels)]
-        costs = LabelCostModel(spec.reference.method)
-        if spec.reference.method == "chgnet":
-            costs = self.speed.surrogate_costs(self.labels.mixture)
-        labels = costs.estimate(sizes)
+        cheap = self.campaign.model_copy(update={"reference": spec.reference})
+        planned = plan_labels(cheap)
+        sizes = [planned.initial[index % len(planned.initial)] for index in range(spec.n_labels)]
+        labels = _unfitted_costs(cheap, planned, self.speed).estimate(sizes)
         share = 1.0 - self.campaign.learning.validation_fraction - self.campaign.learning.test_fraction
         atom_epochs = committee.training.max_epochs * share * sum(size.n_atoms for size in sizes)
         return [

@@ -15,6 +15,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.selection.registry import (
     DEFAULT_STRATEGY,
     STRATEGIES_OF_ALL_FRAMES,
+    STRATEGIES_WITHOUT_FEATURES,
     selection_strategy,
 )
 from interphase_flows.datasets.selection.strategy import CandidatePool, Selection
@@ -68,6 +69,7 @@ class SelectMaker(JobMaker):
             dataset=dataset.key,
             n_audit=self.learning.audit_labels_per_iteration,
             seed=seed,
+            **({"committee": committee.key} if committee is not None and self._may_use_features() else {}),
             **({"n_sampled": n_sampled} if n_sampled else {}),
             **self.settings(),
         )
@@ -102,6 +104,9 @@ class SelectMaker(JobMaker):
     def select(self, pool: CandidatePool, n: int, seed: int) -> Selection:
         """Select at most ``n`` candidates of a pool that is not empty, by default by ``learning.selection.strategy``."""
         return selection_strategy(self._strategy())(pool, n, seed)
+
+    def _may_use_features(self) -> bool:
+        return type(self).select is not SelectMaker.select or self._strategy() not in STRATEGIES_WITHOUT_FEATURES
 
     def _strategy(self) -> str:
         return self.learning.selection.strategy

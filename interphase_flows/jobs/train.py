@@ -47,8 +47,10 @@ class TrainMaker(JobMaker):
         Raises
         ------
         InputError
-            The frames have no stress, and the stress has a weight in the loss.
+            The frames have no stress, and the stress has a weight in the loss; or there are ``parent`` and ``start``.
         """
+        if parent is not None and start is not None:
+            raise InputError("parent and start exclude each other: a member starts from one potential. Hint: give one")
         workspace = current_workspace()
         dataset = as_dataset(dataset, self.spec.model.cutoff_angstrom)
         seed = member if seed is None else seed

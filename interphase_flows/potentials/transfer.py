@@ -19,7 +19,7 @@ from nequip.integrations.utils import basic_transforms
 
 from interphase_flows.exceptions import TrainingError
 from interphase_flows.potentials.checkpoint_file import read_checkpoint_file
-from interphase_flows.potentials.committee import load_calculator
+from interphase_flows.potentials.committee import COMPILED, load_calculator
 from interphase_flows.potentials.compiled.architecture import STATISTICS, loaded_tensors, new_model
 from interphase_flows.potentials.spec import NequIPSpec
 from interphase_flows.schemas.dataset import Baseline
@@ -55,8 +55,10 @@ def transfer(file: Path, spec: NequIPSpec, elements: Sequence[str], frames: Sequ
     Raises
     ------
     TrainingError
-        The file cannot be read, lacks an element, or has another architecture.
+        The file cannot be read, is a compiled model, lacks an element, or has another architecture.
     """
+    if file.name.endswith(COMPILED):
+        raise TrainingError(f"{file}: a compiled model, which has no weights to train. Hint: give its checkpoint")
     source = load_calculator(file)
     given, model = loaded_tensors(source.model), new_model(spec, elements, 0)
     types = list(source.model.type_names)

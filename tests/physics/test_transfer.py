@@ -69,6 +69,11 @@ def test_elements_of_the_campaign_are_taken_from_a_potential_of_more_elements(tr
         transfer(trained, SPEC, ["Li", "Na"], frames)
 
 
+def test_compiled_model_is_rejected(tmp_path):
+    with pytest.raises(TrainingError, match=r"compiled model.*Hint: give its checkpoint"):
+        transfer(tmp_path / "mine.nequip.pt2", SPEC, ELEMENTS, [])
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -24,6 +24,9 @@ BUILT_IN_STRATEGIES = {
 STRATEGIES_OF_ALL_FRAMES = ("random",)
 """Strategies that select among all stored frames of the exploration, not only those above the selection level."""
 
+STRATEGIES_WITHOUT_FEATURES = (DEFAULT_STRATEGY, "uncertainty", "farthest_point", "random")
+"""Strategies whose selection does not depend on the committee that gives the features."""
+
 
 def strategy_names() -> tuple[str, ...]:
     """Return the names of all selection strategies."""

@@ -76,7 +76,7 @@ def _by_element(axes: Axes, shown: Sequence[tuple[IterationDoc, ParityData]]) ->
     names = sorted({name for each in errors for name in each})
     for number, name in enumerate(names):
         maes = [MEV * each.get(name, np.nan) for each in errors]
-        axes.plot(labels, maes, marker="o", color=CYCLE[number], linestyle=DASHES[number % 4], label=name)
+        axes.plot(labels, maes, marker="o", color=CYCLE[number % len(CYCLE)], linestyle=DASHES[number % 4], label=name)
     axes.set(title="Errors by element", xlabel="Labels in training", ylabel="Force MAE (meV/Å)")
     axes.set_ylim(0, None)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))

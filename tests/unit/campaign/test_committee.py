@@ -8,15 +8,17 @@ from interphase_flows.campaign.committee import CampaignCommitteeSpec
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.validate import check_campaign, missing_on_this_machine
 from interphase_flows.costs.campaign_plan import plan_campaign
-from interphase_flows.exceptions import CampaignFileError, SettingsError
+from interphase_flows.exceptions import CampaignFileError, InputError, SettingsError
 from interphase_flows.jobs.structures.perturbed import PerturbSetMaker
 from interphase_flows.jobs.structures.structure_sets import load_set, store_set
+from interphase_flows.jobs.train import TrainMaker
 from interphase_flows.reference.labelling import ReferenceMethod
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import MethodSpec
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
+from loop_documents import committee
 
 PRETRAINING = {"n_labels": 700}
 
@@ -48,6 +50,22 @@ def test_plan_counts_the_labels_and_epochs_of_a_pretraining():
     assert pretrained["pre-training"].amount == "700 labels with chgnet, 3 members x 100 epochs"
     assert pretrained["training"].cost_s < random["training"].cost_s
     assert "members x up to 460 epochs" in pretrained["training"].amount
+
+
+def test_plan_of_a_pretraining_has_the_cutoff_of_its_method():
+    coarse, fine = (
+        {stage.stage: stage for stage in plan_campaign(found)}["pre-training"]
+        for found in (
+            campaign(pretraining={"reference": {"method": "gpaw", "cutoff_eV": cutoff}, "n_labels": 20})
+            for cutoff in (250, 500)
+        )
+    )
+    assert fine.cost_s > 1.5 * coarse.cost_s
+
+
+def test_a_member_starts_from_one_potential():
+    with pytest.raises(InputError, match="parent and start exclude each other"):
+        TrainMaker.make.original(TrainMaker(), "mine.extxyz", parent=committee().models[0], start="x.ckpt")
 
 
 def test_relative_file_starts_from_the_folder_of_the_campaign(tmp_path):

@@ -146,3 +146,13 @@ def test_own_selection_has_another_key(segments, trained):
     )
     assert own.key != default.key
     assert own.notes == ["most uncertain"]
+
+
+@pytest.mark.parametrize(("strategy", "is_same"), [("largest_cluster", False), ("uncertainty", True)])
+def test_committee_is_in_the_key_of_strategies_that_use_its_features(workspace, trained, strategy, is_same):
+    learning = LearningSpec(selection={"strategy": strategy})
+    one, other = (
+        SelectMaker.make.original(SelectMaker(learning=learning), [None], trained, 1, documents.committee(key)).key
+        for key in ("one", "other")
+    )
+    assert (one == other) == is_same
