@@ -15,10 +15,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from interphase_flows.analysis.io.npz import open_npz
 from interphase_flows.datasets.frames import labelled_atoms, read_extxyz
 from interphase_flows.exceptions import InputError
 from interphase_flows.md.run_trajectory import RunFrames
@@ -252,7 +252,7 @@ class CampaignResults:
         """Return the arrays of a result by name; empty if it has none."""
         if analysis.artifact is None:
             return {}
-        with np.load(self.artifacts.get(analysis.artifact)) as archive:
+        with open_npz(self.artifacts.get(analysis.artifact)) as archive:
             return {name: archive[name] for name in archive.files}
 
     def close(self) -> None:

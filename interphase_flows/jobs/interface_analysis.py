@@ -13,6 +13,7 @@ import bson
 import numpy as np
 from numpy.typing import NDArray
 
+from interphase_flows.analysis.io.npz import open_npz
 from interphase_flows.analysis.io.open import open_trajectory
 from interphase_flows.analysis.io.trajectory_file import TrajectoryFile
 from interphase_flows.analysis.phases.phase_references import PhaseReferences, unpacked_references
@@ -255,7 +256,7 @@ def load_parts(analysis: InterfaceAnalysisDoc) -> dict[str, PartDoc[Any, Any]]:
     workspace = current_workspace()
     arrays = {}
     if analysis.artifact is not None:
-        with np.load(workspace.artifacts.get(analysis.artifact)) as archive:
+        with open_npz(workspace.artifacts.get(analysis.artifact)) as archive:
             arrays = {name: archive[name] for name in archive.files if name.endswith(archive_name(""))}
     stored: dict[str, Any] = {}
     if analysis.parts is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jobflow import job
 
+from interphase_flows.analysis.io.npz import open_npz
 from interphase_flows.analysis.profiles.interface_profiles import NM3_PER_ANGSTROM3
 from interphase_flows.analysis.statistics.replicas import mean_over_replicas
 from interphase_flows.analysis.transport.composition_grid.grid_analysis import (
@@ -84,7 +85,7 @@ def _profile(analysis: InterfaceAnalysisDoc | None) -> InterphaseProfile | None:
     if analysis is None or analysis.artifact is None or "profiles" not in analysis.documents:
         return None
     runs = sorted(analysis.trajectories)
-    with np.load(current_workspace().artifacts.get(analysis.artifact)) as arrays:
+    with open_npz(current_workspace().artifacts.get(analysis.artifact)) as arrays:
         runs = [run for run in runs if f"{run}/profiles.atoms_per_nm3" in arrays]
         if not runs:
             return None

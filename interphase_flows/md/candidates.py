@@ -4,7 +4,6 @@ Frames close in time are similar, so each window of steps keeps at most one cand
 only when neither of the stored checkpoints refers to it.
 """
 
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from interphase_flows.analysis.io.npz import open_npz
 from interphase_flows.exceptions import CorruptArtifactError
 from interphase_flows.md.checkpoint import pack_arrays, read_arrays, write_checkpoint_file
 
@@ -116,7 +116,7 @@ def pack_candidates(candidates: Sequence[Candidate]) -> bytes:
 
 def unpack_candidates(data: bytes) -> list[Candidate]:
     """Read the candidates written by :func:`pack_candidates`."""
-    with np.load(io.BytesIO(data)) as archive:
+    with open_npz(data) as archive:
         arrays = {name: archive[name] for name in archive.files}
     result = []
     for index in range(len(arrays["step"])):

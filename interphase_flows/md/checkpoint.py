@@ -18,6 +18,7 @@ from typing import Any, TypedDict
 import numpy as np
 from ase import Atoms
 
+from interphase_flows.analysis.io.npz import open_npz
 from interphase_flows.exceptions import CorruptArtifactError, InputError, StorageError
 from interphase_flows.md.dynamics import constrain_centre_of_mass
 from interphase_flows.runtime.atomic_files import LEFTOVER_PREFIX, write_bytes_atomic
@@ -217,7 +218,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read the arrays of an .npz file; raise FileNotFoundError, or CorruptArtifactError if it is damaged."""
     content = path.read_bytes()
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        with open_npz(content) as stored:
             return {name: stored[name] for name in stored.files}
     except Exception as error:  # its type depends on the damaged byte: of zipfile, zlib, struct, numpy
         raise CorruptArtifactError(f"{path} cannot be read ({type(error).__name__}: {error})") from error

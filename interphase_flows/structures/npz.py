@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 
+from interphase_flows.analysis.io.npz import open_npz
+
 NO_SIDE = -1
 
 
@@ -30,7 +32,7 @@ def pack_structures(frames: Sequence[Atoms]) -> bytes:
 
 def unpack_structures(data: bytes) -> list[Atoms]:
     """Read the structures written by :func:`pack_structures`."""
-    with np.load(io.BytesIO(data)) as archive:
+    with open_npz(data) as archive:
         arrays = {name: archive[name] for name in archive.files}
     frames, start = [], 0
     for n, cell in zip(arrays["n_atoms"], arrays["cells"], strict=True):

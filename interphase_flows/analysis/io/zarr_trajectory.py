@@ -4,6 +4,7 @@
 """
 
 import json
+import math
 import zipfile
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,6 +16,7 @@ from ase import Atoms
 from zarr.errors import BaseZarrError
 from zarr.storage import LocalStore, ZipStore
 
+from interphase_flows.analysis.io.npz import is_plausible
 from interphase_flows.exceptions import CorruptArtifactError, StorageError
 
 FORMAT = "interphase_flows trajectory 1"
@@ -94,7 +96,7 @@ class Trajectory(AbstractContextManager["Trajectory"]):
         self.per_atom: dict[str, np.ndarray] = {}
         try:
             for name, array in sorted(cast(zarr.Group, self._root["atoms"]).arrays()):
-                values, labels = np.asarray(array[:]), array.attrs.get("labels")
+                values, labels = np.asarray(self._checked(name, array)[:]), array.attrs.get("labels")
                 self.per_atom[name] = values if labels is None else np.array(json.loads(str(labels)))[values]
             self.numbers, self.masses = self.per_atom["numbers"], self.per_atom["masses"]
         except _READ_ERRORS as error:
@@ -170,10 +172,19 @@ class Trajectory(AbstractContextManager["Trajectory"]):
     def _array(self, name: str) -> Any:
         try:
             if name not in self._arrays:
-                self._arrays[name] = self._root[name]
+                self._arrays[name] = self._checked(name, self._root[name])
             return self._arrays[name]
         except _READ_ERRORS as error:
             raise self._corrupt(error) from error
+
+    def _checked(self, name: str, array: Any) -> Any:
+        """Return an array; raise a ValueError if it is too large for its file, which can state any size."""
+        largest_bytes = max(array.nbytes, math.prod(array.chunks) * array.dtype.itemsize)  # a chunk is read as a unit
+        if self.path.is_file() and not is_plausible(largest_bytes, self.path.stat().st_size):
+            raise ValueError(
+                f"{name}: {largest_bytes / 1e9:.1f} GB in a file of {self.path.stat().st_size / 1e6:.1f} MB"
+            )
+        return array
 
     def _read(self, name: str, index: int | slice) -> np.ndarray:
         array = self._array(name)

@@ -11,6 +11,7 @@ import numpy as np
 from ase import Atoms
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames, elements_of
+from interphase_flows.analysis.io.npz import open_npz
 from interphase_flows.analysis.phases.atom_labels import (
     PhaseModel,
     ThermalReference,
@@ -157,7 +158,7 @@ def unpacked_references(path: Path) -> PhaseReferences:
         The file is missing, damaged or of another kind.
     """
     try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
+        with open_npz(path) as file:
             header = json.loads(str(file["header"]))
 
             def frames(i: int) -> ArrayFrames:

@@ -4,6 +4,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from interphase_flows.analysis.io.npz import open_npz
 from interphase_flows.campaign.stored import stored_specification
 from interphase_flows.costs.history import without_pretraining
 from interphase_flows.report.collect.labelling import LabelRecord
@@ -125,7 +126,7 @@ class CampaignDocuments:
         """Return the arrays of a result by name, empty if it has none."""
         if analysis is None or analysis.artifact is None:
             return {}
-        with np.load(self.workspace.artifacts.get(analysis.artifact)) as archive:
+        with open_npz(self.workspace.artifacts.get(analysis.artifact)) as archive:
             return {name: archive[name] for name in archive.files}
 
     def _iterations(self) -> list[IterationDoc]:

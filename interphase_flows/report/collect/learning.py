@@ -3,6 +3,7 @@
 import numpy as np
 from ase.data import chemical_symbols
 
+from interphase_flows.analysis.io.npz import open_npz
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
 from interphase_flows.report.inputs.learning import IterationErrors, ParityData
 from interphase_flows.schemas.model import CommitteeDoc
@@ -33,7 +34,7 @@ def iteration_errors(documents: CampaignDocuments, cited: Citations) -> list[Ite
 
 
 def _parity(documents: CampaignDocuments, committee: CommitteeDoc) -> ParityData:
-    with np.load(documents.workspace.artifacts.get(committee.parity)) as archive:
+    with open_npz(documents.workspace.artifacts.get(committee.parity)) as archive:
         energy, energy_error = archive["energy"], archive["energy_error"]
         forces, forces_error = archive["forces"], archive["forces_error"]
         std, largest = archive["uncertainty"], archive["largest_force_error"]
