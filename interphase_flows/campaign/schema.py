@@ -191,10 +191,12 @@ class Campaign(Spec):
         Relative paths start from ``folder``.
         """
         try:
-            files = {name: str((folder / path).expanduser().resolve()) for name, path in self.structure_files.items()}
+            files = {
+                name: str((folder / Path(path).expanduser()).resolve()) for name, path in self.structure_files.items()
+            }
             start = self.committee.start_from
             if start is not None:
-                start = str((folder / start).expanduser().resolve())
+                start = str((folder / Path(start).expanduser()).resolve())
         except (OSError, ValueError, RuntimeError) as error:  # a NUL character, a long name, a loop of links
             raise CampaignFileError(
                 f"structure_files or committee.start_from: not a path: {str(error)[:200]}"

@@ -1,5 +1,7 @@
 """Blocks of a campaign file on what the committee starts from."""
 
+from pathlib import Path
+
 import pytest
 from ase import Atoms
 from ase.build import bulk
@@ -71,6 +73,8 @@ def test_a_member_starts_from_one_potential():
 def test_relative_file_starts_from_the_folder_of_the_campaign(tmp_path):
     found = campaign(start_from="potentials/mine.ckpt").with_absolute_files(tmp_path)
     assert found.committee.start_from == str(tmp_path / "potentials" / "mine.ckpt")
+    in_home = campaign(start_from="~/mine.ckpt").with_absolute_files(tmp_path)
+    assert in_home.committee.start_from == str(Path.home().resolve() / "mine.ckpt")
 
 
 @pytest.mark.parametrize(
