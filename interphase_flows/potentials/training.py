@@ -86,11 +86,13 @@ def train_member(
         The disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    newest, notes = newest_intact_checkpoint(folder)
     with quiet_training(n_threads):
-        baseline, course = _course(spec, training, baseline, train_file, folder, parent_checkpoint, start, fine_tuning)
+        baseline, course = _course(
+            spec, training, baseline, train_file, folder, parent_checkpoint, start, fine_tuning, newest
+        )
     model = model_config(spec, baseline, model_seed)
     config = training_config(model, training, train_file, validation_file, folder, course, data_seed, device, label)
-    newest, notes = newest_intact_checkpoint(folder)
     resumed_from = None
     if newest is not None:
         read_checkpoint_file(newest)  # NequIP reads it without restrictions
@@ -136,18 +138,25 @@ def _course(
     parent_checkpoint: Path | None,
     start: Path | None,
     fine_tuning: FineTuningSpec | None,
+    resumed: Path | None,
 ) -> tuple[Baseline, TrainingCourse]:
-    """Return the statistics of the model, and the course of its training."""
+    """Return the statistics of the model, and the course of its training.
+
+    A resumed training has those of its checkpoint: energy shifts of another machine would differ by rounding.
+    """
     if parent_checkpoint is not None:
         course = TrainingCourse(training.warm_start_epochs, training.warm_start_learning_rate, parent_checkpoint)
         return checkpoint_statistics(parent_checkpoint), course
     if start is None:
         return baseline, TrainingCourse(training.max_epochs, training.learning_rate)
     tuning = fine_tuning or FineTuningSpec()
-    found = transfer(start, spec, baseline.elements, read(train_file, ":", format="extxyz"))
     weights = folder / f"initial_weights{WEIGHTS_SUFFIX}"
+    course = TrainingCourse(tuning.max_epochs, tuning.learning_rate, weights, tuning.n_frozen_layers)
+    if resumed is not None:
+        return checkpoint_statistics(resumed), course
+    found = transfer(start, spec, baseline.elements, read(train_file, ":", format="extxyz"))
     write_weights(weights, found.weights)
-    return found.statistics, TrainingCourse(tuning.max_epochs, tuning.learning_rate, weights, tuning.n_frozen_layers)
+    return found.statistics, course
 
 
 def _run_nequip(config: NequIPConfig, folder: Path) -> None:

@@ -122,6 +122,24 @@ def test_fine_tuning_begins_at_the_potential_and_keeps_frozen_layers(trained, ot
     assert random.best_validation_loss > 10 * tuned.best_validation_loss
 
 
+def test_resumed_fine_tuning_has_the_statistics_of_its_checkpoint(trained, tmp_path, monkeypatch):
+    """Energies that another machine computes with the potential differ by rounding."""
+    tuning = FineTuningSpec(max_epochs=2)
+    first = fine_tune(tmp_path, trained, all_frames(), tuning)
+    expected = checkpoint_statistics(first.checkpoint)
+    for name in ("epoch-00001.ckpt", "epoch-00001.sha256"):
+        (tmp_path / name).unlink()
+
+    def no_transfer(*_: object) -> None:
+        raise AssertionError("the potential is evaluated again")
+
+    monkeypatch.setattr("interphase_flows.potentials.training.transfer", no_transfer)
+    again = fine_tune(tmp_path, trained, all_frames(), tuning)
+    assert again.resumed_from_epoch == 1
+    assert again.history == first.history
+    assert checkpoint_statistics(again.checkpoint) == expected
+
+
 def test_members_from_one_file_differ_by_the_order_of_their_batches(trained, tmp_path):
     tuning = FineTuningSpec(max_epochs=2, learning_rate=0.01)
     members = [fine_tune(tmp_path / str(seed), trained, all_frames(), tuning, seed).checkpoint for seed in (1, 2)]
