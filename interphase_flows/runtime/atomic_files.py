@@ -54,6 +54,14 @@ def describe_os_error(error: OSError) -> str:
     )
 
 
+def link_error(path: Path) -> StorageError:
+    """Return the error for a symbolic link in place of a file that is written without a rename."""
+    return StorageError(
+        f"{path}: not written: it is a symbolic link, which may have come with the folder, and its target would be "
+        "changed. Hint: remove the link"
+    )
+
+
 def temporary_beside(target: Path) -> Path:
     """Return a new path in the folder of ``target`` (created if missing), for :func:`commit` to rename."""
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from interphase_flows.exceptions import LockedError, StorageError
-from interphase_flows.runtime.atomic_files import explain_os_error
+from interphase_flows.runtime.atomic_files import explain_os_error, link_error
 from interphase_flows.runtime.file_locks import lock_within, try_lock
 
 LOCK_NAME = "campaign.lock"
@@ -54,14 +54,17 @@ class CampaignLock:
         LockedError
             Another process holds it; the message names process, host and start time.
         StorageError
-            The folder cannot be written, its disk is full, or its file system does not support locks.
+            The folder cannot be written, its disk is full, its file system does not support locks, or the lock file is
+            a symbolic link.
         """
         if self._descriptor is not None:
             raise LockedError(f"{self.path}: this object already holds the lock; release() it first")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         except OSError as error:
+            if self.path.is_symlink():
+                raise link_error(self.path) from error
             raise StorageError(
                 f"{self.path}: cannot be created: {error.strerror}. Hint: set `root` in the settings to a folder with "
                 "write permission"

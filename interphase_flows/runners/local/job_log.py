@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from interphase_flows.exceptions import StorageError
+from interphase_flows.runtime.atomic_files import link_error
 
 JOB_LOG = "jobs.log"
 
@@ -23,8 +24,10 @@ def log_jobs(path: Path) -> logging.Handler:
     Raises
     ------
     StorageError
-        The file cannot be written.
+        The file cannot be written, or is a symbolic link.
     """
+    if path.is_symlink():
+        raise link_error(path)
     try:
         handler = _JobLogHandler(path, encoding="utf-8")
     except OSError as error:

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from interphase_flows.exceptions import DiskFullError, LockedError
+from interphase_flows.exceptions import DiskFullError, LockedError, StorageError
+from interphase_flows.runners.local.job_log import log_jobs
 from interphase_flows.storage.lock import CampaignLock, lock_holder
 
 _HOLD = (
@@ -88,3 +89,13 @@ def test_the_lock_file_names_its_holder(tmp_path):
 
 def test_a_campaign_that_was_never_started_has_no_holder(tmp_path):
     assert lock_holder(tmp_path / "absent") is None
+
+
+@pytest.mark.parametrize("write", [lambda path: CampaignLock(path.parent).acquire(), log_jobs])
+def test_link_in_place_of_a_file_of_the_campaign_leaves_its_target_unchanged(write, tmp_path):
+    target, link = tmp_path / "target", tmp_path / "campaign.lock"
+    target.write_text("content")
+    link.symlink_to(target)
+    with pytest.raises(StorageError, match=r"campaign\.lock: not written: it is a symbolic link.*Hint: remove"):
+        write(link)
+    assert target.read_text() == "content"
