@@ -1,6 +1,6 @@
 """The block of a campaign file on the committee, with its pre-training."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,12 @@ class CampaignCommitteeSpec(CommitteeSpec):
     """Committee of a campaign; its members may start from a file, or from a pre-training on a cheap method."""
 
     pretraining: PretrainingSpec | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_committee_spec(cls, value: Any) -> Any:
+        """Accept a `CommitteeSpec`, which has no settings of a campaign."""
+        return value.model_dump(exclude_unset=True) if type(value) is CommitteeSpec else value
 
     @model_validator(mode="after")
     def _one_start(self) -> "CampaignCommitteeSpec":
