@@ -208,7 +208,7 @@ class SqliteBackend:
                     f"{self.path}: another process has been writing for {_BUSY_TIMEOUT_S:.0f} s. "
                     "Hint: wait for it, or stop it, then resume"
                 ) from error
-            if "malformed" in text:
+            if "malformed" in text or "unsupported file format" in text:  # the latter from its header
                 raise self._corrupt(text) from error
             if "full" in text:
                 raise DiskFullError(

@@ -206,7 +206,8 @@ def test_no_flipped_bit_changes_what_is_read(backend, path):
     content = path.read_bytes()
     rng = np.random.default_rng()
     n_detected = 0
-    for at in [*rng.integers(0, 100, 20), *rng.integers(0, len(content), 130)]:
+    # bytes 44 to 47 are the schema format number, for which SQLite raises another error
+    for at in [44, 45, 46, 47, *rng.integers(0, 100, 20), *rng.integers(0, len(content), 130)]:
         damaged = bytearray(content)
         damaged[at] ^= 1 << rng.integers(8)
         path.write_bytes(damaged)
