@@ -106,7 +106,13 @@ class ReplayedSelectMaker(SelectMaker):
     replay: Replay = field(default_factory=Replay)
 
     @job(output_schema=StructureSetDoc)
-    def make(self, segments: Sequence[SegmentDoc | None], dataset: DatasetDoc, seed: int) -> StructureSetDoc:
+    def make(
+        self,
+        segments: Sequence[SegmentDoc | None],
+        dataset: DatasetDoc,
+        seed: int = 0,
+        committee: CommitteeDoc | None = None,
+    ) -> StructureSetDoc:
         """Return new structures, a fraction of them for the audit."""
         done = [segment for segment in segments if segment is not None]
         key = content_key("structure_sets", segments=[each.key for each in done], dataset=dataset.key)
@@ -172,8 +178,16 @@ class ReplayedTrainMaker(TrainMaker):
     replay: Replay = field(default_factory=Replay)
 
     @job(output_schema=ModelDoc)
-    def make(self, dataset: DatasetDoc, member: int, seed: int, parent: ModelDoc | None) -> ModelDoc:
+    def make(
+        self,
+        dataset: DatasetDoc,
+        member: int = 0,
+        seed: int | None = None,
+        parent: ModelDoc | None = None,
+        start: ModelDoc | str | None = None,
+    ) -> ModelDoc:
         """Return a model."""
+        seed = member if seed is None else seed
         key = content_key("models", dataset=dataset.key, seed=seed, parent=parent.key if parent else None)
         n_epochs = self.spec.training.max_epochs
 

@@ -9,7 +9,6 @@ On processor cores with one thread, times are CPU times, which other load change
 
 import contextlib
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -33,6 +32,7 @@ from interphase_flows.md.uncertainty_monitor import UncertaintyMonitor
 from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
 from interphase_flows.reference.chgnet import CHGNetMethod
 from interphase_flows.reference.spec import ChgnetSpec
+from interphase_flows.runtime.peak_memory import peak_memory_bytes
 from interphase_flows.runtime.progress import ProgressEvent, listening
 
 SPRING_EV_PER_ANGSTROM2 = 1.0
@@ -217,7 +217,7 @@ def _memory(cell: Atoms, potential: Calculator, device: str) -> tuple[float, flo
     else:
 
         def peak_GB() -> float:
-            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+            return peak_memory_bytes() / 1e9
 
     potential.calculate(cell, ["forces"], all_changes)
     before_GB = peak_GB()

@@ -41,6 +41,7 @@ from interphase_flows.reference.gpaw.outcome import EXIT_STATUS_DISK_FULL
 from interphase_flows.reference.label_folder import DISK_FULL_ERRORS, commit, partial_path, write_json
 from interphase_flows.runtime.checked_json import write_checked
 from interphase_flows.runtime.file_locks import lock_within
+from interphase_flows.runtime.peak_memory import peak_memory_bytes
 
 PR_SET_PDEATHSIG = 1
 OWNER_CHECK_INTERVAL_S = 1.0
@@ -144,7 +145,6 @@ def _calculate(task: LabelInput, folder: Path) -> int:
         error.energies_eV = monitor.energies_eV[-3:]  # type: ignore[attr-defined]
         raise
     results = calculator.results
-    peak_memory_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
     result = WorkerResult(
         key=task.key,
         is_scf_converged=True,  # GPAW raises KohnShamConvergenceError otherwise
@@ -156,7 +156,7 @@ def _calculate(task: LabelInput, folder: Path) -> int:
         n_k_points=len(calculator.get_ibz_k_points()),
         n_electrons=calculator.get_number_of_electrons(),
         n_bands=calculator.get_number_of_bands(),
-        peak_memory_gb=monitor.world.sum_scalar(peak_memory_bytes) / 1e9,
+        peak_memory_gb=monitor.world.sum_scalar(peak_memory_bytes()) / 1e9,
         started_from_density=restarted is not None,
     )
     if monitor.world.rank == 0:
