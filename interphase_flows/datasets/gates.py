@@ -25,6 +25,9 @@ LEFT_OUT = ("energy_window", "duplicate")
 NEVER_COMPUTED = ("duplicate", "overlapping_atoms", "unsupported")
 """Reasons why a structure is rejected before the calculation."""
 
+MIN_VOLUME_ANGSTROM3_PER_ATOM = 0.1
+"""Far below the volume per atom of any solid: 5.7 Å³ in diamond."""
+
 SPARSE_ANGSTROM3_PER_ATOM = 200.0
 """Ten times the volume per atom of a solid: larger cells contain isolated molecules."""
 
@@ -76,9 +79,15 @@ class Gates(BaseModel):
         """Check a structure before it is calculated; return None if it passes."""
         from ase.neighborlist import neighbor_list  # slow import: loads scipy.sparse
 
-        numbers = [atoms.positions, atoms.cell.array]
-        if len(atoms) == 0 or not all(np.isfinite(part).all() for part in numbers):
+        if len(atoms) == 0 or not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
             return Rejection("not_finite", "the structure is empty or has coordinates that are not finite")
+        unknown = (atoms.numbers < 1) | (atoms.numbers >= len(covalent_radii))
+        if unknown.any():
+            numbers = ", ".join(map(str, np.unique(atoms.numbers[unknown])))
+            return Rejection("unknown_element", f"{unknown.sum()} atoms have the atomic number {numbers}")
+        # before the search of neighbours, which needs a cell
+        if abs(atoms.cell.volume) < MIN_VOLUME_ANGSTROM3_PER_ATOM * len(atoms):
+            return Rejection("no_cell", f"the cell is missing or singular: its volume is {atoms.cell.volume:.3g} Å³")
         radii = covalent_radii[atoms.numbers]
         i, j, d = neighbor_list("ijd", atoms, cutoff=list(self.min_distance_fraction * radii))
         if len(d):
@@ -90,12 +99,11 @@ class Gates(BaseModel):
             )
         return None
 
-    def after(
-        self,
-        atoms: Atoms,
-        raw: RawLabel,
-    ) -> Rejection | None:
-        """Check a raw label without comparing it with others; return None if it passes."""
+    def after(self, atoms: Atoms, raw: RawLabel, needs_stress: bool = True) -> Rejection | None:
+        """Check a raw label without comparing it with others; return None if it passes.
+
+        Without ``needs_stress``, a label may have no stress.
+        """
         if raw.is_scf_converged is False:
             steps = raw.details.get("n_scf_steps")
             after = f" after {steps} steps" if steps is not None else ""
@@ -107,7 +115,9 @@ class Gates(BaseModel):
             text = "; ".join(f"{c.handler} ({', '.join(c.errors)}): {', '.join(c.actions)}" for c in changes)
             return Rejection("theory_changed", f"an error handler changed the level of theory: {text}")
         energy_eV = raw.energy_eV
-        forces, stress = np.asarray(raw.forces_eV_per_angstrom), np.asarray(raw.stress_eV_per_angstrom3)
+        forces = np.asarray(raw.forces_eV_per_angstrom)
+        has_stress = needs_stress or raw.stress_eV_per_angstrom3 is not None
+        stress = np.asarray(raw.stress_eV_per_angstrom3 if has_stress else np.zeros(6))
         if energy_eV is None or forces.shape != (len(atoms), 3) or stress.shape != (6,):
             return Rejection(
                 "missing_property",

@@ -118,12 +118,13 @@ def label_structure(
     after = gates.after(atoms, raw)
     if after:
         return rejected(after, **recorded)
+    stress = raw.stress_eV_per_angstrom3
     return document.model_copy(
         update={
             "status": "accepted",
             "energy_eV": raw.energy_eV,
             "forces_eV_per_angstrom": raw.forces_eV_per_angstrom.tolist(),
-            "stress_eV_per_angstrom3": raw.stress_eV_per_angstrom3.tolist(),
+            "stress_eV_per_angstrom3": None if stress is None else stress.tolist(),
             "wall_time_s": time.monotonic() - started,
             **recorded,
         }

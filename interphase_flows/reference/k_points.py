@@ -12,6 +12,7 @@ mixes axes of different length. A mesh that breaks the symmetry of a crystal giv
 from collections.abc import Sequence
 
 import numpy as np
+import spglib
 from ase import Atoms
 from ase.calculators.calculator import kptdensity2monkhorstpack
 from numpy.typing import ArrayLike, NDArray
@@ -37,6 +38,16 @@ def k_points(spec: GpawSpec | VaspSpec, atoms: Atoms) -> tuple[int, int, int]:
         return (1, 1, 1)
     by_density = kptdensity2monkhorstpack(atoms, spec.k_density_per_inverse_angstrom, even=False)
     return symmetric_mesh(atoms.cell.array, by_density)
+
+
+def n_irreducible_k_points(counts: Sequence[int], atoms: Atoms) -> int:
+    """Return the number of points of a mesh centred at Gamma that symmetry and time reversal leave."""
+    cell = (atoms.cell.array.tolist(), atoms.get_scaled_positions().tolist(), atoms.numbers.tolist())
+    try:
+        found = spglib.get_ir_reciprocal_mesh(counts, cell, symprec=LATTICE_TOLERANCE_ANGSTROM)
+    except spglib.SpglibError:
+        found = None
+    return int(np.prod(counts)) // 2 + 1 if found is None else len(np.unique(found[0]))
 
 
 def lattice_rotations(cell: ArrayLike) -> NDArray[np.int_]:

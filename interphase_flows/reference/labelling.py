@@ -23,13 +23,14 @@ class RawLabel:
     """Output of a reference method, before any gate.
 
     ``energy_eV`` is the total energy; ``forces_eV_per_angstrom`` has shape (n_atoms, 3); ``stress_eV_per_angstrom3`` has
-    shape (6,), Voigt order xx yy zz yz xz xy, tension positive. ``is_scf_converged`` is None for a method without SCF
-    cycle. ``files`` are inputs and logs to keep, in the work folder.
+    shape (6,), Voigt order xx yy zz yz xz xy, tension positive, and is None only for a file without stress.
+    ``is_scf_converged`` is None for a method without SCF cycle, and for a file that does not state it. ``files`` are
+    inputs and logs to keep, in the work folder.
     """
 
     energy_eV: float | None
     forces_eV_per_angstrom: NDArray[np.float64]
-    stress_eV_per_angstrom3: NDArray[np.float64]
+    stress_eV_per_angstrom3: NDArray[np.float64] | None
     is_scf_converged: bool | None = None
     corrections: Sequence[Correction] = ()
     details: dict[str, float | int | str | bool] = field(default_factory=dict)

@@ -1,0 +1,190 @@
+"""Gates of labels that another program computed: single labels, declared level of theory, comparison of energies.
+
+A campaign's own labels have one level of theory by construction. Labels from files may differ in functional, cutoff or
+k-points, may have stopped before convergence, and may have energies in other units or of other structures.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from math import gcd
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import kptdensity2monkhorstpack
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from interphase_flows.datasets.gates import Gates, Rejection
+from interphase_flows.reference.k_points import n_irreducible_k_points
+from interphase_flows.reference.labelling import RawLabel
+from interphase_flows.schemas.label import MethodIdentity
+
+MIN_LABELS_OF_COMPOSITION = 3
+"""Fewest labels of one reduced composition that have a median to compare with."""
+
+ENERGY_FLOOR_EV_PER_ATOM = 0.5
+"""Deviation from the median of a composition that always passes: good labels of crystals, melts and strained cells
+spread by 0.1 to 0.4 eV/atom."""
+
+ENERGY_SPREADS = 5.0
+"""Largest deviation of an energy from the median of its composition, in standard deviations estimated by the median
+absolute deviation."""
+
+CUTOFF_TOLERANCE_EV = 0.5
+FUNCTIONALS = {"pe": "pbe", "ps": "pbesol", "ggape": "pbe", "ggaps": "pbesol", "gga": "pbe"}
+"""Names of functionals in other files (VASP's tag GGA), without punctuation."""
+
+
+def check_foreign_labels(
+    frames: Sequence[Atoms],
+    labels: Sequence[RawLabel],
+    gates: Gates,
+    method: MethodIdentity | None = None,
+    elements: Collection[str] | None = None,
+) -> list[Rejection | None]:
+    """Return for each label of a set why it is rejected, or None.
+
+    Parameters
+    ----------
+    frames, labels
+        Structures and their labels, in the same order. Stress may be None if no label of the set has it.
+    gates
+        Limits of single labels, and of energies about the fit of the compositions.
+    method
+        Declared level of theory of the set. A setting that it does not declare is compared with the value that most
+        labels of the set state.
+    elements
+        Elements of the campaign; all by default.
+    """
+    expected = [_declared(labels, method, name) for name in ("code", "functional", "cutoff_eV")]
+    needs_stress = any(raw.stress_eV_per_angstrom3 is not None for raw in labels)
+    found = [
+        gates.before(atoms)
+        or _foreign_element(atoms, elements)
+        or _level_of_theory(raw, expected)
+        or _k_points(atoms, raw, method)
+        or _exhausted_scf(raw)
+        or gates.after(atoms, raw, needs_stress)
+        for atoms, raw in zip(frames, labels, strict=True)
+    ]
+    good = [index for index, rejection in enumerate(found) if rejection is None]
+    for part, rejection in _compare_energies([frames[i] for i in good], [labels[i] for i in good], gates).items():
+        found[good[part]] = rejection
+    return found
+
+
+def _foreign_element(atoms: Atoms, elements: Collection[str] | None) -> Rejection | None:
+    foreign = sorted(set(atoms.symbols) - set(elements)) if elements is not None else []
+    if foreign:
+        return Rejection(
+            "foreign_element",
+            f"{', '.join(foreign)} is not an element of the campaign ({', '.join(sorted(elements or ()))})",
+        )
+    return None
+
+
+def _declared(labels: Sequence[RawLabel], method: MethodIdentity | None, name: str) -> tuple[str, object, str]:
+    """Return a setting, its expected value, and where it is declared."""
+    declared = None if method is None else method.code if name == "code" else method.settings.get(name)
+    if method is not None and declared is not None:
+        return name, declared, method.name
+    stated = Counter(raw.details[name] for raw in labels if name in raw.details)
+    return name, stated.most_common(1)[0][0] if stated else None, "most labels of the set"
+
+
+def _level_of_theory(raw: RawLabel, expected: Sequence[tuple[str, object, str]]) -> Rejection | None:
+    """Compare code, functional and cutoff that a label states with the declared ones."""
+    for name, declared, where in expected:
+        stated = raw.details.get(name)
+        if stated is not None and declared is not None and not _is_equal(name, stated, declared):
+            return Rejection("level_of_theory", f"{name} is {stated}, but {declared} in {where}")
+    return None
+
+
+def _is_equal(name: str, stated: object, declared: object) -> bool:
+    if name == "cutoff_eV":
+        return abs(float(str(stated)) - float(str(declared))) <= CUTOFF_TOLERANCE_EV
+    one, other = ("".join(c for c in str(text).lower() if c.isalnum()) for text in (stated, declared))
+    if name == "functional":
+        one, other = FUNCTIONALS.get(one, one), FUNCTIONALS.get(other, other)
+    return one == other
+
+
+def _k_points(atoms: Atoms, raw: RawLabel, method: MethodIdentity | None) -> Rejection | None:
+    """Compare the number of k-points with the density of the method.
+
+    It may be reduced by symmetry, and rounded up by one along each axis.
+    """
+    stated = raw.details.get("n_k_points")
+    density = None if method is None else method.settings.get("k_density_per_inverse_angstrom")
+    if stated is None or density is None or method is None:
+        return None
+    mesh = (1, 1, 1)
+    if len(atoms) < float(method.settings.get("gamma_above_atoms", np.inf)):
+        mesh = kptdensity2monkhorstpack(atoms, float(density), even=False)
+    fewest, most = n_irreducible_k_points(mesh, atoms), int(np.prod(np.add(mesh, 1)))
+    if fewest <= float(stated) <= most:
+        return None
+    return Rejection(
+        "level_of_theory",
+        f"{stated} k-points, but the density of {method.name}, {density} per Å⁻¹, is a mesh of "
+        f"{' x '.join(map(str, mesh))} in this cell, at least {fewest} points",
+    )
+
+
+def _exhausted_scf(raw: RawLabel) -> Rejection | None:
+    """Reject a label without a statement of convergence whose SCF took the largest number of steps."""
+    steps, largest = raw.details.get("n_scf_steps"), raw.details.get("max_scf_steps")
+    if raw.is_scf_converged is None and steps is not None and largest is not None and float(steps) >= float(largest):
+        return Rejection(
+            "scf_not_converged",
+            f"the SCF stopped at its maximum of {largest} steps, and the file states no convergence",
+        )
+    return None
+
+
+def reduced_composition(atoms: Atoms) -> tuple[tuple[int, int], ...]:
+    """Return atomic numbers and smallest integer amounts, sorted."""
+    numbers, counts = np.unique(atoms.numbers, return_counts=True)
+    divisor = gcd(*counts.tolist())
+    return tuple(zip(numbers.tolist(), (counts // divisor).tolist(), strict=True))
+
+
+def _compare_energies(frames: Sequence[Atoms], labels: Sequence[RawLabel], gates: Gates) -> dict[int, Rejection]:
+    """Return the rejected labels by place: far from the median of their composition, or from the fit of all."""
+    if not frames:
+        return {}
+    energies = np.array([raw.energy_eV for raw in labels], dtype=float)
+    per_atom = energies / [len(atoms) for atoms in frames]
+    rejected: dict[int, Rejection] = {}
+    groups: dict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)
+    for place, atoms in enumerate(frames):
+        groups[reduced_composition(atoms)].append(place)
+    for composition, places in groups.items():
+        if len(places) < MIN_LABELS_OF_COMPOSITION:
+            continue
+        deviation, limit = _robust_deviation(per_atom[places])
+        formula = "".join(f"{chemical_symbols[z]}{n if n > 1 else ''}" for z, n in composition)
+        for place, value in zip(places, deviation, strict=True):
+            if abs(value) > limit:
+                rejected[place] = Rejection(
+                    "energy_of_composition",
+                    f"the energy is {value:+.2f} eV/atom from the median of {len(places)} labels of {formula}, over "
+                    f"{limit:.2f} eV/atom",
+                )
+    rest = [place for place in range(len(frames)) if place not in rejected]
+    numbers = np.unique(np.concatenate([atoms.numbers for atoms in frames]))
+    compositions = np.array([(frames[place].numbers[:, None] == numbers).sum(axis=0) for place in rest], dtype=float)
+    for part in np.flatnonzero(gates.energy_outliers(compositions, energies[rest])):
+        rejected[rest[part]] = Rejection(
+            "energy_window",
+            f"the energy is over {gates.energy_window_eV_per_atom} eV/atom from the fit of the compositions",
+        )
+    return rejected
+
+
+def _robust_deviation(per_atom: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Return deviations from the median, and the largest deviation of a good label."""
+    deviation = per_atom - np.median(per_atom)
+    spread = 1.4826 * float(np.median(np.abs(deviation)))
+    return deviation, max(ENERGY_FLOOR_EV_PER_ATOM, ENERGY_SPREADS * spread)
