@@ -1,9 +1,10 @@
 """Download a crystal from the Materials Project to a file, with the user's own key.
 
-Campaigns download nothing: the file is an input like any other. pymatgen's client is used rather than mp-api, which
-would install pyarrow and deltalake for one request.
+Campaigns download nothing: the file is an input like any other. One request needs no client: mp-api would install pyarrow
+and deltalake, and pymatgen's client reads responses of any size, page after page.
 """
 
+import json
 import os
 import re
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "MP_API_KEY"
 KEY_LENGTH = 32
+SERVER = "https://api.materialsproject.org/"
 DASHBOARD = "https://materialsproject.org/dashboard"
 FIELDS = (
     "material_id",
@@ -30,6 +32,8 @@ FIELDS = (
 )
 LICENCE = "CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/)"
 TIMEOUT_S = 60
+MAX_RESPONSE_BYTES = 20_000_000
+"""Of one material; a structure of 1,000 sites has about 0.5 MB."""
 MAX_HEADER_LENGTH = 200
 """Characters of a value of the response in a comment of the CIF."""
 
@@ -96,15 +100,13 @@ def fetch_crystal(material_id: str, target: Path, endpoint: str | None = None) -
 
 
 def _request(material_id: str, key: str, endpoint: str | None) -> tuple[MaterialSummary, "Structure"]:
-    from pymatgen.ext.matproj import MPRester, MPRestError
+    from pymatgen.core import SETTINGS
 
-    query = f"materials/summary/?material_ids={material_id}&_fields={','.join(FIELDS)}&_all_fields=False"
-    with MPRester(key) as rester:
-        rester.preamble = endpoint or rester.preamble
-        try:
-            found = rester.request(query, mp_decode=False, timeout=TIMEOUT_S)
-        except MPRestError as error:
-            raise _request_error(material_id, str(error).replace(key, "..."), rester.preamble) from None
+    server = endpoint or str(SETTINGS.get("PMG_MAPI_ENDPOINT") or SERVER)
+    try:
+        found = json.loads(_response(material_id, key, server))["data"]
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise _no_valid_response(server, f"{type(error).__name__}: {error}") from error
     if not found:
         raise _unknown_material(material_id)
     try:
@@ -117,22 +119,48 @@ def _request(material_id: str, key: str, endpoint: str | None) -> tuple[Material
     return found[0], structure
 
 
-def _request_error(material_id: str, message: str, server: str) -> InputError:
-    """Translate an error of pymatgen's client, whose message contains the HTTP status if there was a response."""
-    status = re.search(r"status code (\d+)", message)
-    if status is None:
-        return InputError(
-            f"{server}: no valid response ({message[:200]}). Hint: check the network (set a proxy by https_proxy), or "
-            "download the CIF in a browser and name it under structure_files"
-        )
-    if status[1] in ("401", "403"):
+def _response(material_id: str, key: str, server: str) -> bytes:
+    """Return the body of a response; a redirection is not followed, because it would send the key to another server."""
+    import requests
+
+    query = {"material_ids": material_id, "_fields": ",".join(FIELDS), "_all_fields": "False"}
+    try:
+        with requests.get(
+            f"{server}materials/summary/",
+            params=query,
+            headers={"x-api-key": key},
+            timeout=TIMEOUT_S,
+            stream=True,
+            allow_redirects=False,
+        ) as response:
+            if response.status_code != 200:
+                raise _status_error(material_id, response.status_code, server)
+            body = bytearray()
+            for block in response.iter_content(1 << 16):  # unpacked, if it is compressed
+                body += block
+                if len(body) > MAX_RESPONSE_BYTES:
+                    raise _no_valid_response(server, f"more than {MAX_RESPONSE_BYTES:,} bytes for one material")
+            return bytes(body)
+    except (requests.RequestException, OSError) as error:
+        raise _no_valid_response(server, str(error).replace(key, "...")) from None
+
+
+def _no_valid_response(server: str, reason: str) -> InputError:
+    return InputError(
+        f"{server}: no valid response ({printable(reason)[:200]}). Hint: check the network (set a proxy by https_proxy), "
+        "or download the CIF in a browser and name it under structure_files"
+    )
+
+
+def _status_error(material_id: str, status: int, server: str) -> InputError:
+    if status in (401, 403):
         return SettingsError(
-            f"the Materials Project rejected this key ({status[1]}). Hint: compare {KEY_VARIABLE} or ~/.pmgrc.yaml with "
+            f"the Materials Project rejected this key ({status}). Hint: compare {KEY_VARIABLE} or ~/.pmgrc.yaml with "
             f"{DASHBOARD}"
         )
-    if status[1] == "404":
+    if status == 404:
         return _unknown_material(material_id)
-    return InputError(f"{server} responded with status {status[1]}. Hint: try again later")
+    return InputError(f"{server} responded with status {status}. Hint: try again later")
 
 
 def _unknown_material(material_id: str) -> InputError:

@@ -1,5 +1,7 @@
 """Downloads from the Materials Project, replaced by a local server with its documented endpoint."""
 
+import contextlib
+import gzip
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +13,7 @@ from urllib.parse import parse_qs, urlparse
 import numpy as np
 import pytest
 
+from interphase_flows.commands import materials_project
 from interphase_flows.commands.materials_project import fetch_crystal, materials_project_key
 from interphase_flows.exceptions import InputError, SettingsError, StorageError
 from interphase_flows.structures.crystals.library import load_phase, load_structure_file
@@ -19,6 +22,7 @@ from small_disk import small_disk
 
 KEY = "0123456789abcdef0123456789abcdef"
 KNOWN, BROKEN, BUSY, HOSTILE = "mp-1153", "mp-1", "mp-2", "mp-3"
+LONG, COMPRESSED, REDIRECTED, NESTED = "mp-4", "mp-5", "mp-6", "mp-7"
 OBJECT = {"@module": "http.cookiejar", "@class": "CookieJar"}
 """Properties of a site from which pymatgen would make an object, or try to."""
 
@@ -42,6 +46,17 @@ class Project(BaseHTTPRequestHandler):
         wanted = query["material_ids"][0]
         if self.headers.get("x-api-key") != KEY:
             return self.answer(401, {"message": "Invalid authentication credentials"})
+        if wanted in (LONG, COMPRESSED):
+            return self.send_spaces(is_compressed=wanted == COMPRESSED)
+        if wanted == REDIRECTED:
+            self.send_response(302)
+            self.send_header("Location", self.path.replace(REDIRECTED, KNOWN))
+            return self.end_headers()
+        if wanted == NESTED:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"[" * 100_000)
+            return None
         if wanted == BUSY:
             return self.answer(503, {"message": "busy"})
         data: Any = []
@@ -59,6 +74,16 @@ class Project(BaseHTTPRequestHandler):
                 pymatgen_structure(load_phase("Li2S")).as_dict() if wanted == KNOWN else {"sites": "none"}
             )
         return self.answer(200, {"data": data, "meta": {"total_doc": len(data)}, "errors": None})
+
+    def send_spaces(self, is_compressed: bool) -> None:
+        """Send more than the limit, as the server of a network that cannot be trusted."""
+        content = b" " * (2 * materials_project.MAX_RESPONSE_BYTES)
+        self.send_response(200)
+        if is_compressed:
+            self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(gzip.compress(content, 1) if is_compressed else content)
 
     def answer(self, status: int, body: dict) -> None:
         self.send_response(status)
@@ -114,6 +139,9 @@ def test_rejected_key_is_not_printed(endpoint: str, monkeypatch: pytest.MonkeyPa
         ("mp-999999", "no such material"),
         (BROKEN, "no valid structure"),
         (BUSY, "status 503"),
+        (REDIRECTED, "status 302"),
+        (NESTED, r"no valid response.*Hint: "),
+        *((name, r"more than 20,000,000 bytes for one material.*Hint: ") for name in (LONG, COMPRESSED)),
         *((name, rf"{name}: the response has no valid structure.*Hint: ") for name in MALFORMED),
     ],
 )
