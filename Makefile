@@ -17,6 +17,8 @@ FAULTS ?= 50
 # one more than cores, since tests of workers and of Slurm often wait
 PROCESSES ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 CAMPAIGN := workflows/li_li7p3s11_quickstart.yaml
+# tests and campaigns start hundreds of processes; without bytecode each of them compiles the package again
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo install test test-unit lint format bench chaos docs clean
 
