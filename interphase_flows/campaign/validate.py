@@ -89,7 +89,7 @@ def _mistakes(campaign: Campaign, is_run_here: bool) -> Iterator[str]:
                 reason = method.supports(atoms)
                 if reason and (key == "reference" or name in campaign.phases):
                     yield f"{key}.method: {spec.method}: {reason}; needed for {name}"
-    yield from _start_mistakes(campaign, phases)
+    yield from _committee_mistakes(campaign, phases)
     if campaign.electrode in phases and campaign.electrolyte in phases:
         ends = phases[campaign.electrode], phases[campaign.electrolyte]
         yield from _formula_mistakes(campaign, *ends)
@@ -101,8 +101,14 @@ def _mistakes(campaign: Campaign, is_run_here: bool) -> Iterator[str]:
         yield from _hull_mistakes(campaign, phases)
 
 
-def _start_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterator[str]:
-    """Check the potential to start from; a package, which is code, is not loaded before its training."""
+def _committee_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterator[str]:
+    """Check the elements of the loss, and the potential to start from; a package, which is code, is not loaded here."""
+    elements = {symbol for name in campaign.phases if name in phases for symbol in phases[name].symbols}
+    if unknown := sorted(set(campaign.committee.training.forces_weight_of_element) - elements):
+        yield (
+            f"committee.training.forces_weight_of_element: no {', '.join(unknown)} in the phases, only "
+            f"{', '.join(sorted(elements))}; remove it"
+        )
     if campaign.committee.start_from is None:
         return
     path, where = Path(campaign.committee.start_from), "committee.start_from"
@@ -118,7 +124,6 @@ def _start_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterator[st
         except TrainingError as error:
             yield f"{where}: {error}"
             return
-        elements = {symbol for name in campaign.phases if name in phases for symbol in phases[name].symbols}
         if missing := sorted(elements - set(types)):
             yield f"{where}: the potential has no {', '.join(missing)}, only {', '.join(types)}; choose another one"
         for key, value in campaign.committee.model.model_dump().items():

@@ -2,12 +2,15 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
 from interphase_flows.potentials.checkpoint_file import read_checkpoint_file
 from interphase_flows.runtime.atomic_files import atomic_path, write_bytes_atomic
@@ -15,6 +18,10 @@ from interphase_flows.runtime.fencing import before_write
 from interphase_flows.runtime.progress import emit
 
 KEPT_EPOCHS = 2
+_RECORDED = re.compile(
+    r"(val0|train_metric)_epoch/(weighted_sum|(per_atom_energy|forces|stress)_(rmse|mae))|train_loss_epoch/.*"
+)
+"""Metrics in a history: of the validation set, of the training set, and the terms of the loss that is minimised."""
 WEIGHTS_SUFFIX = ".pt"
 
 
@@ -82,6 +89,13 @@ def callback_state(checkpoint: Path) -> dict[str, Any]:
     return dict(state)
 
 
+def has_stopped_early(checkpoint: Path) -> bool:
+    """Return whether a checkpoint is the last one of a training that Lightning's `EarlyStopping` has ended."""
+    states = read_checkpoint_file(checkpoint)["callbacks"]
+    reasons = [state["stopping_reason"] for name, state in states.items() if name.startswith("EarlyStopping")]
+    return EarlyStoppingReason.PATIENCE_EXHAUSTED.value in reasons
+
+
 def _is_best_of(best: Path, last: Path) -> bool:
     """Return whether ``best.ckpt`` is of the best epoch before ``last``, or of a later one, which is repeated.
 
@@ -91,24 +105,30 @@ def _is_best_of(best: Path, last: Path) -> bool:
     return bool(found == expected["best_epoch"] or found > expected["history"][-1]["epoch"])
 
 
-class EpochCheckpoint(Callback):
+class EpochCheckpoint(Checkpoint):
     """Write checkpoints of the last two epochs and of the best one by a validation metric, with checksums.
 
     The best is chosen among the last quarter of the epochs, in which the learning rate is small: earlier, the metric
     of a small validation set is the smallest by chance, and a warm start would end before it has learned its new labels.
-    Earlier epochs count only while the metric of none of the last quarter is finite.
+    Earlier epochs count only while the metric of none of the last quarter is finite, or with ``from_all_epochs``, as for
+    a training that stops early.
+
+    Lightning calls a `Checkpoint` after all other callbacks of an epoch, so the state of early stopping is that of the
+    epoch, and the metrics of the training set are complete.
 
     Lightning's callback renames a second ``best.ckpt`` to ``best-v1.ckpt`` in a folder that is used again, as by a
     resumed training; here a repeated epoch replaces its file.
     """
 
-    def __init__(self, folder: str, monitor: str, label: str = "train") -> None:
+    def __init__(self, folder: str, monitor: str, label: str = "train", from_all_epochs: bool = False) -> None:
         self.folder = Path(folder)
         self.monitor = monitor
         self.label = label
+        self.from_all_epochs = from_all_epochs
         self.best_value = float("inf")
         self.best_epoch = -1
         self.history: list[dict[str, float]] = []
+        self.learning_rate = math.nan
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a resumed training: best epoch and history."""
@@ -120,14 +140,18 @@ class EpochCheckpoint(Callback):
         self.best_epoch = state_dict["best_epoch"]
         self.history = list(state_dict["history"])
 
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Store the learning rate of the epoch, since its schedule advances before the end."""
+        self.learning_rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the best checkpoint, then that of the epoch, so that a repeated epoch replaces both."""
         value = float(trainer.callback_metrics[self.monitor])
         epoch = trainer.current_epoch
-        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val0")}
-        self.history.append({"epoch": epoch, **metrics})
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if _RECORDED.fullmatch(k)}
+        self.history.append({"epoch": epoch, "learning_rate": self.learning_rate, **metrics})
         n_epochs = trainer.max_epochs or 1
-        last_quarter = n_epochs - 1 - n_epochs // 4
+        last_quarter = 0 if self.from_all_epochs else n_epochs - 1 - n_epochs // 4
         is_first = self.best_epoch < last_quarter <= epoch and math.isfinite(value)
         if is_first or value < self.best_value:
             self.best_value, self.best_epoch = value, epoch
@@ -135,7 +159,8 @@ class EpochCheckpoint(Callback):
         _save_atomically(trainer, self.folder / f"epoch-{epoch:05d}.ckpt")
         for old in sorted(self.folder.glob("epoch-*.ckpt"))[:-KEPT_EPOCHS]:
             remove_checkpoint(old)
-        emit(self.label, epoch + 1, trainer.max_epochs or 0, f"validation loss {value:.4g}")
+        n_planned = epoch + 1 if trainer.should_stop else n_epochs
+        emit(self.label, epoch + 1, n_planned, f"validation loss {value:.4g}")
 
 
 class InitialWeights(Callback):

@@ -1,28 +1,34 @@
 """Build the configuration of NequIP's trainer (Hydra ``_target_`` form)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from interphase_flows.exceptions import InputError
 from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
 from interphase_flows.schemas.dataset import Baseline
 
 NequIPConfig = dict[str, Any]
 """Hydra configuration, whose schema is that of the classes named by ``_target_``."""
 
+_SCHEDULERS = "torch.optim.lr_scheduler"
 MONITOR = "val0_epoch/weighted_sum"
-LAST_LEARNING_RATE = 2e-4
 
 
 @dataclass(frozen=True)
 class TrainingCourse:
-    """Epochs, first learning rate and initial weights of a training: a checkpoint, a file of weights, or random."""
+    """Epochs, first learning rate and initial weights of a training: a checkpoint, a file of weights, or random.
+
+    ``n_batches`` is the number of steps of the optimiser in an epoch.
+    """
 
     n_epochs: int
     learning_rate: float
     initial_weights: Path | None = None
     n_frozen_layers: int = 0
+    n_batches: int = 1
 
 
 def model_config(spec: NequIPSpec, baseline: Baseline, seed: int) -> NequIPConfig:
@@ -71,7 +77,13 @@ def training_config(
     device: str,
     label: str,
 ) -> NequIPConfig:
-    """Return the complete configuration for ``nequip.scripts.train``."""
+    """Return the complete configuration for ``nequip.scripts.train``.
+
+    Raises
+    ------
+    InputError
+        An element with a weight is not one of the model.
+    """
     transforms = [
         {
             "_target_": "nequip.data.transforms.ChemicalSpeciesToAtomTypeMapper",
@@ -103,15 +115,24 @@ def training_config(
     if training.stress_weight:
         coefficients |= {"stress_mae": None}
     metrics = {"_target_": f"nequip.train.{target}Metrics", "coeffs": coefficients}
-    epochs, learning_rate = course.n_epochs, course.learning_rate
     callbacks: list[NequIPConfig] = [
         {
             "_target_": "interphase_flows.potentials.callbacks.EpochCheckpoint",
             "folder": str(folder),
             "monitor": MONITOR,
             "label": label,
+            "from_all_epochs": training.early_stopping_epochs is not None,
         }
     ]
+    if training.early_stopping_epochs is not None:
+        callbacks.append(
+            {
+                "_target_": "lightning.pytorch.callbacks.EarlyStopping",
+                "monitor": MONITOR,
+                "patience": training.early_stopping_epochs,
+                "check_finite": False,
+            }
+        )
     if course.initial_weights is not None:
         callbacks.append(
             {
@@ -138,11 +159,10 @@ def training_config(
             "devices": 1,
             # one process, also under Slurm: Lightning would check the tasks of the allocation and requeue it on SIGUSR1
             "plugins": [{"_target_": "lightning.pytorch.plugins.environments.LightningEnvironment"}],
-            "max_epochs": epochs,
+            "max_epochs": course.n_epochs,
             "num_sanity_val_steps": 0,
             "enable_progress_bar": False,
             "enable_model_summary": False,
-            "enable_checkpointing": False,
             "logger": False,
             "callbacks": callbacks,
         },
@@ -152,29 +172,54 @@ def training_config(
             "loss": {
                 "_target_": f"nequip.train.{target}Loss",
                 "per_atom_energy": True,
-                "coeffs": terms,
+                "coeffs": _normalised(terms),
+                "per_type_forces_coeffs": _weights_of_elements(training, model["type_names"]),
             },
+            "train_metrics": metrics,
             "val_metrics": metrics,
             "test_metrics": metrics,
             "optimizer": {
                 "_target_": "torch.optim.Adam",
-                "lr": learning_rate,
+                "lr": course.learning_rate,
                 "amsgrad": True,
             },
-            "lr_scheduler": {
-                "scheduler": {
-                    "_target_": "torch.optim.lr_scheduler.CosineAnnealingLR",
-                    "T_max": epochs,
-                    # a learning rate below it is constant
-                    "eta_min": min(LAST_LEARNING_RATE, learning_rate),
-                },
-                "interval": "epoch",
-                "frequency": 1,
-            },
+            "lr_scheduler": _schedule(training, course),
             "model": model,
         },
         "global_options": {"allow_tf32": False},
     }
+
+
+def _weights_of_elements(training: TrainingSpec, elements: Sequence[str]) -> dict[str, float] | None:
+    """Return the weight of the forces on each element, None if all atoms have the same."""
+    weights = training.forces_weight_of_element
+    if not weights:
+        return None
+    if unknown := sorted(set(weights) - set(elements)):
+        raise InputError(
+            f"forces_weight_of_element: {', '.join(unknown)} not among the elements {', '.join(elements)} of the "
+            "potential. Hint: remove it"
+        )
+    return {element: weights.get(element, 1.0) for element in elements}
+
+
+def _schedule(training: TrainingSpec, course: TrainingCourse) -> NequIPConfig:
+    """Return the schedule of the learning rate."""
+    # a first learning rate below the last one is constant
+    last = min(training.final_learning_rate, course.learning_rate)
+    if training.learning_rate_schedule == "cosine":
+        scheduler = {"_target_": f"{_SCHEDULERS}.CosineAnnealingLR", "T_max": course.n_epochs, "eta_min": last}
+        return {"scheduler": scheduler, "interval": "epoch", "frequency": 1}
+    scheduler = {
+        "_target_": f"{_SCHEDULERS}.ReduceLROnPlateau",
+        "factor": 0.5,
+        # it counts the epochs after which it does nothing
+        "patience": training.plateau_epochs - 1,
+        "min_lr": last,
+    }
+    # once an epoch as well, but before the checkpoint of the epoch is written: at "epoch" Lightning changes the rate
+    # after it, and a resumed training would miss the change
+    return {"scheduler": scheduler, "monitor": MONITOR, "interval": "step", "frequency": course.n_batches}
 
 
 def _normalised(weights: dict[str, float]) -> dict[str, float]:

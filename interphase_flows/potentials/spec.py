@@ -1,8 +1,18 @@
 """Settings of a potential and its training, as in a campaign file."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+
+from interphase_flows.content_keys import IS_CONTENT_KEY
 
 
 class _Spec(BaseModel):
@@ -31,6 +41,13 @@ class TrainingSpec(_Spec):
     ``max_epochs`` is for random initial weights, ``warm_start_epochs`` for those of the previous iteration. The loss
     is a weighted sum of mean squared errors of the energy per atom (eV²), the forces (eV²/Å²) and the stress (eV²/Å⁶);
     with ``stress_weight`` 0 labels need no stress.
+
+    With ``forces_weight_of_element``, the term of the forces is the weighted mean over the elements of their mean squared
+    errors; elements that it does not name have the weight 1.
+
+    The learning rate falls to ``final_learning_rate``: along a cosine over all epochs, or with ``plateau`` by half
+    whenever the validation loss has not improved for ``plateau_epochs``. With ``early_stopping_epochs``, training ends
+    when it has not improved for as many epochs.
     """
 
     max_epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 100
@@ -42,6 +59,32 @@ class TrainingSpec(_Spec):
     energy_weight: Annotated[float, Field(ge=0.0, le=1e9)] = 10.0
     forces_weight: Annotated[float, Field(ge=1e-9, le=1e9)] = 1.0
     stress_weight: Annotated[float, Field(ge=0.0, le=1e9)] = 1000.0
+    forces_weight_of_element: dict[str, Annotated[float, Field(ge=1e-6, le=1e6)]] = {}
+    learning_rate_schedule: Literal["cosine", "plateau"] = "cosine"
+    plateau_epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 10
+    final_learning_rate: Annotated[float, Field(ge=0.0, le=0.1)] = 2e-4
+    early_stopping_epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+
+    @model_serializer(mode="wrap")
+    def _key_of_earlier_versions(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """Leave settings out of content keys that have the only value of earlier versions, whose models stay valid."""
+        fields: dict[str, Any] = handler(self)
+        if (info.context or {}).get(IS_CONTENT_KEY):
+            for name in _ADDED:
+                if getattr(self, name) == type(self).model_fields[name].default:
+                    del fields[name]
+        return fields
+
+
+_ADDED = (
+    "forces_weight_of_element",
+    "learning_rate_schedule",
+    "plateau_epochs",
+    "final_learning_rate",
+    "early_stopping_epochs",
+)
 
 
 class FineTuningSpec(_Spec):

@@ -15,6 +15,7 @@ from interphase_flows.exceptions import DiskFullError, TrainingError
 from interphase_flows.potentials.callbacks import (
     WEIGHTS_SUFFIX,
     callback_state,
+    has_stopped_early,
     newest_intact_checkpoint,
     write_weights,
 )
@@ -33,8 +34,9 @@ MIN_FREE_BYTES = 10_000_000
 class TrainedMember:
     """A trained potential, with the history of its training.
 
-    ``checkpoint`` is that of the epoch with the smallest validation loss among the last quarter of the epochs;
-    ``history`` is one dictionary of metrics per epoch, with the names of NequIP (eV, eV/Å, eV/Å³).
+    ``checkpoint`` is that of the epoch with the smallest validation loss among the last quarter of the epochs, or among
+    all epochs of a training with early stopping; ``history`` is one dictionary of metrics per epoch, with the names of
+    NequIP (eV, eV/Å, eV/Å³).
     """
 
     checkpoint: Path
@@ -64,6 +66,8 @@ def train_member(
     fine_tuning: FineTuningSpec | None = None,
 ) -> TrainedMember:
     """Train for ``max_epochs`` (``warm_start_epochs`` with a parent), from the checkpoint in ``folder`` if any.
+
+    Training ends before if the validation loss does not improve for ``early_stopping_epochs``.
 
     Parameters
     ----------
@@ -101,7 +105,8 @@ def train_member(
     started = time.monotonic()
     with quiet_training(n_threads):
         try:
-            _run_nequip(config, folder)
+            if newest is None or not has_stopped_early(newest):
+                _run_nequip(config, folder)
         except (RuntimeError, ValueError, KeyError, AssertionError) as error:
             # torch reports a full disk as a RuntimeError
             if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
@@ -144,17 +149,20 @@ def _course(
 
     A resumed training has those of its checkpoint: energy shifts of another machine would differ by rounding.
     """
+    frames = read(train_file, ":", format="extxyz")
+    n_batches = -(-len(frames) // training.batch_size)
     if parent_checkpoint is not None:
-        course = TrainingCourse(training.warm_start_epochs, training.warm_start_learning_rate, parent_checkpoint)
+        learning_rate = training.warm_start_learning_rate
+        course = TrainingCourse(training.warm_start_epochs, learning_rate, parent_checkpoint, n_batches=n_batches)
         return checkpoint_statistics(parent_checkpoint), course
     if start is None:
-        return baseline, TrainingCourse(training.max_epochs, training.learning_rate)
+        return baseline, TrainingCourse(training.max_epochs, training.learning_rate, n_batches=n_batches)
     tuning = fine_tuning or FineTuningSpec()
     weights = folder / f"initial_weights{WEIGHTS_SUFFIX}"
-    course = TrainingCourse(tuning.max_epochs, tuning.learning_rate, weights, tuning.n_frozen_layers)
+    course = TrainingCourse(tuning.max_epochs, tuning.learning_rate, weights, tuning.n_frozen_layers, n_batches)
     if resumed is not None:
         return checkpoint_statistics(resumed), course
-    found = transfer(start, spec, baseline.elements, read(train_file, ":", format="extxyz"))
+    found = transfer(start, spec, baseline.elements, frames)
     write_weights(weights, found.weights)
     return found.statistics, course
 

@@ -81,6 +81,40 @@ def test_resume_after_interruption_gives_identical_training(tmp_path, uninterrup
     assert_same_training(tmp_path / "model", result, uninterrupted)
 
 
+STOPPING = TRAINING.model_copy(
+    update={
+        "max_epochs": 20,
+        "learning_rate": 0.1,
+        "learning_rate_schedule": "plateau",
+        "plateau_epochs": 1,
+        "early_stopping_epochs": 3,
+        "forces_weight_of_element": {"P": 5.0},
+        "energy_weight": 3.0,
+    }
+)
+"""Settings whose state must be restored: learning rate on a plateau, early stopping, weights that do not add up to 1."""
+
+
+def test_resume_on_a_plateau_and_before_an_early_stop_gives_identical_training(tmp_path):
+    at_once = train(tmp_path / "at once", training=STOPPING)
+    rates = [epoch["learning_rate"] for epoch in at_once.history]
+    assert 4 < at_once.n_epochs < STOPPING.max_epochs
+    assert rates[0] == 0.1
+    assert rates[-1] < 0.1
+    reduced = next(index for index, rate in enumerate(rates) if rate < 0.1)
+    for n_done in (reduced, at_once.n_epochs - 1):
+        folder = tmp_path / str(n_done)
+        with pytest.raises(Interrupted), interrupt_after(n_done):
+            train(folder, training=STOPPING)
+        result = train(folder, training=STOPPING)
+        assert result.resumed_from_epoch == n_done
+        assert_same_training(folder, result, at_once)
+    weights = at_once.checkpoint.read_bytes()
+    again = train(tmp_path / "at once", training=STOPPING)
+    assert again.history == at_once.history
+    assert again.checkpoint.read_bytes() == weights
+
+
 def test_resume_after_kill_gives_identical_training(tmp_path, uninterrupted):
     """SIGKILL after a random epoch, in a separate process."""
     folder = tmp_path / "model"

@@ -93,6 +93,11 @@ def test_unusable_file_is_a_mistake_of_the_campaign(tmp_path, name, content, rea
         check_campaign(campaign(start_from=str(path)), is_run_here=False)
 
 
+def test_weights_of_elements_that_no_phase_has_are_a_mistake():
+    with pytest.raises(CampaignFileError, match=r"forces_weight_of_element: no Cl in the phases, only Li, P, S"):
+        check_campaign(campaign(training={"forces_weight_of_element": {"P": 3, "Cl": 2}}), is_run_here=False)
+
+
 def test_copies_keep_the_origin_and_composition_of_their_structure(tmp_path):
     frames = [bulk("Li", cubic=True) * 2, bulk("LiF", "rocksalt", a=4.0, cubic=True)]
     origins = [Origin("crystal/Li"), Origin("crystal/LiF")]

@@ -15,15 +15,20 @@ def best_epoch(monkeypatch, tmp_path):
     """Return a function that runs through epochs with the given losses, interrupted before one, and returns the best."""
     monkeypatch.setattr(callbacks, "_save_atomically", lambda trainer, path: None)
 
-    def run(losses: list[float], interrupted_at: int | None = None, state: dict | None = None) -> int:
-        callback = EpochCheckpoint(str(tmp_path), MONITOR)
+    def run(
+        losses: list[float], interrupted_at: int | None = None, state: dict | None = None, from_all: bool = False
+    ) -> int:
+        callback = EpochCheckpoint(str(tmp_path), MONITOR, from_all_epochs=from_all)
         if state is not None:
             callback.load_state_dict(state)
         for epoch in range(len(callback.history), len(losses)):
             if epoch == interrupted_at:
                 return run(losses, None, callback.state_dict())
             trainer = SimpleNamespace(
-                current_epoch=epoch, max_epochs=len(losses), callback_metrics={MONITOR: losses[epoch]}
+                current_epoch=epoch,
+                max_epochs=len(losses),
+                callback_metrics={MONITOR: losses[epoch]},
+                should_stop=False,
             )
             callback.on_train_epoch_end(trainer, None)
         return callback.best_epoch
@@ -58,3 +63,8 @@ def test_resume_at_any_epoch_chooses_the_same(interrupted_at, best_epoch):
 def test_loss_that_is_not_finite_at_the_start_of_the_last_quarter_keeps_no_earlier_epoch(best_epoch):
     """The epochs after it count, though an earlier one had a smaller loss."""
     assert best_epoch([0.1, 9.0, 9.0, 9.0, 9.0, math.nan, 4.0, 6.0]) == 6
+
+
+@pytest.mark.parametrize(("losses", "best"), [([0.1, 9.0, 8.0, 7.0, 6.0], 0), ([math.nan, 2.0, 1.0, 3.0, math.nan], 2)])
+def test_best_epoch_of_all_with_early_stopping(losses, best, best_epoch):
+    assert best_epoch(losses, from_all=True) == best
