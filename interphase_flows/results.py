@@ -19,6 +19,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.io.npz import open_npz
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.stored import stored_specification
 from interphase_flows.datasets.frames import labelled_atoms, read_extxyz
 from interphase_flows.exceptions import InputError
 from interphase_flows.md.run_trajectory import RunFrames
@@ -155,6 +157,11 @@ class CampaignResults:
     def count(self, kind: str, *filters: str, **fields: Any) -> int:
         """Count the matching documents of a kind in the database."""
         return count(self._workspace.ledger, kind, filters, self._criteria(kind, filters, (), fields))
+
+    @property
+    def specification(self) -> Campaign:
+        """The campaign file, with defaults; an InputError if it is damaged or of another version."""
+        return stored_specification(self._workspace.ledger.get("campaigns", self.campaign) or {})
 
     @property
     def result(self) -> CampaignResult | None:

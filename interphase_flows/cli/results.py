@@ -1,4 +1,4 @@
-"""Commands that read stored results: query, report, export."""
+"""Commands that read stored results: query, report."""
 
 from pathlib import Path
 from typing import Annotated
@@ -96,20 +96,3 @@ def report(name: Name = None, root: Root = None) -> None:
     settings, name = named(name, root)
     with open_workspace(settings, name, read_only=True) as workspace:
         write_line(write_campaign_report(workspace))
-
-
-@app.command(rich_help_panel=RESULTS_PANEL)
-def export(
-    what: Annotated[
-        str, typer.Argument(help="dataset (extxyz), models (NequIP checkpoints) or trajectories (extxyz).")
-    ],
-    target: Annotated[Path, typer.Argument(help="Target: a file for dataset, a folder for models and trajectories.")],
-    name: Annotated[str | None, typer.Option("--campaign", "-c", help="Name of the campaign.")] = None,
-    root: Root = None,
-) -> None:
-    """Export results in formats that other programs read."""
-    from interphase_flows.commands.export import export_result
-
-    settings, name = named(name, root)
-    for path in export_result(settings, name, what, target):
-        write_line(path)

@@ -1,34 +1,82 @@
-"""Export datasets, potentials and trajectories of a campaign in common file formats."""
+"""Export datasets, potentials and trajectories of a campaign in file formats of other programs.
 
+Each function writes to new files, or replaces existing ones with ``force``; a file is complete or missing.
+"""
+
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from ase.io import write
+from ase.io import read, write
 
+from interphase_flows.datasets.colabfit import Publication, colabfit_record
+from interphase_flows.datasets.frames import read_extxyz
+from interphase_flows.datasets.label_keys import LabelKeys, keyed_extxyz
 from interphase_flows.exceptions import InputError
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.results import CampaignResults
-from interphase_flows.runtime.atomic_files import atomic_path
+from interphase_flows.runtime.atomic_files import atomic_path, write_bytes_atomic, write_json_atomic
 from interphase_flows.runtime.file_names import file_in
-from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger_backend import JsonDocument
 
 
-def export_dataset(results: CampaignResults, target: Path) -> Path:
-    """Copy the newest dataset to an extxyz file with energy, forces, stress, origin, split and label key."""
-    return _copy(results.artifacts.get(results.dataset().artifact), target)
+def export_dataset(
+    results: CampaignResults,
+    target: Path,
+    keys: LabelKeys | None = None,
+    about: Publication | None = None,
+    force: bool = False,
+) -> list[Path]:
+    """Write the newest dataset as extxyz, and beside it a JSON file with units, method and the metadata of ColabFit.
+
+    Frames have energy, forces, stress, origin, split and label key. Metadata that ``about`` lacks are taken from the
+    campaign; authors, license and links are left empty.
+
+    Raises
+    ------
+    InputError
+        A file exists, or the target is a folder or has the extension of the metadata.
+    """
+    keys, about = keys or LabelKeys(), about or Publication()
+    metadata = target.with_suffix(".json")
+    _check_file(target)
+    if metadata == target:
+        raise InputError(f"{target}: the metadata would be written to this file. Hint: name it {target.stem}.extxyz")
+    _check_new((target, metadata), force)
+    dataset = results.dataset()
+    source = results.artifacts.get(dataset.artifact)
+    if keys == LabelKeys():
+        _copy(source, target)
+    else:
+        write_bytes_atomic(target, keyed_extxyz(read_extxyz(source), keys))
+    campaign = results.specification
+    about = replace(
+        about,
+        name=about.name or campaign.name,
+        description=about.description
+        or campaign.description
+        or f"Structures of the interphase between {campaign.electrode} and {campaign.electrolyte}, selected by active "
+        "learning",
+    )
+    has_stress = "stress" in read(source, index=0, format="extxyz").calc.results
+    record = colabfit_record(dataset, target.name, keys, about, has_stress)
+    write_json_atomic(metadata, record.model_dump(mode="json"))
+    return [target, metadata]
 
 
-def export_committee(results: CampaignResults, target: Path) -> list[Path]:
+def export_models(results: CampaignResults, target: Path, force: bool = False) -> list[Path]:
     """Copy the NequIP checkpoints of the newest committee to a folder, one per member."""
-    return [
-        _copy(results.artifacts.get(model.checkpoint), target / f"member-{model.member}.ckpt")
-        for model in results.committee().models
-    ]
+    models = results.committee().models
+    paths = [target / f"member-{model.member}.ckpt" for model in models]
+    _check_new(paths, force)
+    for model, path in zip(models, paths, strict=True):
+        _copy(results.artifacts.get(model.checkpoint), path)
+    return paths
 
 
-def export_trajectories(results: CampaignResults, target: Path) -> list[Path]:
+def export_trajectories(results: CampaignResults, target: Path, force: bool = False) -> list[Path]:
     """Write each production run to an extxyz file with unwrapped positions and times in fs."""
     result = results.result
     criteria: JsonDocument = (
@@ -43,14 +91,12 @@ def export_trajectories(results: CampaignResults, target: Path) -> list[Path]:
             runs.setdefault(segment.run_id, []).append(results.artifacts.get(segment.trajectory))
     if not runs:
         raise InputError(f"campaign {results.campaign} has no production trajectory yet")
-    target.mkdir(parents=True, exist_ok=True)
-    written = []
-    for run_id, paths in sorted(runs.items()):
-        path = file_in(target, f"{run_id}.extxyz", "run")
+    written = {file_in(target, f"{run_id}.extxyz", "run"): paths for run_id, paths in sorted(runs.items())}
+    _check_new(written, force)
+    for path, paths in written.items():
         with RunFrames(paths) as frames:
             write_extxyz(frames, path)
-        written.append(path)
-    return written
+    return list(written)
 
 
 def write_extxyz(frames: RunFrames, path: Path) -> None:
@@ -60,22 +106,17 @@ def write_extxyz(frames: RunFrames, path: Path) -> None:
             write(file, frames.atoms(index), format="extxyz")
 
 
-def _copy(source: Path, target: Path) -> Path:
+def _check_file(target: Path) -> None:
     if target.is_dir():
         raise InputError(f"{target} is a folder. Hint: give the name of a file")
+
+
+def _check_new(paths: Iterable[Path], force: bool) -> None:
+    # also a broken link, which a rename would replace
+    if existing := [str(path) for path in paths if os.path.lexists(path) and not force]:
+        raise InputError(f"{', '.join(existing)}: the file exists; nothing was written. Hint: replace it with --force")
+
+
+def _copy(source: Path, target: Path) -> None:
     with atomic_path(target) as temporary:
         shutil.copyfile(source, temporary)
-    return target
-
-
-def export_result(settings: Settings, name: str, what: str, target: Path) -> list[Path]:
-    """Export ``dataset``, ``models`` or ``trajectories`` of a campaign; return the written files."""
-    exports: dict[str, Callable[[CampaignResults, Path], list[Path]]] = {
-        "dataset": lambda results, path: [export_dataset(results, path)],
-        "models": export_committee,
-        "trajectories": export_trajectories,
-    }
-    if what not in exports:
-        raise InputError(f"{what!r} cannot be exported. Hint: choose one of {', '.join(exports)}")
-    with CampaignResults(name, settings) as results:
-        return exports[what](results, target)

@@ -44,16 +44,18 @@ KEY_PREFIX = "label-"
 
 def extxyz_bytes(frames: Sequence[Atoms]) -> bytes:
     """Return frames as extxyz, which ASE and NequIP read."""
-    copies = []
-    for frame in frames:
-        copied = frame.copy()
-        copied.calc = frame.calc
-        if "label_key" in frame.info:
-            copied.info["label_key"] = KEY_PREFIX + frame.info["label_key"]
-        copies.append(copied)
     text = io.StringIO()
-    write(text, copies, format="extxyz")
+    write(text, [labelled_copy(frame) for frame in frames], format="extxyz")
     return text.getvalue().encode()
+
+
+def labelled_copy(frame: Atoms) -> Atoms:
+    """Return a copy with the same labels, whose ``label_key`` readers of extxyz keep as text."""
+    copied = frame.copy()
+    copied.calc = frame.calc
+    if "label_key" in frame.info:
+        copied.info["label_key"] = KEY_PREFIX + frame.info["label_key"]
+    return copied
 
 
 def read_extxyz(path: Path) -> list[Atoms]:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-ON_A_CAMPAIGN = {"query.md"}
-"""Pages whose blocks need a finished campaign: tests/flows/test_query_page.py runs them."""
+ON_A_CAMPAIGN = {"query.md", "use_results_elsewhere.md"}
+"""Pages whose blocks need a finished campaign: `test_query_page` and `test_export_page` in tests/flows run them."""
 PAGES = [
     REPOSITORY / "README.md",
     *(page for page in sorted((REPOSITORY / "docs").glob("*.md")) if page.name not in ON_A_CAMPAIGN),

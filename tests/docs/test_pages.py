@@ -61,9 +61,15 @@ def test_options_named_on_a_page_exist(page: Path) -> None:
     """Check the options that follow a command in a block or in backticks."""
     for line in code_of(page).splitlines():
         for match in COMMAND.finditer(line):
-            known = {name for option in commands()[match[1]].params for name in option.opts} | {"--help"}
             rest = line[match.end() :].split("#")[0]
+            known = {name for option in _parameters(commands()[match[1]], rest) for name in option.opts} | {"--help"}
             assert set(re.findall(r"(?<= )--[a-z][a-z-]*", rest)) <= known, line
+
+
+def _parameters(command: Any, arguments: str) -> list[Any]:
+    """Return the parameters of a command, or those of the subcommand that the arguments begin with."""
+    subcommand = getattr(command, "commands", {}).get(next(iter(arguments.split()), ""))
+    return (subcommand or command).params
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative_name)
