@@ -14,9 +14,9 @@ import numpy as np
 import zarr
 from ase import Atoms
 from zarr.errors import BaseZarrError
-from zarr.storage import LocalStore, ZipStore
 
 from interphase_flows.analysis.io.npz import is_plausible
+from interphase_flows.analysis.io.zarr_store import open_store
 from interphase_flows.exceptions import CorruptArtifactError, StorageError
 
 FORMAT = "interphase_flows trajectory 1"
@@ -79,8 +79,8 @@ class Trajectory(AbstractContextManager["Trajectory"]):
         if not self.path.exists():
             raise StorageError(f"{self.path}: no such trajectory. Hint: fetch it from the artifacts again.")
         try:
-            self._store = LocalStore(self.path, read_only=True) if self.path.is_dir() else ZipStore(self.path, mode="r")
-            self._root = zarr.open_group(self._store, mode="r")
+            self._store = open_store(self.path)
+            self._root = zarr.open_group(self._store, mode="r", zarr_format=3)
         except _READ_ERRORS as error:
             raise self._corrupt(error) from error
         if self._root.attrs.get("format") != FORMAT:
@@ -184,6 +184,7 @@ class Trajectory(AbstractContextManager["Trajectory"]):
             raise ValueError(
                 f"{name}: {largest_bytes / 1e9:.1f} GB in a file of {self.path.stat().st_size / 1e6:.1f} MB"
             )
+        self._store.admit(array)
         return array
 
     def _read(self, name: str, index: int | slice) -> np.ndarray:

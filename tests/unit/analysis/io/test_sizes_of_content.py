@@ -1,11 +1,14 @@
 """Limits on the content of small files that unpack to large arrays."""
 
+import gzip
 import io
 import json
 import zipfile
 
 import numpy as np
 import pytest
+import zstandard
+from numcodecs import Zstd
 
 from interphase_flows.analysis.io import npz
 from interphase_flows.analysis.io.npz import open_npz
@@ -52,23 +55,75 @@ def test_array_of_a_shape_beyond_the_memory_is_an_error():
         archive["values"].sum()
 
 
+@pytest.fixture
+def members(tmp_path) -> dict[str, bytes]:
+    """Return the files of a packed trajectory of three frames."""
+    with zipfile.ZipFile(campaign_run(tmp_path / "t.zarr.zip", planted(n_frames=3)).path) as archive:
+        return {member: archive.read(member) for member in archive.namelist()}
+
+
+@pytest.fixture
+def read_packed(tmp_path):
+    def read(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> tuple[np.ndarray, np.ndarray]:
+        with zipfile.ZipFile(tmp_path / "t.zarr.zip", "w", compression) as archive:
+            for member, content in members.items():
+                archive.writestr(member, content)
+        with Trajectory(tmp_path / "t.zarr.zip") as trajectory:
+            return trajectory.positions(0), trajectory.time_fs
+
+    return read
+
+
 @pytest.mark.parametrize("field", ["shape", "chunks"])
 @pytest.mark.parametrize("name", ["displacement", "time_fs", "atoms/numbers"])
-def test_packed_trajectory_with_huge_arrays_is_not_read(name, field, tmp_path):
-    path = campaign_run(tmp_path / "t.zarr.zip", planted(n_frames=3)).path
-    with zipfile.ZipFile(path) as archive:
-        members = {member: archive.read(member) for member in archive.namelist()}
+def test_packed_trajectory_with_huge_arrays_is_not_read(name, field, members, read_packed):
     array = json.loads(members[f"{name}/zarr.json"])
     sizes = array["shape"] if field == "shape" else array["chunk_grid"]["configuration"]["chunk_shape"]
     sizes[0] = 1 << 40
-    members[f"{name}/zarr.json"] = json.dumps(array).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for member, content in members.items():
-            archive.writestr(member, content)
     with pytest.raises(CorruptArtifactError, match=r"GB in a file of .*Hint: "):
-        first_frame_and_times(path)
+        read_packed(members | {f"{name}/zarr.json": json.dumps(array).encode()})
 
 
-def first_frame_and_times(path) -> tuple[np.ndarray, np.ndarray]:
-    with Trajectory(path) as trajectory:
-        return trajectory.positions(0), trajectory.time_fs
+def blosc_chunk(chunk: bytes) -> bytes:
+    """Return a chunk whose header states the largest size."""
+    return chunk[:4] + (0x7FFFFFFF).to_bytes(4, "little") + chunk[8:]
+
+
+def zstd_chunk(_: bytes) -> bytes:
+    return bytes(Zstd().encode(bytes(10_000_000)))
+
+
+def zstd_chunk_of_unknown_size(_: bytes) -> bytes:
+    return zstandard.ZstdCompressor(write_content_size=False).compress(bytes(10_000_000))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("displacement/c/0/0/0", blosc_chunk),
+        ("time_fs/c/0", blosc_chunk),
+        ("atoms/numbers/c/0", zstd_chunk),
+        ("atoms/numbers/c/0", zstd_chunk_of_unknown_size),
+    ],
+)
+def test_chunk_of_another_size_is_not_unpacked(name, damage, members, read_packed):
+    read_packed(members)
+    with pytest.raises(CorruptArtifactError, match=rf"{name}: states .* bytes of content instead of .*Hint: "):
+        read_packed(members | {name: damage(members[name])})
+
+
+@pytest.mark.parametrize("name", ["time_fs", "atoms/numbers"])
+def test_chunk_of_an_encoding_that_states_no_size_is_not_unpacked(name, members, read_packed):
+    array = json.loads(members[f"{name}/zarr.json"])
+    array["codecs"][-1] = {"name": "gzip", "configuration": {"level": 1}}
+    bomb = members | {f"{name}/zarr.json": json.dumps(array).encode(), f"{name}/c/0": gzip.compress(bytes(10_000_000))}
+    with pytest.raises(CorruptArtifactError, match=rf"{name}: unsupported encoding BytesCodec, GzipCodec.*Hint: "):
+        read_packed(bomb)
+
+
+def test_packed_trajectory_of_compressed_members_is_limited(members, read_packed, monkeypatch):
+    positions, _ = read_packed(members)
+    np.testing.assert_array_equal(read_packed(members, zipfile.ZIP_DEFLATED)[0], positions)
+    monkeypatch.setattr(npz, "MAX_UNPACKED_BYTES", 1_000_000)
+    with pytest.raises(CorruptArtifactError, match=r"GB in a file of .*Hint: "):
+        read_packed(members | {"zarr.json": members["zarr.json"] + b" " * 3_000_000}, zipfile.ZIP_DEFLATED)
