@@ -46,12 +46,14 @@ def is_recorded(error: BaseException) -> bool:
 
 
 def artifact_refs(value: object) -> Iterator[ArtifactRef]:
-    """Yield every artifact that a document refers to, at any depth."""
+    """Yield every artifact that a document refers to at any depth, except those that no computation reads."""
     if isinstance(value, ArtifactRef):
         yield value
     elif isinstance(value, BaseModel):
+        skipped = value.for_the_record if isinstance(value, Document) else ()
         for name in type(value).model_fields:
-            yield from artifact_refs(getattr(value, name))
+            if name not in skipped:
+                yield from artifact_refs(getattr(value, name))
     elif isinstance(value, dict):
         for item in value.values():
             yield from artifact_refs(item)
@@ -77,9 +79,8 @@ def stored_document(kind: str, key: str, schema: type[D]) -> D | None:
         workspace.ledger.invalidate(kind, key, reason="invalid_document")
         emit("repair", 0, 1, f"{invalid_document(kind, key, error)} The {kind} document is recomputed")
         return None
-    needed = [getattr(document, name) for name in schema.model_fields if name not in document.for_the_record]
     try:
-        for ref in artifact_refs(needed):
+        for ref in artifact_refs(document):
             workspace.artifacts.get(ref)
     except CorruptArtifactError as error:
         workspace.ledger.invalidate(kind, key, reason="damaged_artifact")

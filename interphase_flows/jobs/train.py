@@ -76,7 +76,7 @@ class TrainMaker(JobMaker):
 
         def compute(folder: Path) -> ModelDoc:
             # importing takes seconds, which a resume that finds the model does not need
-            from interphase_flows.potentials.training import train_member
+            from interphase_flows.potentials.training import log_csv, train_member
 
             frames = read_extxyz(workspace.artifacts.get(dataset.artifact))
             if self.spec.training.stress_weight and any("stress" not in frame.calc.results for frame in frames):
@@ -122,6 +122,7 @@ class TrainMaker(JobMaker):
                 n_threads=workspace.settings.n_threads,
                 versions={name: version(name) for name in ("nequip", "torch", "e3nn")},
                 notes=trained.notes,
+                training_log=workspace.artifacts.put_bytes(log_csv(trained.history), "training_logs", ".csv"),
             )
 
         return cached_exclusive("models", key, ModelDoc, end, label, compute)

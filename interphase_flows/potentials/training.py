@@ -1,8 +1,11 @@
 """Train one member of a committee with NequIP's trainer; resume an interrupted training."""
 
+import csv
+import io
 import shutil
 import signal
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +29,7 @@ from interphase_flows.potentials.spec import FineTuningSpec, NequIPSpec, Trainin
 from interphase_flows.potentials.transfer import checkpoint_statistics, transfer
 from interphase_flows.schemas.dataset import Baseline
 
+_COLUMNS = {"val0_epoch/": "validation_", "train_metric_epoch/": "training_", "train_loss_epoch/": "loss_"}
 MIN_FREE_BYTES = 10_000_000
 """Free disk space below which a failure is attributed to a full disk."""
 
@@ -132,6 +136,23 @@ def train_member(
         history=state["history"],
         notes=notes,
     )
+
+
+def log_csv(history: Sequence[Mapping[str, float]]) -> bytes:
+    """Return the metrics of every epoch as CSV: ``validation_*``, ``training_*``, and ``loss*``, which is minimised."""
+    names = {name: _column(name) for epoch in history for name in epoch}
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(names.values())
+    writer.writerows([epoch.get(name, "") for name in names] for epoch in history)
+    return table.getvalue().encode()
+
+
+def _column(metric: str) -> str:
+    """Return the name of a column from NequIP's name of a metric."""
+    for beginning, column in _COLUMNS.items():
+        metric = metric.replace(beginning, column)
+    return metric.replace("loss_weighted_sum", "loss")
 
 
 def _course(

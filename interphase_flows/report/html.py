@@ -19,6 +19,7 @@ from interphase_flows.report.figures.calibration import calibration
 from interphase_flows.report.figures.convergence import convergence_figure
 from interphase_flows.report.figures.structure_scene import draw_scene, scene_of
 from interphase_flows.report.figures.style import FigureFile, rendered
+from interphase_flows.report.figures.training import training_curves
 from interphase_flows.report.inputs.campaign import ReportInputs
 from interphase_flows.report.inputs.interphase import InterfaceResults
 from interphase_flows.report.sections.convergence import convergence_section
@@ -127,6 +128,10 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
         "calibration": (
             calibration(inputs.iterations),
             "Force errors of held-out frames against the uncertainty of the committee, and errors by element",
+        ),
+        "training": (
+            training_curves(inputs.iterations),
+            "Loss and force error of every member against the epoch, on the training and validation sets",
         ),
         "spending": (
             learning_figures.spending_bars(inputs.spending),

@@ -32,7 +32,12 @@ SplitErrors = Annotated[dict[str, ErrorSummary], AfterValidator(_with_test)]
 
 
 class ModelDoc(Document):
-    """One trained potential."""
+    """One trained potential.
+
+    ``training_log`` is a CSV file with the metrics of every epoch; None for models of earlier versions.
+    """
+
+    for_the_record = frozenset({"training_log"})
 
     dataset_key: str
     parent_key: str | None
@@ -47,6 +52,7 @@ class ModelDoc(Document):
     wall_time_s: float
     n_threads: int
     versions: dict[str, str]
+    training_log: ArtifactRef | None = None
 
 
 class Calibration(BaseModel):

@@ -25,6 +25,7 @@ WITH_PYTHON = {
     "start_from_what_you_have.md",
     "structures.md",
     "thermodynamics.md",
+    "training.md",
     "trajectories.md",
     "transport.md",
     "transport_grid.md",

@@ -16,7 +16,7 @@ from interphase_flows.report.inputs.campaign import (
     Spending,
 )
 from interphase_flows.report.inputs.interphase import ProductionRun, SeriesBand, StructureView, Thermodynamics
-from interphase_flows.report.inputs.learning import IterationErrors, ParityData
+from interphase_flows.report.inputs.learning import IterationErrors, ParityData, TrainingCurve
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.model import ErrorSummary
 from interphase_flows.schemas.origin import Origin
@@ -71,6 +71,18 @@ def error_summary(forces_mae: float) -> ErrorSummary:
     return ERRORS.model_copy(update=changes)
 
 
+def training_curves(iteration: int) -> list[TrainingCurve]:
+    """Return the curves of three members, the last of which stopped early."""
+    curves = []
+    for member in range(3):
+        rng = np.random.default_rng(10 * iteration + member)
+        n = (60, 60, 45)[member] if iteration == 0 else 25
+        falling = 0.3 / (1 + iteration) * (0.15 + np.exp(-np.arange(n) / 12))
+        validation, training = (factor * falling * np.exp(rng.normal(0, 0.06, n)) for factor in (1.2, 0.9))
+        curves.append(TrainingCurve(member, n - 5, validation / 9, training / 9, validation, training))
+    return curves
+
+
 def iterations() -> list[IterationErrors]:
     rng = np.random.default_rng(0)
     found = []
@@ -113,7 +125,7 @@ def iterations() -> list[IterationErrors]:
             2.0 * std * np.exp(rng.normal(0, 0.3, 30)),
             {"Li": 0.5 * force / 1e3, "P": 2 * force / 1e3, "S": force / 1e3},
         )
-        found.append(IterationErrors(document, errors, by_origin, parity))
+        found.append(IterationErrors(document, errors, by_origin, parity, training_curves(index)))
     return found
 
 

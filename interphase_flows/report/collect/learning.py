@@ -1,12 +1,15 @@
 """Iterations of active learning with the errors of their committees."""
 
+import contextlib
+
 import numpy as np
 from ase.data import chemical_symbols
 
 from interphase_flows.analysis.io.npz import open_npz
+from interphase_flows.exceptions import CorruptArtifactError
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
-from interphase_flows.report.inputs.learning import IterationErrors, ParityData
-from interphase_flows.schemas.model import CommitteeDoc
+from interphase_flows.report.inputs.learning import IterationErrors, ParityData, TrainingCurve
+from interphase_flows.schemas.model import CommitteeDoc, ModelDoc
 
 PARITY_SAMPLE = 3000
 """Force components in a parity plot."""
@@ -28,9 +31,27 @@ def iteration_errors(documents: CampaignDocuments, cited: Citations) -> list[Ite
                 errors=points[number] if number < len(points) else doc.errors.get("interface", doc.errors["test"]),
                 errors_by_origin=committee.errors_by_origin if committee else {},
                 parity=_parity(documents, committee) if committee else None,
+                training=[_training_curve(documents, model) for model in committee.models] if committee else [],
             )
         )
     return found
+
+
+def _training_curve(documents: CampaignDocuments, model: ModelDoc) -> TrainingCurve:
+    columns: dict[str, np.ndarray] = {}
+    if model.training_log is not None:
+        with contextlib.suppress(CorruptArtifactError, FileNotFoundError):
+            table = np.genfromtxt(documents.workspace.artifacts.get(model.training_log), delimiter=",", names=True)
+            columns = {name: np.atleast_1d(table[name]) for name in table.dtype.names or ()}
+    missing = np.empty(0)
+    return TrainingCurve(
+        member=model.member,
+        best_epoch=model.best_epoch,
+        validation_loss=np.array(model.validation_loss),
+        training_loss=columns.get("training_weighted_sum", missing),
+        validation_force_rmse_eV_per_angstrom=columns.get("validation_forces_rmse", missing),
+        training_force_rmse_eV_per_angstrom=columns.get("training_forces_rmse", missing),
+    )
 
 
 def _parity(documents: CampaignDocuments, committee: CommitteeDoc) -> ParityData:

@@ -79,6 +79,19 @@ class ParityData:
 
 
 @dataclass(frozen=True)
+class TrainingCurve:
+    """Errors of a member of a committee by epoch; those of the training set are empty for models of earlier versions."""
+
+    member: int
+    best_epoch: int
+    """Epoch of the potential that is used."""
+    validation_loss: FloatArray
+    training_loss: FloatArray
+    validation_force_rmse_eV_per_angstrom: FloatArray
+    training_force_rmse_eV_per_angstrom: FloatArray
+
+
+@dataclass(frozen=True)
 class IterationErrors:
     """An iteration of active learning, and the errors of its committee on held-out frames."""
 
@@ -87,3 +100,5 @@ class IterationErrors:
     """On held-out frames of the interface."""
     errors_by_origin: Mapping[Origin, ErrorSummary] = field(default_factory=dict)
     parity: ParityData | None = None
+    training: Sequence[TrainingCurve] = ()
+    """By member."""

@@ -7,6 +7,7 @@ from interphase_flows.jobs.caching import artifact_refs, cached, stored_document
 from interphase_flows.runtime.fencing import fenced
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
+from loop_documents import committee
 
 
 class NumbersDoc(Document):
@@ -79,6 +80,14 @@ def test_first_recorded_document_wins(workspace):
 def test_artifacts_are_found_at_any_depth(workspace):
     ref = workspace.artifacts.put_bytes(b"x", "models")
     assert list(artifact_refs(document("k", deep={"list": [1, (ref, "s")]}))) == [ref]
+
+
+def test_logs_of_models_in_a_committee_are_not_needed():
+    """Otherwise a damaged log would have the committee evaluated again at every resume."""
+    log = ArtifactRef(kind="training_logs", sha256="1" * 64, size_bytes=1, suffix=".csv")
+    trained = committee()
+    member = trained.models[0].model_copy(update={"training_log": log})
+    assert list(artifact_refs(trained.model_copy(update={"models": [member]}))) == list(artifact_refs(trained))
 
 
 def test_process_without_lease_records_neither_result_nor_failure(workspace):
