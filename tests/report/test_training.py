@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from interphase_flows.report.figures.figure_data import figure_csv
+from interphase_flows.report.figures.style import rendered
 from interphase_flows.report.figures.training import training_curves
 
 
@@ -35,7 +36,9 @@ def test_models_of_earlier_versions_have_only_the_validation_loss(full_inputs):
         )
         for each in full_inputs.iterations
     ]
-    loss, forces = training_curves(old).axes
+    figure = training_curves(old)
+    assert b"<svg" in rendered(figure, "training", "Errors by epoch").svg
+    loss, forces = figure.axes
     assert any(len(line.get_xdata()) == 60 for line in loss.lines)
     assert not any(len(line.get_xdata()) > 2 for line in forces.lines)
     assert training_curves([replace(each, training=[]) for each in old]) is None

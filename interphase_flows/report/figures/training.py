@@ -44,7 +44,7 @@ def training_curves(iterations: Sequence[IterationErrors]) -> Figure | None:
 
 
 def _draw(axes: Axes, shown: Sequence[IterationErrors], curves: _Curves) -> None:
-    start = 0
+    start, can_be_log = 0, False
     for each in shown:
         for curve in each.training:
             validation, training = curves(curve)
@@ -53,6 +53,7 @@ def _draw(axes: Axes, shown: Sequence[IterationErrors], curves: _Curves) -> None
                 (training, "training set", ":", 1.0),
                 (validation, "validation set", "-", 1.4),
             ):
+                can_be_log |= bool(np.any(values > 0))
                 epochs = start + 1 + np.arange(len(values))
                 axes.plot(epochs, values, line, linewidth=width, color=colour, label=f"{name}, {kind}")
             if curve.best_epoch < len(validation):
@@ -70,7 +71,7 @@ def _draw(axes: Axes, shown: Sequence[IterationErrors], curves: _Curves) -> None
         if start:
             axes.axvline(start + 0.5, color=GREY, linewidth=0.8)
         start += max(len(curve.validation_loss) for curve in each.training)
-    if axes.get_lines():
+    if can_be_log:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_minor_locator(NullLocator())
