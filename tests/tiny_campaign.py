@@ -21,12 +21,12 @@ structures:
     electrode_fractions: [0.5]
     n_per_fraction: 1
     n_atoms: 22
-    melt_steps: 4
-    quench_steps: 4
-    snapshot_interval_steps: 2
+    melt_steps: 2
+    quench_steps: 2
+    snapshot_interval_steps: 1
   interfaces:
     max_atoms: 66
-    snapshots: {temperatures_K: [300, 400, 500], n_steps: 4, snapshot_interval_steps: 2}
+    snapshots: {temperatures_K: [300, 400, 500], n_steps: 2, snapshot_interval_steps: 1}
 committee:
   n_members: 2
   compiled: off
@@ -56,6 +56,8 @@ production:
   frame_interval_steps: 5
   uncertainty_interval_steps: 5
   checkpoint_interval_steps: 5
+analysis:
+  phase_references: {n_settle: 2, n_frames: 3, steps_between: 2, n_melt: 2}
 """
 
 RUN_WITHOUT_REPORT = """

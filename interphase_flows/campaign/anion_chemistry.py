@@ -13,6 +13,13 @@ CENTRE_LIGAND_FACTOR = 2.6 / 2.12
 CENTRE_CENTRE_FACTOR = 2.6 / 2.14
 LIGAND_LIGAND_FACTOR = 2.4 / 2.10
 """Longest bonds at finite temperature over the sums of covalent radii: P-S 2.6 Å, P-P 2.6 Å, S-S 2.4 Å."""
+KEYS = {
+    "anion_centre_elements",
+    "ligand_elements",
+    "centre_ligand_cutoff_angstrom",
+    "centre_centre_cutoff_angstrom",
+}
+"""Keys of the block `analysis` that set the chemistry."""
 
 
 def anion_chemistry(spec: AnalysisSpec, electrolyte: Atoms) -> AnionChemistry:
@@ -53,7 +60,7 @@ def anion_chemistry(spec: AnalysisSpec, electrolyte: Atoms) -> AnionChemistry:
 
 def stated_chemistry(campaign: Campaign) -> AnionChemistry | None:
     """Return the anion chemistry set in the campaign file, or None if it is to be measured in the trajectories."""
-    stated = campaign.analysis.model_dump(exclude={"parts"}).values()
+    stated = campaign.analysis.model_dump(include=KEYS).values()
     if all(value is None for value in stated):
         return None
     return anion_chemistry(campaign.analysis, load_crystal(campaign.electrolyte, campaign.structure_files))

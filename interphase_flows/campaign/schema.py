@@ -27,6 +27,7 @@ from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.selection.registry import DEFAULT_STRATEGY, strategy_names
 from interphase_flows.exceptions import CampaignFileError, StructureError
+from interphase_flows.md.phase_references.steps import ReferenceSteps
 from interphase_flows.reference.spec import ChgnetSpec
 from interphase_flows.structures.crystals.ordering.settings import ORDERED_SUFFIX, OrderingSettings
 
@@ -113,6 +114,7 @@ class AnalysisSpec(Spec):
     ligand_elements: list[str] | None = None
     centre_ligand_cutoff_angstrom: Positive | None = None
     centre_centre_cutoff_angstrom: Positive | None = None
+    phase_references: ReferenceSteps = ReferenceSteps()
 
 
 class Campaign(Spec):

@@ -24,8 +24,9 @@ from interphase_flows.analysis.transport.settings import TransportSettings
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import InputError, StructureError
 from interphase_flows.jobs.structures.crystals import phase_keys
-from interphase_flows.md.phase_references.plan import ReferenceSteps, plan_references
+from interphase_flows.md.phase_references.plan import plan_references
 from interphase_flows.md.phase_references.runs import phase_references
+from interphase_flows.md.phase_references.steps import ReferenceSteps
 from interphase_flows.reference.chgnet import CHGNetMethod
 from interphase_flows.results import CampaignResults
 from interphase_flows.runners.campaign_records import stored_campaign

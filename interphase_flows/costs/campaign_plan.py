@@ -281,7 +281,7 @@ class _Planner:
         crystals = {name: load_crystal(name, campaign.structure_files) for name in campaign.phases}
         try:
             roles = roles_of(electrode.get_chemical_symbols(), electrolyte.get_chemical_symbols())
-            runs = plan_references(crystals, electrolyte, roles).runs
+            runs = plan_references(crystals, electrolyte, roles, campaign.analysis.phase_references).runs
         except AnalysisError as error:
             return PlannedStage(REFERENCES, f"none, so that atoms are not assigned to phases: {error}", 0.0)
         sizes = [run.n_atoms for run in runs]

@@ -114,7 +114,7 @@ class CampaignMaker(Maker):
             production_maker=ProductionMaker.from_campaign(campaign),
             relax_maker=RelaxMaker(reference=campaign.reference, spec=spec, gates=gates, structure_files=files),
             reaction_maker=ReactionMaker(energy_error_meV_per_atom=spec.energy_error_meV_per_atom),
-            references_maker=PhaseReferencesMaker(**sides),
+            references_maker=PhaseReferencesMaker(**sides, steps=campaign.analysis.phase_references),
             analysis_maker=InterfaceAnalysisMaker(
                 **sides, parts=campaign.analysis.parts, anions=stated_chemistry(campaign)
             ),

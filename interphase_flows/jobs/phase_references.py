@@ -13,8 +13,8 @@ from interphase_flows.jobs.caching import cached_exclusive, settings_of
 from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.potentials import load_committee
 from interphase_flows.jobs.structures.crystals import phase_keys
-from interphase_flows.md.phase_references.plan import ReferenceSteps
 from interphase_flows.md.phase_references.runs import phase_references
+from interphase_flows.md.phase_references.steps import ReferenceSteps
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.analysis import PhaseReferencesDoc
 from interphase_flows.schemas.model import CommitteeDoc

@@ -4,7 +4,7 @@ import pytest
 
 from interphase_flows.commands.analysis_input import FOLDER, computed_references
 from interphase_flows.exceptions import InputError
-from interphase_flows.md.phase_references.plan import ReferenceSteps
+from interphase_flows.md.phase_references.steps import ReferenceSteps
 from interphase_flows.runtime.progress import listening
 from interphase_flows.settings import Settings
 from interphase_flows.structures.crystals.library import load_phase

@@ -5,8 +5,9 @@ from ase.calculators.calculator import Calculator
 
 from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.md.phase_references.plan import ReferenceSteps, plan_references
+from interphase_flows.md.phase_references.plan import plan_references
 from interphase_flows.md.phase_references.runs import phase_references
+from interphase_flows.md.phase_references.steps import ReferenceSteps
 from interphase_flows.runtime.progress import listening
 from interphase_flows.structures.crystals.library import load_phase
 from li_p_s import LI_P_S

@@ -22,33 +22,12 @@ from interphase_flows.analysis.speciation.anion_species import (
 )
 from interphase_flows.analysis.speciation.element_roles import Roles, measured_chemistry
 from interphase_flows.exceptions import AnalysisError, StructureError
+from interphase_flows.md.phase_references.steps import ReferenceSteps
 from interphase_flows.structures.crystals.perturb import repeated
 from interphase_flows.structures.phase_reference_cells import melt_packing, reaction_mixture, substitute_anion
 
 N_COPIES = 2
 MIN_ATOMS, MIXTURE_ATOMS = 40, 45
-MAX_RELAX_STEPS = 25
-"""Relaxation of a packing before it is melted."""
-
-
-@dataclass(frozen=True)
-class ReferenceSteps:
-    """Lengths of the runs, in steps of `thermal_runs.TIMESTEP_FS`."""
-
-    n_settle: int = 40
-    n_frames: int = 4
-    steps_between: int = 10
-    n_melt: int = 40
-
-    @property
-    def n_thermal(self) -> int:
-        """Steps of a run without melting."""
-        return self.n_settle + self.n_frames * self.steps_between
-
-    @property
-    def n_molten(self) -> int:
-        """Steps of a run with relaxation and melting, at most."""
-        return MAX_RELAX_STEPS + max(2, self.n_melt) + self.n_thermal
 
 
 @dataclass(frozen=True)

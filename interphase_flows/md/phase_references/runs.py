@@ -15,12 +15,8 @@ from interphase_flows.analysis.phases.atom_labels import CHAINS, ELECTROLYTE, Th
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
 from interphase_flows.analysis.speciation.element_roles import Roles
 from interphase_flows.exceptions import AnalysisError, StructureError
-from interphase_flows.md.phase_references.plan import (
-    MAX_RELAX_STEPS,
-    PlannedRun,
-    ReferenceSteps,
-    plan_references,
-)
+from interphase_flows.md.phase_references.plan import PlannedRun, plan_references
+from interphase_flows.md.phase_references.steps import MAX_RELAX_STEPS, ReferenceSteps
 from interphase_flows.md.phase_references.thermal_runs import thermal_frames
 from interphase_flows.runtime.progress import emit
 

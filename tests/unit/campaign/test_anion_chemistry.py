@@ -4,8 +4,8 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
-from interphase_flows.campaign.anion_chemistry import anion_chemistry
-from interphase_flows.campaign.schema import AnalysisSpec
+from interphase_flows.campaign.anion_chemistry import anion_chemistry, stated_chemistry
+from interphase_flows.campaign.schema import AnalysisSpec, Campaign
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.anions import (
     anion_bonds_angstrom,
@@ -48,6 +48,14 @@ def test_chemistry_follows_from_the_electrolyte_unless_the_file_sets_it() -> Non
     assert found.ligand_ligand_angstrom == pytest.approx(2.4)
     spec = AnalysisSpec(ligand_elements=["O"], centre_ligand_cutoff_angstrom=1.9)
     assert anion_chemistry(spec, load_phase("Li7P3S11")).labels[0] == "PO4"
+
+
+def test_chemistry_is_measured_unless_one_of_its_keys_is_set() -> None:
+    """Other keys of the analysis do not set it."""
+    others = {"parts": ["boundaries"], "phase_references": {"n_settle": 2}}
+    assert stated_chemistry(Campaign.model_validate({"name": "unit", "analysis": others})) is None
+    stated = others | {"ligand_elements": ["S"]}
+    assert stated_chemistry(Campaign.model_validate({"name": "unit", "analysis": stated})) is not None
 
 
 def test_electrolyte_without_molecular_anions_is_rejected_with_a_hint() -> None:
