@@ -65,9 +65,11 @@ import sys
 from pathlib import Path
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.runners.local.campaign import run_campaign
+from interphase_flows.runtime.local_workers import default_workers
 from interphase_flows.settings import load_settings
 
-run_campaign(Campaign.from_file(Path(sys.argv[1])), load_settings(root=Path(sys.argv[2])))
+settings = load_settings(root=Path(sys.argv[2]))
+run_campaign(Campaign.from_file(Path(sys.argv[1])), settings, n_workers=default_workers(settings))
 """
 
 

@@ -21,7 +21,8 @@ from tiny_campaign import command
 # a campaign of minutes that is cancelled halfway, possibly on a slow machine
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(2400)]
 
-# workers stop at a checkpoint after 80 s and end within two minutes, long before Slurm would end them
+# workers that learn stop at a checkpoint after 80 s and end within two minutes, long before Slurm would end them; those
+# that label run on, since the imports of a new worker take ten seconds of a core
 SETTINGS = """
 root: {root}
 artifacts_url: {root}/shared
@@ -33,10 +34,10 @@ cluster:
       kinds: [dft, analysis]
       walltime: "00:10:00"
       memory_gb: 3
-      environment: {{INTERPHASE_WALLTIME_S: "120"}}
+      environment: {{INTERPHASE_WALLTIME_S: "400"}}
       max_in_queue: 1
       jobs_per_allocation: 4
-      wait_for_work_s: 20
+      wait_for_work_s: 40
     learn:
       kinds: [train, md]
       walltime: "00:10:00"

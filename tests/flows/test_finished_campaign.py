@@ -17,7 +17,7 @@ from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.workspace import open_workspace
-from tiny_campaign import interphase
+from tiny_campaign import interphase, run_without_report
 
 pytestmark = pytest.mark.slow
 
@@ -232,7 +232,9 @@ def test_resume_of_a_finished_campaign_computes_nothing(finished_root: Path, tmp
     assert json.loads(interphase("status", "--root", str(root), "--json").stdout)["documents"] == counts
 
 
-def test_damaged_model_is_computed_again_and_recorded_as_a_failure(finished_root: Path, tmp_path: Path) -> None:
+def test_damaged_model_is_computed_again_and_recorded_as_a_failure(
+    finished_root: Path, tiny_file: Path, tmp_path: Path
+) -> None:
     root = tmp_path / "damaged"
     shutil.copytree(finished_root, root)
     before = result_of(root)
@@ -242,7 +244,7 @@ def test_damaged_model_is_computed_again_and_recorded_as_a_failure(finished_root
         path = workspace.artifacts.local_path(committee.models[0].checkpoint)
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-100])
-    interphase("resume", "--root", str(root))
+    run_without_report(tiny_file, root)
     assert result_of(root) == before
     failures = interphase("query", "failures", "--root", str(root), "--format", "json").stdout
     assert "models" in {failure["failed_kind"] for failure in json.loads(failures)}

@@ -13,13 +13,13 @@ import pytest
 
 from campaign_documents import documents, results
 from interphase_flows.storage.ledger import KINDS
-from tiny_campaign import command, environment
+from tiny_campaign import command, environment, run_without_report
 
 N_CYCLES = int(os.environ.get("INTERPHASE_KILL_CYCLES", "2"))
 """Every cycle kills two workers, then the parent."""
 N_WORKERS = int(os.environ.get("INTERPHASE_KILLED_WORKERS", "2"))
 MAX_PAUSE_S = 4.0
-MAX_EXIT_S = 10.0
+MAX_EXIT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def killed(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     root = tmp_path_factory.mktemp("killed")
     rng = random.Random(int(os.environ.get("INTERPHASE_KILL_SEED", "20261201")))
     labels, n_orphans = [], []
-    for cycle in range(N_CYCLES + 1):
+    for _ in range(N_CYCLES):
         begins = ["resume", "tiny"] if (root / "tiny" / "ledger.sqlite").exists() else ["run", str(tiny_file)]
         parent = subprocess.Popen(
             command([*begins, "--root", str(root), "--workers", str(N_WORKERS)]),
@@ -81,9 +81,6 @@ def killed(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        if cycle == N_CYCLES:
-            assert parent.wait() == 0
-            break
         wait_for_workers(parent)
         for _ in range(2):
             time.sleep(rng.uniform(0.2, MAX_PAUSE_S))
@@ -95,6 +92,8 @@ def killed(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
         parent.wait()
         n_orphans.append(len(survivors(parent.pid)))
         labels.append(documents(root, "labels"))
+    # no test reads its report
+    run_without_report(tiny_file, root, {"INTERPHASE_N_WORKERS": str(N_WORKERS)})
     return root, labels, n_orphans
 
 

@@ -1,5 +1,6 @@
-"""Small campaigns of other electrode-electrolyte pairs, from file to report."""
+"""Small campaigns of other electrode-electrolyte pairs, from file to report; figures are drawn for one of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,16 @@ import yaml
 from campaign_documents import documents
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.validate import check_campaign
-from tiny_campaign import TINY, interphase
+from interphase_flows.report.collect.campaign_report import collect_inputs
+from interphase_flows.report.html import rendered_page
+from interphase_flows.settings import load_settings
+from interphase_flows.storage.workspace import open_workspace
+from tiny_campaign import TINY, interphase, run_without_report
 
 pytestmark = pytest.mark.slow
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
+DRAWN = "na_na3ps4"
 FULL_REACTIONS = {
     "na_na3ps4": "8 Na + Na3PS4 → 4 Na2S + Na3P",
     "li_li3ps4": "8 Li + Li3PS4 → 4 Li2S + Li3P",
@@ -47,10 +53,19 @@ def tiny(name: str, folder: Path) -> Path:
     return path
 
 
+def page_without_figures(name: str, root: Path) -> str:
+    with open_workspace(load_settings(root=root), name, read_only=True) as workspace:
+        return rendered_page(replace(collect_inputs(workspace), before=None, after=None), {})
+
+
 @pytest.mark.parametrize("name", FULL_REACTIONS)
 def test_campaign_of_another_pair_finishes_with_its_phases_and_anions(name: str, tmp_path: Path) -> None:
     root = tmp_path / "root"
-    interphase("run", str(tiny(name, tmp_path)), "--root", str(root))
+    file = tiny(name, tmp_path)
+    if name == DRAWN:
+        interphase("run", str(file), "--root", str(root))
+    else:
+        run_without_report(file, root)
     assert documents(root, "campaigns", name)[name]["status"] == "finished"
     [phases] = documents(root, "phases", name).values()
     [thermodynamics] = documents(root, "thermodynamics", name).values()
@@ -61,7 +76,8 @@ def test_campaign_of_another_pair_finishes_with_its_phases_and_anions(name: str,
     before, _, after = FULL_REACTIONS[name].partition(" → ")
     reactions = [kink["reaction"].split(" → ") for kink in thermodynamics["prediction"]["kinks"]]
     assert any(species(a) == species(before) and species(b) == species(after) for a, b in reactions), reactions
-    page = (root / name / "report" / "report.html").read_text()
+    written = root / name / "report" / "report.html"
+    page = written.read_text() if name == DRAWN else page_without_figures(name, root)
     electrolyte = name.partition("_")[2]
     assert electrolyte in page.lower()
     if name.startswith("na"):
