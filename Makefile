@@ -14,8 +14,8 @@ DEV_STAMP := $(VENV)/.installed-dev
 GPAW_STAMP := $(VENV)/.installed-gpaw
 GPAW_LOG := $(VENV)/gpaw-install.log
 FAULTS ?= 50
-# one more than cores, since tests of workers and of Slurm often wait
-PROCESSES ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# two more than cores, since tests of workers, of Slurm and of kills often wait
+PROCESSES ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
 CAMPAIGN := workflows/li_li7p3s11_quickstart.yaml
 # tests and campaigns start hundreds of processes; without bytecode each of them compiles the package again
 unexport PYTHONDONTWRITEBYTECODE
