@@ -4,31 +4,18 @@ A campaign's own labels have one level of theory by construction. Labels from fi
 k-points, may have stopped before convergence, and may have energies in other units or of other structures.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Sequence
-from math import gcd
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import kptdensity2monkhorstpack
-from ase.data import chemical_symbols
-from numpy.typing import NDArray
 
-from interphase_flows.datasets.gates import Gates, Rejection
+from interphase_flows.datasets.compared_labels import compare_labels
+from interphase_flows.datasets.gates import SPARSE_ANGSTROM3_PER_ATOM, Gates, Rejection
 from interphase_flows.reference.k_points import n_irreducible_k_points
 from interphase_flows.reference.labelling import RawLabel
 from interphase_flows.schemas.label import MethodIdentity
-
-MIN_LABELS_OF_COMPOSITION = 3
-"""Fewest labels of one reduced composition that have a median to compare with."""
-
-ENERGY_FLOOR_EV_PER_ATOM = 0.5
-"""Deviation from the median of a composition that always passes: good labels of crystals, melts and strained cells
-spread by 0.1 to 0.4 eV/atom."""
-
-ENERGY_SPREADS = 5.0
-"""Largest deviation of an energy from the median of its composition, in standard deviations estimated by the median
-absolute deviation."""
 
 CUTOFF_TOLERANCE_EV = 0.5
 FUNCTIONALS = {"pe": "pbe", "ps": "pbesol", "ggape": "pbe", "ggaps": "pbesol", "gga": "pbe"}
@@ -68,8 +55,12 @@ def check_foreign_labels(
         for atoms, raw in zip(frames, labels, strict=True)
     ]
     good = [index for index, rejection in enumerate(found) if rejection is None]
-    for part, rejection in _compare_energies([frames[i] for i in good], [labels[i] for i in good], gates).items():
-        found[good[part]] = rejection
+    # isolated atoms and molecules have energies far from those of any solid
+    solids = [i for i in good if frames[i].get_volume() < SPARSE_ANGSTROM3_PER_ATOM * len(frames[i])]
+    if solids:
+        compared = compare_labels([frames[i] for i in solids], [labels[i] for i in solids], gates)
+        for index, rejection in zip(solids, compared, strict=True):
+            found[index] = rejection
     return found
 
 
@@ -141,50 +132,3 @@ def _exhausted_scf(raw: RawLabel) -> Rejection | None:
             f"the SCF stopped at its maximum of {largest} steps, and the file states no convergence",
         )
     return None
-
-
-def reduced_composition(atoms: Atoms) -> tuple[tuple[int, int], ...]:
-    """Return atomic numbers and smallest integer amounts, sorted."""
-    numbers, counts = np.unique(atoms.numbers, return_counts=True)
-    divisor = gcd(*counts.tolist())
-    return tuple(zip(numbers.tolist(), (counts // divisor).tolist(), strict=True))
-
-
-def _compare_energies(frames: Sequence[Atoms], labels: Sequence[RawLabel], gates: Gates) -> dict[int, Rejection]:
-    """Return the rejected labels by place: far from the median of their composition, or from the fit of all."""
-    if not frames:
-        return {}
-    energies = np.array([raw.energy_eV for raw in labels], dtype=float)
-    per_atom = energies / [len(atoms) for atoms in frames]
-    rejected: dict[int, Rejection] = {}
-    groups: dict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)
-    for place, atoms in enumerate(frames):
-        groups[reduced_composition(atoms)].append(place)
-    for composition, places in groups.items():
-        if len(places) < MIN_LABELS_OF_COMPOSITION:
-            continue
-        deviation, limit = _robust_deviation(per_atom[places])
-        formula = "".join(f"{chemical_symbols[z]}{n if n > 1 else ''}" for z, n in composition)
-        for place, value in zip(places, deviation, strict=True):
-            if abs(value) > limit:
-                rejected[place] = Rejection(
-                    "energy_of_composition",
-                    f"the energy is {value:+.2f} eV/atom from the median of {len(places)} labels of {formula}, over "
-                    f"{limit:.2f} eV/atom",
-                )
-    rest = [place for place in range(len(frames)) if place not in rejected]
-    numbers = np.unique(np.concatenate([atoms.numbers for atoms in frames]))
-    compositions = np.array([(frames[place].numbers[:, None] == numbers).sum(axis=0) for place in rest], dtype=float)
-    for part in np.flatnonzero(gates.energy_outliers(compositions, energies[rest])):
-        rejected[rest[part]] = Rejection(
-            "energy_window",
-            f"the energy is over {gates.energy_window_eV_per_atom} eV/atom from the fit of the compositions",
-        )
-    return rejected
-
-
-def _robust_deviation(per_atom: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Return deviations from the median, and the largest deviation of a good label."""
-    deviation = per_atom - np.median(per_atom)
-    spread = 1.4826 * float(np.median(np.abs(deviation)))
-    return deviation, max(ENERGY_FLOOR_EV_PER_ATOM, ENERGY_SPREADS * spread)

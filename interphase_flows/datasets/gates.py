@@ -25,8 +25,8 @@ LEFT_OUT = ("energy_window", "duplicate")
 NEVER_COMPUTED = ("duplicate", "overlapping_atoms", "unsupported")
 """Reasons why a structure is rejected before the calculation."""
 
-MIN_VOLUME_ANGSTROM3_PER_ATOM = 0.1
-"""Far below the volume per atom of any solid: 5.7 Å³ in diamond."""
+MIN_HEIGHT_ANGSTROM = 0.5
+"""Smallest distance between opposite faces of a cell; 1.7 Å in primitive lithium."""
 
 SPARSE_ANGSTROM3_PER_ATOM = 200.0
 """Ten times the volume per atom of a solid: larger cells contain isolated molecules."""
@@ -85,9 +85,11 @@ class Gates(BaseModel):
         if unknown.any():
             numbers = ", ".join(map(str, np.unique(atoms.numbers[unknown])))
             return Rejection("unknown_element", f"{unknown.sum()} atoms have the atomic number {numbers}")
-        # before the search of neighbours, which needs a cell
-        if abs(atoms.cell.volume) < MIN_VOLUME_ANGSTROM3_PER_ATOM * len(atoms):
-            return Rejection("no_cell", f"the cell is missing or singular: its volume is {atoms.cell.volume:.3g} Å³")
+        # before the search of neighbours, which is endless in a flat cell
+        volume = abs(atoms.cell.volume)
+        largest_face = max(np.linalg.norm(np.cross(*atoms.cell.array[list(ab)])) for ab in ((0, 1), (1, 2), (2, 0)))
+        if volume <= MIN_HEIGHT_ANGSTROM * largest_face:
+            return Rejection("no_cell", f"the cell is missing or flat: its volume is {volume:.3g} Å³")
         radii = covalent_radii[atoms.numbers]
         i, j, d = neighbor_list("ijd", atoms, cutoff=list(self.min_distance_fraction * radii))
         if len(d):

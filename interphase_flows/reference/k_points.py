@@ -9,6 +9,7 @@ mixes axes of different length. A mesh that breaks the symmetry of a crystal giv
     R   rotations            rotations, (n_rotations, 3, 3)
 """
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -44,7 +45,9 @@ def n_irreducible_k_points(counts: Sequence[int], atoms: Atoms) -> int:
     """Return the number of points of a mesh centred at Gamma that symmetry and time reversal leave."""
     cell = (atoms.cell.array.tolist(), atoms.get_scaled_positions().tolist(), atoms.numbers.tolist())
     try:
-        found = spglib.get_ir_reciprocal_mesh(counts, cell, symprec=LATTICE_TOLERANCE_ANGSTROM)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # spglib versions report failures differently
+            found = spglib.get_ir_reciprocal_mesh(counts, cell, symprec=LATTICE_TOLERANCE_ANGSTROM)
     except spglib.SpglibError:
         found = None
     return int(np.prod(counts)) // 2 + 1 if found is None else len(np.unique(found[0]))
