@@ -1,5 +1,8 @@
 """Elements and bond lengths of the molecular anions of a campaign: from its file, else from its electrolyte."""
 
+import contextlib
+from collections.abc import Sequence
+
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 
@@ -64,6 +67,14 @@ def stated_chemistry(campaign: Campaign) -> AnionChemistry | None:
     if all(value is None for value in stated):
         return None
     return anion_chemistry(campaign.analysis, load_crystal(campaign.electrolyte, campaign.structure_files))
+
+
+def chemistry_of_frames(spec: AnalysisSpec, frames: Sequence[Atoms]) -> AnionChemistry | None:
+    """Return the anion chemistry of the first frame with molecular anions, None if there is none."""
+    for frame in frames:
+        with contextlib.suppress(AnalysisError):
+            return anion_chemistry(spec, frame)
+    return None
 
 
 def _of_molecules(crystal: Atoms) -> tuple[list[str], list[str]]:

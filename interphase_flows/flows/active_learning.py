@@ -75,7 +75,7 @@ class ActiveLearningMaker(Maker):
             ),
             train_maker=TrainMaker(spec=campaign.committee.of_training()),
             committee_maker=CommitteeMaker(learning=learning),
-            iteration_maker=IterationMaker(learning=learning),
+            iteration_maker=IterationMaker(learning=learning, analysis=campaign.analysis),
             compile_maker=CompileMaker(structure_files=campaign.structure_files)
             if campaign.committee.compiled == "auto"
             else None,

@@ -66,7 +66,7 @@ class RefinementMaker(Maker):
             production_maker=production,
             cutout_maker=CutoutMaker(select_maker=learner.select_maker, cutouts=campaign.production.cutouts),
             learner=learner,
-            iteration_maker=RefinementIterationMaker(learning=campaign.learning),
+            iteration_maker=RefinementIterationMaker(learning=campaign.learning, analysis=campaign.analysis),
         )
 
     def make(

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from jobflow import job
 
-from interphase_flows.campaign.schema import LearningSpec
+from interphase_flows.campaign.anion_chemistry import chemistry_of_frames
+from interphase_flows.campaign.schema import AnalysisSpec, LearningSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import read_extxyz
 from interphase_flows.jobs.caching import cached
@@ -16,10 +18,13 @@ from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.label import LabelBatch
-from interphase_flows.schemas.model import CommitteeDoc, ErrorSummary
+from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.origin import AUDIT
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.storage.workspace import current_workspace
+
+if TYPE_CHECKING:
+    from interphase_flows.potentials.label_effects import LabelEffects  # slow import
 
 
 def fraction_above(segments: Sequence[SegmentDoc], level_eV_per_angstrom: float) -> float | None:
@@ -30,10 +35,15 @@ def fraction_above(segments: Sequence[SegmentDoc], level_eV_per_angstrom: float)
 
 @dataclass
 class IterationMaker(JobMaker):
-    """Record one iteration of the active-learning loop and decide whether it continues."""
+    """Record one iteration of the active-learning loop and decide whether it continues.
+
+    ``analysis`` has elements and bonds of the molecular anions, by which uncertain environments are named; by default
+    they are derived from the frames.
+    """
 
     name: str = "iteration"
     learning: LearningSpec = field(default_factory=LearningSpec)
+    analysis: AnalysisSpec = field(default_factory=AnalysisSpec)
 
     @job(output_schema=IterationDoc)
     def make(
@@ -68,7 +78,8 @@ class IterationMaker(JobMaker):
         )
 
         def compute() -> IterationDoc:
-            fresh = self._fresh_audit(dataset, explorer, batch) if explorer else None
+            effects = self._effects(dataset, explorer, committee, batch)
+            fresh = effects.audit
             audited = [s for s in finished if s.role in ("audit", "production")]
             fraction = fraction_above(audited, explorer.select_force_std_eV_per_angstrom) if explorer else None
             n_total = sum(dataset.n_frames.values())
@@ -106,6 +117,8 @@ class IterationMaker(JobMaker):
                 stop_reasons={s.run_id: s.stop_reason for s in finished},
                 decision=verdict.decision,
                 reason=verdict.reason,
+                error_changes=effects.changes,
+                environments=effects.environments,
             )
 
         document = cached("iterations", key, IterationDoc, compute)
@@ -123,14 +136,24 @@ class IterationMaker(JobMaker):
         """Decide whether another iteration follows those before."""
         return decide(self.learning, evidence)
 
-    def _fresh_audit(self, dataset: DatasetDoc, explorer: CommitteeDoc, batch: LabelBatch) -> ErrorSummary | None:
-        """Return the error of the explorer on the new labels of the audit sample, which never train."""
+    def _effects(
+        self, dataset: DatasetDoc, explorer: CommitteeDoc | None, committee: CommitteeDoc, batch: LabelBatch
+    ) -> "LabelEffects":
+        """Return the errors on the new labels; those of the audit sample never train. None are new in iteration 0."""
         from interphase_flows.potentials.errors import frame_errors, summarise
+        from interphase_flows.potentials.label_effects import LabelEffects, environment_uncertainties, error_changes
 
-        workspace = current_workspace()
-        fresh = {key for key in batch.accepted if batch.origins[key].family == AUDIT}
-        frames = [f for f in read_extxyz(workspace.artifacts.get(dataset.artifact)) if f.info["label_key"] in fresh]
+        if explorer is None:
+            return LabelEffects()
+        stored = read_extxyz(current_workspace().artifacts.get(dataset.artifact))
+        frames = [frame for frame in stored if frame.info["label_key"] in set(batch.accepted)]
         if not frames:
-            return None
-        committee = load_committee(explorer.models, compiled=explorer.compiled)
-        return summarise(frame_errors(committee, frames))
+            return LabelEffects()
+        before = frame_errors(load_committee(explorer.models, compiled=explorer.compiled), frames)
+        after = frame_errors(load_committee(committee.models[:1], compiled=committee.compiled), frames)
+        audit = [each for each in before if each.origin.family == AUDIT]
+        return LabelEffects(
+            audit=summarise(audit) if audit else None,
+            changes=error_changes(frames, before, after),
+            environments=environment_uncertainties(frames, before, chemistry_of_frames(self.analysis, frames)),
+        )

@@ -23,9 +23,8 @@ class FrameErrors:
     """Errors of the first member, which drives the dynamics, on one labelled frame.
 
     ``numbers`` are atomic numbers; ``energy_error_eV_per_atom`` is signed; ``forces_error`` has shape (n_atoms, 3) in
-    eV/Å, ``stress_error``
-    (6,) in eV/Å³, NaN without a label; ``uncertainty`` is the largest standard deviation of a force over the committee
-    in eV/Å.
+    eV/Å, ``stress_error`` (6,) in eV/Å³, NaN without a label. ``force_std`` has the standard deviations of the forces
+    over the committee in eV/Å, (n_atoms,), and ``uncertainty`` is the largest one of the frame.
     """
 
     origin: Origin
@@ -35,6 +34,7 @@ class FrameErrors:
     reference_forces: NDArray[np.float64]
     forces_error: NDArray[np.float64]
     stress_error: NDArray[np.float64]
+    force_std: NDArray[np.float64]
     uncertainty: float
 
     @property
@@ -54,6 +54,7 @@ class FrameErrors:
             numbers=self.numbers[chosen],
             reference_forces=self.reference_forces[chosen],
             forces_error=self.forces_error[chosen],
+            force_std=self.force_std[chosen],
         )
 
 
@@ -73,6 +74,7 @@ def frame_errors(committee: "NequIPCommittee", frames: Sequence[Atoms]) -> list[
                 reference_forces=frame.get_forces(),
                 forces_error=forces[0] - frame.get_forces(),
                 stress_error=stresses[0] - frame.calc.results.get("stress", np.full(6, np.nan)),
+                force_std=spread,
                 uncertainty=float(spread.max()),
             )
         )

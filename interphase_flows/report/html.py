@@ -17,6 +17,7 @@ from interphase_flows.report.figures import learning as learning_figures
 from interphase_flows.report.figures import thermodynamics as thermodynamics_figures
 from interphase_flows.report.figures.calibration import calibration
 from interphase_flows.report.figures.convergence import convergence_figure
+from interphase_flows.report.figures.label_effects import label_effects
 from interphase_flows.report.figures.structure_scene import draw_scene, scene_of
 from interphase_flows.report.figures.style import FigureFile, rendered
 from interphase_flows.report.figures.training import training_curves
@@ -128,6 +129,10 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
         "calibration": (
             calibration(inputs.iterations),
             "Force errors of held-out frames against the uncertainty of the committee, and errors by element",
+        ),
+        "label_effects": (
+            label_effects(inputs.iterations),
+            "Force errors on the new labels of each iteration before and after training, and uncertain environments",
         ),
         "training": (
             training_curves(inputs.iterations),

@@ -2,6 +2,9 @@
 
 from typing import Literal
 
+from pydantic import BaseModel, Field
+
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
 from interphase_flows.schemas.model import Calibration, ErrorSummary, SplitErrors
@@ -10,10 +13,39 @@ ITERATION = "iteration"
 """Key in the metadata of a job that belongs to an iteration: its index."""
 
 
+class ErrorChange(BaseModel):
+    """Mean absolute errors of a force component on new labels, by the potentials before and after them.
+
+    Estimates are means over frames. ``change`` is of the same frames, negative if the error has decreased.
+    """
+
+    n_frames: int
+    before_meV_per_angstrom: Estimate
+    after_meV_per_angstrom: Estimate
+    change_meV_per_angstrom: Estimate
+
+
+class EnvironmentUncertainty(BaseModel):
+    """Uncertainty and error of the forces on atoms of one element in one environment, before they were learned.
+
+    ``anion`` is the kind of the anion that the atom belongs to, or of the nearest one; None without molecular anions.
+    Estimates are means over frames of the mean over atoms: of the standard deviation over the committee, and of the norm
+    of the error of the first member.
+    """
+
+    element: str
+    anion: str | None
+    n_atoms: int
+    force_std_meV_per_angstrom: Estimate
+    force_error_meV_per_angstrom: Estimate
+
+
 class IterationDoc(Document):
     """One iteration of the loop: results, cost, decision and its reason.
 
-    ``first_checkpoint`` is that of the committee's first member, which runs the dynamics.
+    ``first_checkpoint`` is that of the committee's first member, which runs the dynamics. ``error_changes`` has the new
+    labels that train (``train``), and those that do not (``held_out``); ``environments`` those of both, by the committee
+    that explored. Both are empty in iteration 0.
     """
 
     index: int
@@ -35,3 +67,5 @@ class IterationDoc(Document):
     stop_reasons: dict[str, str]
     decision: Literal["continue", "converged", "budget_exhausted"]
     reason: str
+    error_changes: dict[Literal["train", "held_out"], ErrorChange] = Field(default_factory=dict)
+    environments: list[EnvironmentUncertainty] = Field(default_factory=list)

@@ -17,7 +17,7 @@ from interphase_flows.report.inputs.campaign import (
 )
 from interphase_flows.report.inputs.interphase import ProductionRun, SeriesBand, StructureView, Thermodynamics
 from interphase_flows.report.inputs.learning import IterationErrors, ParityData, TrainingCurve
-from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.schemas.iteration import EnvironmentUncertainty, ErrorChange, IterationDoc
 from interphase_flows.schemas.model import ErrorSummary
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.thermodynamics import ThermodynamicsDoc
@@ -83,6 +83,37 @@ def training_curves(iteration: int) -> list[TrainingCurve]:
     return curves
 
 
+def error_changes(force: float) -> dict[str, ErrorChange]:
+    """Return larger changes of the frames that train."""
+    return {
+        side: ErrorChange(
+            n_frames=n,
+            before_meV_per_angstrom=Estimate.symmetric(before * force, 0.1 * force),
+            after_meV_per_angstrom=Estimate.symmetric(after * force, 0.08 * force),
+            change_meV_per_angstrom=Estimate.symmetric((after - before) * force, 0.05 * force),
+        )
+        for side, n, before, after in (("held_out", 6, 1.4, 1.0), ("train", 40, 1.9, 0.9))
+    }
+
+
+def environments(force: float) -> list[EnvironmentUncertainty]:
+    """Return the environments of a reacting interface; one occurs in a single frame."""
+    found = [("P", "PSx", 1.9), ("P", "Pn", 1.6), ("S", "PSx", 1.3), ("P", "PS4", 1.1), ("S", "isolated S", 0.9)]
+    found += [("S", "P2S7", 0.8), ("S", "PS4", 0.7), ("Li", "isolated S", 0.4), ("Li", "PS4", 0.3), ("Li", None, 0.2)]
+    return [
+        EnvironmentUncertainty(
+            element=element,
+            anion=anion,
+            n_atoms=40,
+            force_std_meV_per_angstrom=Estimate.symmetric(
+                scale * force / 4, np.nan if anion == "Pn" else 0.1 * force / 4
+            ),
+            force_error_meV_per_angstrom=Estimate.symmetric(1.2 * scale * force, 0.2 * force),
+        )
+        for element, anion, scale in found
+    ]
+
+
 def iterations() -> list[IterationErrors]:
     rng = np.random.default_rng(0)
     found = []
@@ -110,6 +141,8 @@ def iterations() -> list[IterationErrors]:
             targets_met=False,
             stop_reasons={},
             decision="continue" if index < 2 else "budget_exhausted",
+            error_changes=error_changes(force) if index else {},
+            environments=environments(force) if index else [],
             reason=f"{100 * share:.0f} % above the selection level, target 5 %",
         )
         by_origin = {

@@ -6,6 +6,7 @@ import loop_documents as documents
 from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.datasets.frames import extxyz_bytes
 from interphase_flows.jobs.iterations import IterationMaker, fraction_above
+from interphase_flows.potentials.label_effects import LabelEffects
 from interphase_flows.schemas.label import LabelBatch
 
 NO_LABELS = LabelBatch(accepted=[], rejected=[], origins={})
@@ -50,7 +51,7 @@ def test_fraction_above_select_uses_audit_walkers_and_threshold_of_explorer(work
 @pytest.fixture
 def small_error(monkeypatch):
     """An error of the explorer below its target, without loading a network."""
-    monkeypatch.setattr(IterationMaker, "_fresh_audit", lambda *_: documents.ERRORS)
+    monkeypatch.setattr(IterationMaker, "_effects", lambda *_: LabelEffects(audit=documents.ERRORS))
 
 
 def test_targets_met_twice_in_a_row_is_converged(workspace, small_error):

@@ -6,13 +6,22 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from interphase_flows.potentials.errors import FrameErrors, calibrate, frame_errors, summarise
+from interphase_flows.schemas.origin import Origin
 
 
 def frame(largest_error: float, uncertainty: float, energy_error: float = 0.0) -> FrameErrors:
     """Return errors of two atoms, of which one has a force error of this norm."""
     error = np.array([[0.6, 0.8, 0.0], [0.0, 0.0, 0.0]]) * largest_error
     return FrameErrors(
-        "interface/1", np.array([3, 16]), -1.0, energy_error, np.zeros((2, 3)), error, np.zeros(6), uncertainty
+        origin=Origin("interface/1"),
+        numbers=np.array([3, 16]),
+        reference_energy_eV_per_atom=-1.0,
+        energy_error_eV_per_atom=energy_error,
+        reference_forces=np.zeros((2, 3)),
+        forces_error=error,
+        stress_error=np.zeros(6),
+        force_std=np.array([uncertainty, 0.0]),
+        uncertainty=uncertainty,
     )
 
 
@@ -38,6 +47,7 @@ def test_errors_are_of_the_first_member_and_uncertainty_is_the_monitors():
     assert errors.reference_energy_eV_per_atom == pytest.approx(-3.2)
     assert errors.largest_force_error == pytest.approx(0.1)
     assert errors.uncertainty == pytest.approx(0.25)
+    np.testing.assert_allclose(errors.force_std, [0.25, 0.0])
     assert errors.uncertainty == pytest.approx(force_std(TwoMembers().predict_all(atoms)[1]).max())
     np.testing.assert_allclose(errors.stress_error, -stress)
 
