@@ -44,9 +44,9 @@ figures; it is the default where results go to a database, because the workers a
 ## Keys
 
 In the tables, ≥, >, ≤ and < are bounds of a number, or of every item of a list. Blocks that a file omits have their
-defaults, except `transport_grid`, `production.interface` and `committee.pretraining`: the grid is simulated, a separate
-production cell is built, and a committee is pre-trained only if the file contains the block. Without a production cell,
-production runs in the small labelled cell.
+defaults, except `initial_labels`, `transport_grid`, `production.interface` and `committee.pretraining`: labels are
+imported, the grid is simulated, a separate production cell is built, and a committee is pre-trained only if the file
+contains the block. Without a production cell, production runs in the small labelled cell.
 """
 
 UNIT_OF_SUFFIX = {

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from interphase_flows.analysis.pipeline.registered_parts import PARTS, part_classes
 from interphase_flows.campaign.committee import CampaignCommitteeSpec
 from interphase_flows.campaign.exploration import ExplorationSpec
+from interphase_flows.campaign.initial_labels import InitialLabelsSpec
 from interphase_flows.campaign.production import ProductionSpec
 from interphase_flows.campaign.reference import ReferenceSpec
 from interphase_flows.campaign.structures import StructuresSpec
@@ -139,6 +140,7 @@ class Campaign(Spec):
     reference: ReferenceSpec = ChgnetSpec()
     gates: Gates = Gates()
     structures: StructuresSpec = StructuresSpec()
+    initial_labels: InitialLabelsSpec | None = None
     committee: CampaignCommitteeSpec = CampaignCommitteeSpec()
     exploration: ExplorationSpec = ExplorationSpec()
     learning: LearningSpec = LearningSpec()
@@ -146,6 +148,11 @@ class Campaign(Spec):
     transport_grid: TransportGridSpec | None = None
     thermodynamics: ThermodynamicsSpec = ThermodynamicsSpec()
     analysis: AnalysisSpec = AnalysisSpec()
+
+    @property
+    def labels_generated_structures(self) -> bool:
+        """Whether generated structures are labelled, and not only imported ones."""
+        return self.initial_labels is None or self.initial_labels.label_generated_structures
 
     @model_validator(mode="after")
     def _sides_are_phases(self) -> "Campaign":
@@ -188,23 +195,26 @@ class Campaign(Spec):
         return load_yaml_model(path, cls).with_absolute_files(Path(path).parent).with_ordered_files(Path(path).parent)
 
     def with_absolute_files(self, folder: Path) -> "Campaign":
-        """Return the campaign with absolute paths of structures and of the potential, as jobs run in other folders.
+        """Return the campaign with absolute paths of all files that it names, as jobs run in other folders.
 
         Relative paths start from ``folder``.
         """
+
+        def absolute(path: str) -> str:
+            return str((folder / Path(path).expanduser()).resolve())
+
+        start, labels = self.committee.start_from, self.initial_labels
         try:
-            files = {
-                name: str((folder / Path(path).expanduser()).resolve()) for name, path in self.structure_files.items()
-            }
-            start = self.committee.start_from
-            if start is not None:
-                start = str((folder / Path(start).expanduser()).resolve())
+            files = {name: absolute(path) for name, path in self.structure_files.items()}
+            start = None if start is None else absolute(start)
+            if labels is not None:
+                labels = labels.model_copy(update={"files": [absolute(path) for path in labels.files]})
         except (OSError, ValueError, RuntimeError) as error:  # a NUL character, a long name, a loop of links
             raise CampaignFileError(
-                f"structure_files or committee.start_from: not a path: {str(error)[:200]}"
+                f"structure_files, initial_labels.files or committee.start_from: not a path: {str(error)[:200]}"
             ) from error
         committee = self.committee.model_copy(update={"start_from": start})
-        return self.model_copy(update={"structure_files": files, "committee": committee})
+        return self.model_copy(update={"structure_files": files, "committee": committee, "initial_labels": labels})
 
     def not_yet_ordered(self) -> list[str]:
         """Return the phases of the block `ordering` whose file is not an ordered one, which has a record beside it."""

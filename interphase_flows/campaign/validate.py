@@ -12,6 +12,7 @@ from interphase_flows.campaign.production_cells import production_cell_specs
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.structures import AmorphousSpec
 from interphase_flows.campaign.transport_grid import TransportGridSpec
+from interphase_flows.datasets.readers import label_files, read_file
 from interphase_flows.exceptions import CampaignFileError, InterphaseError, SettingsError, TrainingError
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import MethodSpec
@@ -90,6 +91,7 @@ def _mistakes(campaign: Campaign, is_run_here: bool) -> Iterator[str]:
                 if reason and (key == "reference" or name in campaign.phases):
                     yield f"{key}.method: {spec.method}: {reason}; needed for {name}"
     yield from _committee_mistakes(campaign, phases)
+    yield from _label_file_mistakes(campaign)
     if campaign.electrode in phases and campaign.electrolyte in phases:
         ends = phases[campaign.electrode], phases[campaign.electrolyte]
         yield from _formula_mistakes(campaign, *ends)
@@ -99,6 +101,19 @@ def _mistakes(campaign: Campaign, is_run_here: bool) -> Iterator[str]:
         except InterphaseError as error:
             yield f"analysis: {error}"
         yield from _hull_mistakes(campaign, phases)
+
+
+def _label_file_mistakes(campaign: Campaign) -> Iterator[str]:
+    """Check the files of labels; of large files the first frame only."""
+    if campaign.initial_labels is None:
+        return
+    for name in campaign.initial_labels.files:
+        try:
+            path, in_folder = label_files(Path(name))[0]
+            if not in_folder:
+                next(iter(read_file(path, campaign.initial_labels.keys)), None)
+        except InterphaseError as error:
+            yield f"initial_labels.files: {error}"
 
 
 def _committee_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterator[str]:
@@ -183,7 +198,7 @@ def _structure_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterato
     yield from _facet_mistakes(campaign, *(phases[end] for end in ends))
     yield from _production_cell_mistakes(campaign, (phases[ends[0]], phases[ends[1]]))
     n_runs = len(spec.interfaces.snapshots.temperatures_K)
-    if n_runs < MIN_SNAPSHOT_RUNS:
+    if n_runs < MIN_SNAPSHOT_RUNS and campaign.initial_labels is None:
         yield (
             f"structures.interfaces.snapshots.temperatures_K: {n_runs} trajectories cannot be split into training, "
             f"validation and test sets; give at least {MIN_SNAPSHOT_RUNS}"
@@ -212,7 +227,7 @@ def _structure_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterato
             "choose another reference method"
         )
     n_needed = _min_initial_labels(campaign, phases)
-    if spec.max_first_labels is not None and spec.max_first_labels < n_needed:
+    if spec.max_first_labels is not None and spec.max_first_labels < n_needed and campaign.labels_generated_structures:
         yield (
             f"structures.max_first_labels: {spec.max_first_labels} is less than the {n_needed} labels that are "
             "always computed (one structure of every phase, cell and trajectory, and the dimers); raise it"

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.costs.amounts import grid_amount, melt_quench_amount, steps_of_melt_and_quench
 from interphase_flows.costs.machine_speed import BUILT_IN, MachineSpeed
 from interphase_flows.costs.model import LabelCostModel, LabelSize, typical_size
-from interphase_flows.costs.plan import LabelPlan, n_interface_atoms, plan_labels, production_cell_atoms
+from interphase_flows.costs.plan import LabelPlan, imported_atoms, n_interface_atoms, plan_labels, production_cell_atoms
 from interphase_flows.costs.stages import (
     ANALYSIS,
     COMPILATION,
@@ -74,7 +75,7 @@ class _Planner:
         method, labels = self.campaign.reference.method, self.labels
         return [
             self._initial_dynamics(),
-            self._labelling(INITIAL_LABELS, f"{len(labels.initial)} by {method}", labels.initial),
+            self._labelling(INITIAL_LABELS, self._initial_amount(), labels.initial),
             *self._compilation(),
             *self._pretraining(),
             self._training(),
@@ -111,12 +112,19 @@ class _Planner:
         expected = self.costs.estimate(sizes)
         return PlannedStage(stage, amount, expected.cost_s, expected.factor, n_jobs=None)
 
+    def _initial_amount(self) -> str:
+        imported, labels = self.campaign.initial_labels, self.labels.initial
+        from_files = [f"those in {Path(imported.files[0]).name}"] if imported else []
+        if imported and len(imported.files) > 1:
+            from_files = [f"those in {len(imported.files)} files and folders"]
+        return " and ".join([f"{len(labels)} by {self.campaign.reference.method}"] * bool(labels) + from_files)
+
     def _initial_dynamics(self) -> PlannedStage:
         """Return the stage whose steps cost as much as a label by the method that drives them."""
         s = self.campaign.structures
         n_cells = len(s.amorphous.electrode_fractions) * s.amorphous.n_per_fraction
         n_melt, snapshots = s.amorphous.melt_steps + s.amorphous.quench_steps, s.interfaces.snapshots
-        n_runs = len(snapshots.temperatures_K)
+        n_runs = len(snapshots.temperatures_K) if self.labels.initial else 0
         if s.dynamics_method == "reference":
             driver, costs = self.campaign.reference, self.costs
         else:
@@ -150,7 +158,8 @@ class _Planner:
             return []
         cheap = self.campaign.model_copy(update={"reference": spec.reference})
         planned = plan_labels(cheap)
-        sizes = [planned.initial[index % len(planned.initial)] for index in range(spec.n_labels)]
+        known = planned.initial or [planned.interface]
+        sizes = [known[index % len(known)] for index in range(spec.n_labels)]
         labels = _unfitted_costs(cheap, planned, self.speed).estimate(sizes)
         share = 1.0 - self.campaign.learning.validation_fraction - self.campaign.learning.test_fraction
         atom_epochs = committee.training.max_epochs * share * sum(size.n_atoms for size in sizes)
@@ -170,14 +179,11 @@ class _Planner:
         first_epochs = self.campaign.committee.first_epochs
         n_rounds = learning.max_iterations
         n_per_iteration = learning.labels_per_iteration + learning.audit_labels_per_iteration
-        initial, loop = (
-            share * sum(size.n_atoms for size in part)
-            for share, part in (
-                (1.0 - learning.validation_fraction - learning.test_fraction, self.labels.initial),
-                # audit labels test
-                (learning.labels_per_iteration / n_per_iteration, self.labels.loop),
-            )
+        n_initial, n_loop = (sum(size.n_atoms for size in part) for part in (self.labels.initial, self.labels.loop))
+        initial = (1.0 - learning.validation_fraction - learning.test_fraction) * (
+            n_initial + imported_atoms(self.campaign)
         )
+        loop = n_loop * learning.labels_per_iteration / n_per_iteration  # audit labels test
         in_loop = sum(initial + loop * (index + 1) / n_rounds for index in range(n_rounds))
         atom_epochs = first_epochs * initial + spec.warm_start_epochs * in_loop
         epochs = first_epochs + n_rounds * spec.warm_start_epochs

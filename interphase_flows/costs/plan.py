@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
+from pathlib import Path
 
 from ase import Atoms
 from ase.formula import Formula
@@ -10,6 +11,7 @@ from ase.formula import Formula
 from interphase_flows.campaign.production_cells import production_cell_specs
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.costs.model import VOLUME_PER_ATOM_ANGSTROM3, LabelSize, label_size, typical_size
+from interphase_flows.datasets.readers import label_files
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
 from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.crystals.perturb import repeated
@@ -17,6 +19,8 @@ from interphase_flows.structures.interfaces.production_cells import plan_product
 
 ATOMS_PER_INTERFACE = 84
 ATOMS_PER_SLAB = 48
+BYTES_PER_IMPORTED_ATOM = 120.0
+"""Of a frame with forces, as text of about eight numbers for each atom."""
 STEPS_PER_RELAXATION = 40
 """Steps of a relaxation with the reference method; most crystals need fewer."""
 
@@ -76,7 +80,7 @@ def plan_labels(campaign: Campaign) -> LabelPlan:
     }
     mixture = _half_and_half(campaign, cells)
     interface = typical_size(spec, mixture, n_interface_atoms(campaign))
-    initial = _initial(campaign, cells, interface)
+    initial = _initial(campaign, cells, interface) if campaign.labels_generated_structures else []
     per_iteration = learning.labels_per_iteration + learning.audit_labels_per_iteration
     n_loop = min(learning.max_iterations * per_iteration, max(0, learning.max_labels - len(initial)))
     n_steps = STEPS_PER_RELAXATION if campaign.thermodynamics.relax_with == "reference" else 1
@@ -95,6 +99,14 @@ def plan_labels(campaign: Campaign) -> LabelPlan:
         interface=interface,
         mixture=mixture,
     )
+
+
+def imported_atoms(campaign: Campaign) -> float:
+    """Return the approximate number of atoms of all imported frames, from the sizes of their files."""
+    if campaign.initial_labels is None:
+        return 0.0
+    paths = [path for name in campaign.initial_labels.files for path, _ in label_files(Path(name))]
+    return sum(path.stat().st_size for path in paths) / BYTES_PER_IMPORTED_ATOM
 
 
 def _initial(campaign: Campaign, cells: dict[str, Atoms], interface: LabelSize) -> list[LabelSize]:

@@ -14,10 +14,8 @@ from interphase_flows.datasets.splits import split_origins
 from interphase_flows.exceptions import InputError
 from interphase_flows.schemas.dataset import SPLITS, Split
 from interphase_flows.schemas.label import MethodIdentity
-from interphase_flows.schemas.origin import Origin
+from interphase_flows.schemas.origin import IMPORTED, Origin
 from interphase_flows.structures.structure_keys import structure_key
-
-FAMILY = "imported"
 
 
 def read_frames(sources: Sequence[str | Path | Atoms]) -> list[tuple[str, Atoms]]:
@@ -151,7 +149,7 @@ def _checked_splits(frames: Sequence[Atoms]) -> dict[Origin, Split]:
 
 
 def _origin(text: str) -> Origin:
-    return Origin(text) if "/" in text else Origin.of(FAMILY, text)
+    return Origin(text) if "/" in text else Origin.of(IMPORTED, text)
 
 
 def _results(frame: Atoms) -> dict[str, object]:

@@ -7,10 +7,13 @@ from typing import Self, TypeAlias
 
 from jobflow import Flow, Job, Maker, OnMissing
 
+from interphase_flows.campaign.initial_labels import InitialLabelsSpec
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.datasets.splits import split_origins
+from interphase_flows.exceptions import InputError
+from interphase_flows.jobs.import_labels import ImportLabelsMaker
 from interphase_flows.jobs.inputs import Crystal
-from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
+from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, gather_labels
 from interphase_flows.jobs.structures.amorphous import AmorphousMaker, amorphous_origin
 from interphase_flows.jobs.structures.crystals import (
     CrystalsMaker,
@@ -53,7 +56,10 @@ class InitialDataMaker(Maker):
         Kinds of labelled structures; None leaves a kind out. Temperatures of the snapshots, and compositions and
         numbers of the amorphous cells, are in the ``spec`` of their Maker.
     starts_maker, join_maker, label_set_maker
-        Collect the initial structures of walkers; join the labelled structures; label them.
+        Collect the initial structures of walkers; join the labelled structures; label them. Without ``label_set_maker``
+        only the structures that walkers start from are generated, and the labels are imported.
+    import_maker, label_files
+        Imports labels of other programs from these files.
     n_interface_walkers, n_audit_walkers, n_amorphous_walkers, n_crystal_walkers
         Walkers that explore and audit from interfaces, that explore from amorphous cells, and whose random frames are
         labelled, from crystals of electrolyte and electrode in turn.
@@ -78,7 +84,9 @@ class InitialDataMaker(Maker):
     walker_crystals_maker: WalkerCrystalsMaker = field(default_factory=WalkerCrystalsMaker)
     starts_maker: StartsMaker = field(default_factory=StartsMaker)
     join_maker: JoinSetsMaker = field(default_factory=JoinSetsMaker)
-    label_set_maker: LabelSetMaker = field(default_factory=LabelSetMaker)
+    import_maker: ImportLabelsMaker | None = None
+    label_files: Sequence[str] = field(default_factory=list)
+    label_set_maker: LabelSetMaker | None = field(default_factory=LabelSetMaker)
     n_interface_walkers: int = 2
     n_audit_walkers: int = 1
     n_amorphous_walkers: int = 1
@@ -98,7 +106,7 @@ class InitialDataMaker(Maker):
         vacancies = VacanciesMaker(spec=s.vacancies, structure_files=files)
         slabs = SlabsMaker(spec=s.slabs, structure_files=files)
         dimers = DimersMaker(spec=s.dimers, structure_files=files)
-        return cls(
+        maker = cls(
             interface_maker=InterfaceMaker(spec=s.interfaces, structure_files=files),
             snapshots_maker=SnapshotsMaker(spec=s.interfaces.snapshots, driver=driver),
             amorphous_maker=AmorphousMaker(spec=s.amorphous, driver=driver, structure_files=files),
@@ -121,6 +129,28 @@ class InitialDataMaker(Maker):
             seed=campaign.seed,
             validation_fraction=campaign.learning.validation_fraction,
             test_fraction=campaign.learning.test_fraction,
+        )
+        return maker if campaign.initial_labels is None else maker._importing(campaign, campaign.initial_labels)
+
+    def _importing(self, campaign: Campaign, labels: InitialLabelsSpec) -> Self:
+        """Return the Maker that imports labels as well, or instead of labelling generated structures."""
+        importing = replace(
+            self, import_maker=ImportLabelsMaker.from_campaign(campaign), label_files=list(labels.files)
+        )
+        if campaign.labels_generated_structures:
+            return importing
+        spec = self.interface_maker.spec.model_copy(update={"n_as_built": 0})
+        return replace(
+            importing,
+            interface_maker=replace(self.interface_maker, spec=spec),
+            snapshots_maker=None,
+            crystals_maker=None,
+            equations_of_state_maker=None,
+            rattled_maker=None,
+            vacancies_maker=None,
+            slabs_maker=None,
+            dimers_maker=None,
+            label_set_maker=None,
         )
 
     def make(
@@ -147,20 +177,31 @@ class InitialDataMaker(Maker):
         crystals = self._crystals_of_walkers(ends)
         interface_sets, other_sets = ([job.output for job in jobs] for jobs in (interfaces, [*amorphous, *crystals]))
         starts = self.starts_maker.make(interface_sets, other_sets)
-        joined = self.join_maker.make([job.output for job in made], [job.name for job in made], starts.output)
         walkers = place_walkers([*self.walkers(), *other_walkers], interface_sets, other_sets)
-        for gathering in (starts, joined, walkers):
+        structures, labels = starts, []
+        if self.label_set_maker is not None:
+            structures = self.join_maker.make([job.output for job in made], [job.name for job in made], starts.output)
+            labels.append(self.label_set_maker.make(structures.output))
+            labels[0].name = f"{labels[0].name} (0)"  # like those of later iterations
+            made.append(structures)
+        for gathering in (starts, structures, walkers):
             gathering.config.on_missing_references = OnMissing.NONE
-        labels = self.label_set_maker.make(joined.output)
-        labels.name = f"{labels.name} (0)"  # like those of later iterations
-        labels.update_metadata({ITERATION: 0})
+        if self.import_maker is not None:
+            labels.append(self.import_maker.make(self.label_files))
+        if len(labels) > 1:
+            labels.append(gather_labels([each.output for each in labels]))
+            labels[-1].name = "join labels"
+        if not labels:
+            raise InputError("there are no initial labels. Hint: give a label_set_maker or an import_maker")
+        for each in labels:
+            each.update_metadata({ITERATION: 0})
         return Flow(
-            [*interfaces, *crystals, *made, starts, joined, walkers, labels],
+            [*interfaces, *crystals, *made, starts, walkers, *labels],
             output={
-                "batch": labels.output,
+                "batch": labels[-1].output,
                 "starts": starts.output,
                 "walkers": walkers.output,
-                "structures": joined.output,
+                "structures": structures.output,
             },
             name=self.name,
         )

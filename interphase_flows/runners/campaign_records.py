@@ -60,7 +60,8 @@ def missing_analyses(state: JsonDocument) -> list[str]:
     if result is None:
         return []
     wanted = [*REQUIRED_ANALYSES, *(name for name in OPTIONAL_ANALYSES if spec.get(name))]
-    if spec.get("structures", {}).get("equations_of_state", {}).get("n_volumes"):
+    is_generated = (spec.get("initial_labels") or {}).get("label_generated_structures", True)
+    if is_generated and spec.get("structures", {}).get("equations_of_state", {}).get("n_volumes"):
         wanted.append("equations_of_state")
     return [name for name in wanted if name not in result["analysis_keys"]]
 

@@ -14,6 +14,7 @@ CUTOUT: Final = "cutout"
 THERMODYNAMICS: Final = "thermodynamics"
 DIMER: Final = "dimer"
 ATOM: Final = "atom"
+IMPORTED: Final = "imported"
 EQUATION_OF_STATE: Final = " equation of state"
 """End of the name of a crystal at several volumes."""
 
@@ -73,7 +74,7 @@ class Origin(str):
     @property
     def is_in_label_budget(self) -> bool:
         """Whether labels of this origin count towards ``learning.max_labels``."""
-        return self.family not in (THERMODYNAMICS, PRODUCTION)
+        return self.family not in (THERMODYNAMICS, PRODUCTION, IMPORTED)
 
     @property
     def fixed_split(self) -> Literal["train", "test"] | None:

@@ -93,7 +93,7 @@ def read_result(folder: Path, atoms: Atoms, spec: VaspSpec) -> VaspResult:
             forces_eV_per_angstrom=np.asarray(last["forces"], dtype=np.float64),
             stress_eV_per_angstrom3=stress_from_kbar(np.asarray(last["stress"], dtype=np.float64)),
             is_scf_converged=_is_converged(run, steps, outcar),
-            deviations=tuple(_deviations(run, atoms, spec)),
+            deviations=tuple(deviations(run, atoms, spec)),
             details=details,
         )
         _check_structure(last["structure"], atoms, path)
@@ -164,15 +164,34 @@ def _check_structure(computed: Any, atoms: Atoms, path: Path) -> None:
         )
 
 
-def _deviations(run: Any, atoms: Atoms, spec: VaspSpec) -> list[str]:
-    """Compare the level of theory that VASP reports with the requested one."""
-    reported, requested = run.parameters, incar(spec)
-    gga = str(reported.get("GGA", "--")).strip().upper()
+def functional_of(run: Any) -> str:
+    """Return the functional that a `pymatgen.io.vasp.outputs.Vasprun` reports, as in `VaspSpec` or as VASP's tags."""
+    return functional_name(*_functional_tags(run))
+
+
+def functional_name(gga: str, metagga: str) -> str:
+    """Return the functional of VASP's tags GGA and METAGGA (``--``: none), as in `VaspSpec` if it is known there."""
     gga = "PE" if gga == "--" else gga  # default of the potentials, which are PBE's
-    metagga = str(run.incar.get("METAGGA", reported.get("METAGGA", "--"))).strip().upper()
+    for name, (known_gga, known_metagga) in FUNCTIONALS.items():
+        if metagga == known_metagga and known_gga in (None, gga):
+            return name
+    return f"GGA {gga}" if metagga == "--" else f"METAGGA {metagga}"
+
+
+def _functional_tags(run: Any) -> tuple[str, str]:
+    """Return GGA and METAGGA."""
+    gga = str(run.parameters.get("GGA", "--")).strip().upper()
+    metagga = str(run.incar.get("METAGGA", run.parameters.get("METAGGA", "--"))).strip().upper()
+    return "PE" if gga == "--" else gga, "--" if metagga == "NONE" else metagga
+
+
+def deviations(run: Any, atoms: Atoms, spec: VaspSpec) -> list[str]:
+    """Return where the level of theory that VASP reports differs from the requested one."""
+    reported, requested = run.parameters, incar(spec)
+    gga, metagga = _functional_tags(run)
     wanted_gga, wanted_metagga = FUNCTIONALS[spec.functional]
     pairs = [
-        ("METAGGA", metagga if metagga != "NONE" else "--", wanted_metagga),
+        ("METAGGA", metagga, wanted_metagga),
         ("ENCUT", float(reported["ENMAX"]), spec.cutoff_eV),
         ("ISMEAR", int(reported["ISMEAR"]), requested["ISMEAR"]),
         ("SIGMA", float(reported["SIGMA"]), spec.smearing_eV),

@@ -1,0 +1,154 @@
+"""Labels in files that ASE reads: extxyz with any names of labels, ASE's databases and trajectories, OUTCAR."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.db import connect
+from ase.io import iread
+from ase.stress import full_3x3_to_voigt_6_stress
+from numpy.typing import NDArray
+
+from interphase_flows.datasets.readers.records import ForeignLabel, LabelKeys, UNITS_eV_PER_ANGSTROM3
+from interphase_flows.exceptions import InputError
+from interphase_flows.reference.labelling import RawLabel
+from interphase_flows.schemas.origin import IMPORTED, Origin
+
+PREFIXES = ("ref", "dft", "vasp", "gpaw", "qm", "true", "target")
+"""Parts of names such as ``REF_energy`` and ``energy_dft`` for labels of a reference method."""
+ORIGIN_NAMES = ("origin", "trajectory", "config_type")
+"""Entries of ``info`` that say which frames belong together, the first one that a frame has."""
+
+
+def read_with_ase(path: Path, keys: LabelKeys) -> Iterator[ForeignLabel]:
+    """Yield the labelled frames of a file.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, a stated name is missing, or several names may be the energy, forces or stress.
+    """
+    index = 0
+    try:
+        for index, atoms in enumerate(_frames(path)):
+            where = f"{path}, frame {index}"
+            yield ForeignLabel(_bare(atoms), _raw(atoms, keys, where), where, _origin(atoms, keys, path, where))
+    except InputError:
+        raise
+    except Exception as error:  # parsers raise any exception
+        raise InputError(
+            f"{path}: cannot be read after frame {index} ({type(error).__name__}: {str(error)[:200]}). Hint: write it as "
+            "extxyz with ase.io.write"
+        ) from error
+
+
+def _frames(path: Path) -> Iterator[Atoms]:
+    if path.suffix != ".db":
+        yield from iread(str(path), index=":")
+        return
+    with connect(path) as database:
+        for row in database.select():
+            atoms = row.toatoms()
+            atoms.info.update(row.key_value_pairs)  # which ase.io leaves out
+            yield atoms
+
+
+def _bare(atoms: Atoms) -> Atoms:
+    """Return the structure alone."""
+    return Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+
+
+def _raw(atoms: Atoms, keys: LabelKeys, where: str) -> RawLabel:
+    results = {} if atoms.calc is None else atoms.calc.results
+    details: dict[str, float | int | str | bool] = {}
+    # the free energy is the one whose derivatives are the forces
+    standard = "free_energy" if "free_energy" in results else "energy"
+    name, energy = _found("energy", keys.energy, results, atoms.info, where, standard)
+    if name is not None:
+        details["energy_name"] = name
+    _, forces = _found("forces", keys.forces, results, atoms.arrays, where)
+    return RawLabel(
+        energy_eV=None if energy is None else float(np.asarray(energy, dtype=float)),
+        forces_eV_per_angstrom=np.zeros((0, 3)) if forces is None else np.asarray(forces, dtype=float),
+        stress_eV_per_angstrom3=_stress(atoms, keys, results, where),
+        details=details,
+    )
+
+
+def _stress(atoms: Atoms, keys: LabelKeys, results: Mapping[str, Any], where: str) -> NDArray[np.float64] | None:
+    """Return the stress (6,), eV/Å³, tension positive, from a stress or a virial; None if there is neither."""
+    virial = None
+    if keys.virial is None:
+        _, stress = _found("stress", keys.stress, results, atoms.info, where)
+        if stress is not None:
+            sign = 1.0 if keys.stress_is_positive_under == "tension" else -1.0
+            return sign * UNITS_eV_PER_ANGSTROM3[keys.stress_unit] * _voigt(stress, where)
+    if keys.stress is None:
+        _, virial = _found("virial", keys.virial, {}, atoms.info, where)
+    if virial is None or not atoms.cell.volume:
+        return None
+    return -_voigt(virial, where) / float(atoms.cell.volume)
+
+
+def _voigt(values: Any, where: str) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=float)
+    if array.shape == (6,):
+        return array
+    if array.size != 9:
+        raise InputError(f"{where}: a stress or virial of shape {array.shape}. Hint: it has six or nine components")
+    return full_3x3_to_voigt_6_stress(array.reshape(3, 3))
+
+
+def _found(
+    label: str,
+    stated: str | None,
+    results: Mapping[str, Any],
+    others: Mapping[str, Any],
+    where: str,
+    standard: str | None = None,
+) -> tuple[str | None, Any]:
+    """Return name and value of a label: the stated name, or the only one that may be meant."""
+    standard = standard or label
+    if stated is not None:
+        for place in (others, results):
+            if stated in place:
+                return stated, place[stated]
+        known = ", ".join(str(key)[:40] for key in [*results, *others] if key not in ("numbers", "positions"))
+        raise InputError(f"{where}: has no {stated!r}. It has {known}. Hint: --{label}-key NAME")
+    found = {name: value for name, value in others.items() if _may_be(label, str(name))}
+    if standard in results:
+        found = {standard: results[standard]} | found
+    values = list(found.values())
+    if len(values) > 1 and not all(_equal(values[0], value) for value in values[1:]):
+        raise InputError(
+            f"{where}: {', '.join(found)} differ, and each may be the {label}. Hint: --{label}-key NAME chooses one"
+        )
+    return next(iter(found.items()), (None, None))
+
+
+def _may_be(label: str, name: str) -> bool:
+    """Return whether a name means a label: ``forces``, ``force``, ``REF_forces``, ``forces_dft``, ..."""
+    parts = set(name.lower().replace("-", "_").split("_"))
+    ends = {label, label.rstrip("s"), f"{label}s"}
+    if label == "energy":
+        parts -= {"total", "free", "ev"}
+    return len(parts & ends) == 1 and parts - ends <= set(PREFIXES)
+
+
+def _equal(first: Any, second: Any) -> bool:
+    first, second = np.asarray(first), np.asarray(second)
+    return first.size == second.size and bool(np.array_equal(first.ravel(), second.ravel()))
+
+
+def _origin(atoms: Atoms, keys: LabelKeys, path: Path, where: str) -> Origin | None:
+    info = atoms.info
+    if keys.origin is not None and keys.origin not in info:
+        raise InputError(f"{where}: has no {keys.origin!r}. Hint: --origin-key NAME, an entry of every frame")
+    names = (keys.origin,) if keys.origin is not None else ORIGIN_NAMES
+    given = next((str(info[name]) for name in names if name in info), None)
+    if given is None:
+        return None
+    # the origin that this package has written stays, with its family
+    return Origin(given) if given.count("/") == 1 and keys.origin is None else Origin.of(IMPORTED, given)

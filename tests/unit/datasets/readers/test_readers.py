@@ -1,0 +1,189 @@
+"""Labels of other programs: names, signs, units, levels of theory, and which frames belong together."""
+
+import gzip
+import lzma
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.db import connect
+from ase.io import write
+from ase.stress import voigt_6_to_full_3x3_stress
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interphase_flows.datasets.readers import read_labels
+from interphase_flows.datasets.readers.records import LabelKeys
+from interphase_flows.datasets.readers.trajectories import group_frames
+from interphase_flows.exceptions import InputError
+from interphase_flows.reference.spec import VaspSpec
+from vasp_records import SILICON, unpack
+
+
+@pytest.fixture
+def copper() -> Atoms:
+    atoms = bulk("Cu", cubic=True)
+    atoms.rattle(0.1, seed=7)
+    strain = np.array([[0.0, 0.05, 0.0], [0.03, 0.0, 0.0], [0.0, 0.0, 0.03]])
+    atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+    atoms.calc = EMT()
+    atoms.get_stress()
+    return atoms
+
+
+def unpacked(name: str, folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return unpack(name, folder)
+
+
+def renamed(atoms: Atoms, path: Path, energy: str, forces: str, info: dict[str, object]) -> Path:
+    """Write the labels of atoms under other names."""
+    bare = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    bare.info = {energy: atoms.get_potential_energy(), **info}
+    bare.arrays[forces] = atoms.get_forces()
+    write(path, bare, format="extxyz")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("energy", "forces", "stress"),
+    [("REF_energy", "REF_forces", "REF_stress"), ("energy_dft", "force", "dft_stress"), ("Energy", "Forces", "Stress")],
+)
+def test_usual_names_are_recognised(copper, tmp_path, energy, forces, stress):
+    tensor = voigt_6_to_full_3x3_stress(copper.get_stress())
+    path = renamed(copper, tmp_path / "labels.extxyz", energy, forces, {stress: tensor})
+    raw = read_labels([path]).labels[0].raw
+    assert raw.energy_eV == pytest.approx(copper.get_potential_energy(), abs=1e-7)
+    assert raw.forces_eV_per_angstrom == pytest.approx(copper.get_forces(), abs=1e-7)
+    assert raw.stress_eV_per_angstrom3 == pytest.approx(copper.get_stress(), abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("keys", "factor"),
+    [
+        ({"stress": "s"}, 1.0),
+        ({"stress": "s", "stress_unit": "GPa"}, 160.2176634),
+        ({"stress": "s", "stress_unit": "kbar", "stress_is_positive_under": "compression"}, -1602.176634),
+        ({"virial": "s"}, "minus volume"),
+    ],
+)
+def test_stress_in_any_convention_is_the_stress_of_ase(copper, tmp_path, keys, factor):
+    factor = -copper.get_volume() if factor == "minus volume" else factor
+    written = factor * voigt_6_to_full_3x3_stress(copper.get_stress())
+    path = renamed(copper, tmp_path / "labels.extxyz", "e", "f", {"s": written})
+    raw = read_labels([path], LabelKeys(energy="e", forces="f", **keys)).labels[0].raw
+    assert raw.stress_eV_per_angstrom3 == pytest.approx(copper.get_stress(), rel=1e-5, abs=1e-9)
+
+
+def test_two_different_energies_are_an_error_that_names_both(copper, tmp_path):
+    path = renamed(copper, tmp_path / "labels.extxyz", "REF_energy", "forces", {"energy": -1.0})
+    with pytest.raises(InputError, match=r"energy, REF_energy differ.*--energy-key"):
+        read_labels([path])
+    keys = LabelKeys(energy="REF_energy")
+    assert read_labels([path], keys).labels[0].raw.energy_eV == pytest.approx(copper.get_potential_energy(), abs=1e-7)
+
+
+def test_names_that_only_resemble_a_label_are_not_taken(copper, tmp_path):
+    path = renamed(copper, tmp_path / "labels.extxyz", "energy", "forces", {"energy_cutoff": 500.0, "mace_energy": 3.0})
+    assert read_labels([path]).labels[0].raw.energy_eV == pytest.approx(copper.get_potential_energy(), abs=1e-7)
+
+
+def test_the_free_energy_is_preferred(copper, tmp_path):
+    labels = {"energy": -3.0, "free_energy": -3.5, "forces": copper.get_forces()}
+    copper.calc = SinglePointCalculator(copper, **labels)
+    write(tmp_path / "labels.traj", copper)
+    assert read_labels([tmp_path / "labels.traj"]).labels[0].raw.energy_eV == -3.5
+
+
+def test_a_missing_stated_name_lists_what_there_is(copper, tmp_path):
+    path = renamed(copper, tmp_path / "labels.extxyz", "REF_energy", "forces", {})
+    with pytest.raises(InputError, match=r"has no 'dft'.*REF_energy.*--energy-key"):
+        read_labels([path], LabelKeys(energy="dft"))
+
+
+def test_database_of_ase(copper, tmp_path):
+    with connect(tmp_path / "labels.db") as database:
+        database.write(copper, trajectory="melt 3")
+    label = read_labels([tmp_path / "labels.db"]).labels[0]
+    assert label.raw.energy_eV == copper.get_potential_energy()
+    assert label.origin == "imported/melt 3"
+
+
+def test_vasprun_states_its_level_of_theory_and_every_ionic_step(tmp_path):
+    folder = unpacked("max_force", tmp_path / "run")
+    labels = read_labels([tmp_path], spec=SILICON).labels
+    assert len(labels) > 1
+    assert {label.origin for label in labels} == {f"imported/{folder}"}
+    assert {label.raw.details["functional"] for label in labels} == {"PBE"}
+    assert {label.raw.details["code"] for label in labels} == {"VASP"}
+    other = read_labels([tmp_path], spec=VaspSpec(functional="PBEsol", cutoff_eV=300.0)).labels[0]
+    assert "ENCUT is" in str(other.raw.details["deviations"])
+    assert "GGA is PE, not PS" in str(other.raw.details["deviations"])
+
+
+def test_a_run_that_reached_the_largest_number_of_scf_steps_is_not_converged(tmp_path):
+    unpacked("unconverged_electronic", tmp_path / "run")
+    assert read_labels([tmp_path]).labels[-1].raw.is_scf_converged is False
+
+
+def test_outcar_and_vasprun_of_one_run_agree(tmp_path):
+    run = unpacked("converged", tmp_path / "run")
+    from_vasprun = read_labels([run / "vasprun.xml"]).labels
+    from_outcar = read_labels([run / "OUTCAR"]).labels
+    assert len(from_vasprun) == len(from_outcar)
+    for first, second in zip(from_vasprun, from_outcar, strict=True):
+        for name in ("code", "code_version", "functional", "cutoff_eV", "max_scf_steps", "n_scf_steps", "n_k_points"):
+            assert first.raw.details[name] == second.raw.details[name], name
+        assert first.raw.energy_eV == pytest.approx(second.raw.energy_eV, abs=1e-6)
+        assert first.raw.forces_eV_per_angstrom == pytest.approx(second.raw.forces_eV_per_angstrom, abs=1e-5)
+        assert first.raw.stress_eV_per_angstrom3 == pytest.approx(second.raw.stress_eV_per_angstrom3, abs=1e-6)
+    assert len(read_labels([run]).labels) == len(from_vasprun)  # not twice
+
+
+@pytest.mark.parametrize(("suffix", "compress"), [(".gz", gzip.compress), (".xz", lzma.compress)])
+def test_compressed_runs(tmp_path, suffix, compress):
+    run = unpacked("converged", tmp_path / "run")
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / f"vasprun.xml{suffix}").write_bytes(compress((run / "vasprun.xml").read_bytes()))
+    assert len(read_labels([tmp_path / "packed"]).labels) == len(read_labels([run]).labels)
+
+
+def test_a_broken_run_among_others_is_noted_and_a_single_one_is_an_error(tmp_path):
+    run = unpacked("converged", tmp_path / "good")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "vasprun.xml").write_bytes((run / "vasprun.xml").read_bytes()[:2000])
+    found = read_labels([tmp_path])
+    assert found.labels
+    assert ["broken" in note for note in found.notes] == [True]
+    with pytest.raises(InputError, match=r"broken.*Hint"):
+        read_labels([tmp_path / "broken" / "vasprun.xml"])
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff" * 50, b"3\nLattice=\nLi 0 0\n", b"{}"])
+@pytest.mark.parametrize("name", ["labels.extxyz", "vasprun.xml", "OUTCAR", "labels.db", "labels.traj"])
+def test_unreadable_files_are_input_errors(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match="Hint"):
+        read_labels([tmp_path / name])
+
+
+@given(seed=st.integers(0, 10**6), n_trajectories=st.integers(1, 4))
+def test_shuffled_frames_of_trajectories_are_grouped(seed, n_trajectories):
+    """Random walks of 0.2 Å per frame in a box with 8 Å, from random packings of the same atoms."""
+    rng = np.random.default_rng(seed)
+    frames, trajectory = [], []
+    for number in range(n_trajectories):
+        positions = 8.0 * rng.random((12, 3))
+        for _ in range(6):
+            positions = positions + rng.normal(0.0, 0.2, positions.shape)
+            frames.append(Atoms("Li8S4", positions=positions, cell=[8.0] * 3, pbc=True))
+            frames[-1].wrap()
+            trajectory.append(number)
+    order = rng.permutation(len(frames))
+    origins = group_frames([frames[index] for index in order], "set")
+    pairs = {(trajectory[index], origin) for index, origin in zip(order, origins, strict=True)}
+    assert len(pairs) == n_trajectories == len({origin for _, origin in pairs})

@@ -1,0 +1,93 @@
+"""Imported labels: every frame is a document, accepted or rejected with its reason."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import read, write
+
+from interphase_flows.exceptions import InputError
+from interphase_flows.jobs.import_labels import ImportLabelsMaker
+from interphase_flows.schemas.label import LabelDoc
+from spheres import Spheres, SpheresSpec
+
+MAKER = ImportLabelsMaker(reference=SpheresSpec())
+
+
+def labelled(crystals: list[Atoms], **changes: float) -> list[Atoms]:
+    """Return crystals with labels of Spheres; ``energy`` is added to the energy of the first one."""
+    frames = []
+    for number, atoms in enumerate(crystals):
+        raw = Spheres().label(atoms)
+        frames.append(atoms.copy())
+        frames[-1].calc = SinglePointCalculator(
+            frames[-1],
+            energy=raw.energy_eV + (changes.get("energy", 0.0) if number == 0 else 0.0),
+            forces=raw.forces_eV_per_angstrom,
+            stress=raw.stress_eV_per_angstrom3,
+        )
+    return frames
+
+
+def run(maker: ImportLabelsMaker, *files: object) -> object:
+    return type(maker).make.original(maker, [str(file) for file in files])
+
+
+def stored(workspace, keys) -> list[LabelDoc]:
+    return [workspace.ledger.get_as("labels", key, LabelDoc) for key in keys]
+
+
+def test_labels_are_recorded_with_the_numbers_of_the_file(workspace, spheres, crystals, tmp_path):
+    write(tmp_path / "labels.extxyz", labelled(crystals))
+    batch = run(MAKER, tmp_path / "labels.extxyz")
+    assert len(batch.accepted) == 6
+    assert batch.rejected == []
+    for document, frame in zip(stored(workspace, batch.accepted), read(tmp_path / "labels.extxyz", ":"), strict=True):
+        assert document.energy_eV == frame.get_potential_energy()
+        assert np.array_equal(document.forces_eV_per_angstrom, frame.get_forces())
+        assert "labels.extxyz, frame" in str(document.details["imported_from"])
+        assert document.origin.family == "imported"
+    assert run(MAKER, tmp_path / "labels.extxyz") == batch  # again, without a change
+
+
+def test_rejected_labels_are_documents_and_do_not_displace_good_ones(workspace, spheres, crystals, tmp_path):
+    """The first file has a wrong energy of the first structure, the second file the right one, and repeats of all."""
+    write(tmp_path / "bad.extxyz", labelled(crystals, energy=12.0))
+    write(tmp_path / "good.extxyz", labelled(crystals))
+    batch = run(MAKER, tmp_path / "bad.extxyz", tmp_path / "good.extxyz")
+    assert len(batch.accepted) == 6
+    reasons = sorted(str(document.reason) for document in stored(workspace, batch.rejected))
+    assert reasons == ["duplicate"] * 5 + ["energy_outlier"]
+    assert all("frame" in str(document.explanation) for document in stored(workspace, batch.rejected))
+
+
+def test_broken_numbers_are_recorded_as_rejected(workspace, spheres, crystals, tmp_path):
+    frames = labelled(crystals)
+    frames[2].calc.results["forces"] = np.full((3, 3), np.nan)
+    frames[3].positions[0] = np.inf
+    frames[4].calc.results["energy"] = 1e300
+    frames[5].cell[:] = 0.0
+    write(tmp_path / "labels.extxyz", frames)
+    batch = run(MAKER, tmp_path / "labels.extxyz")
+    documents = stored(workspace, batch.rejected)
+    assert len(batch.accepted) == 2
+    assert len(documents) == 4
+    assert all(document.reason and document.explanation for document in documents)
+
+
+def test_foreign_elements_and_missing_stress_are_rejected(workspace, spheres, crystals, tmp_path):
+    frames = labelled(crystals)
+    for frame in frames[:3]:
+        del frame.calc.results["stress"]
+    write(tmp_path / "labels.extxyz", frames)
+    batch = run(MAKER, tmp_path / "labels.extxyz")
+    assert {document.reason for document in stored(workspace, batch.rejected)} == {"missing_property"}
+    with pytest.raises(InputError, match=r"all 6 imported labels are rejected.*foreign|all 6 imported.*S"):
+        run(ImportLabelsMaker(reference=SpheresSpec(), elements=["Li", "P"]), tmp_path / "labels.extxyz")
+
+
+def test_isolated_atoms_have_their_own_family(workspace, spheres, crystals, tmp_path):
+    atom = Atoms("Li", cell=[12.0] * 3, pbc=True)
+    write(tmp_path / "labels.extxyz", labelled([*crystals, atom]))
+    batch = run(MAKER, tmp_path / "labels.extxyz")
+    assert sorted({origin.family for origin in batch.origins.values()}) == ["atom", "imported"]
