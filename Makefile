@@ -76,6 +76,7 @@ bench: $(DEV_STAMP)
 	$(BIN)/python benchmarks/gpaw_label.py
 	$(BIN)/python benchmarks/fireworks_overhead.py
 	$(BIN)/python benchmarks/campaign_replay.py --labels 500 --iterations 5 --sizes 100 1000
+	OMP_NUM_THREADS=1 INTERPHASE_COMPILE_EXPORTS=1 $(BIN)/python -m pytest tests/physics/test_exported_models.py
 
 chaos: $(DEV_STAMP)
 	bash tests/system_packages.sh

@@ -82,6 +82,7 @@ class CampaignResults:
         self._workspace = open_workspace(settings, campaign, read_only=True)
         self.campaign = self._workspace.campaign
         self.artifacts = self._workspace.artifacts
+        self.settings = self._workspace.settings
 
     def labels(self, *filters: str, **options: Any) -> Iterator[LabelDoc]:
         """Yield labels: energy, forces and stress of one structure each, accepted or rejected."""
@@ -214,8 +215,7 @@ class CampaignResults:
         from interphase_flows.potentials.committee import NequIPCommittee  # takes seconds to import
 
         paths = [self.artifacts.get(model.checkpoint) for model in self.committee(key).models]
-        settings = self._workspace.settings
-        return NequIPCommittee(paths, settings.device, settings.n_threads)
+        return NequIPCommittee(paths, self.settings.device, self.settings.n_threads)
 
     def trajectory(self, run_id: str, **fields: Any) -> RunFrames:
         """Open the unwrapped frames of a run over all its segments; a context manager.

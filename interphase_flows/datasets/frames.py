@@ -1,6 +1,7 @@
 """Convert labels to ASE atoms, and write and read datasets as extxyz."""
 
 import io
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -65,6 +66,12 @@ def read_extxyz(path: Path) -> list[Atoms]:
         if "label_key" in frame.info:
             frame.info["label_key"] = str(frame.info["label_key"]).removeprefix(KEY_PREFIX)
     return frames
+
+
+def stored_label_keys(path: Path) -> set[str]:
+    """Return the keys of the labels in a stored dataset, without reading its frames."""
+    found = re.findall(rf'label_key="?{KEY_PREFIX}([^\s"]+)', path.read_text(encoding="utf-8"))
+    return set(found)
 
 
 def frames_of_split(frames: Iterable[Atoms], split: Split) -> list[Atoms]:

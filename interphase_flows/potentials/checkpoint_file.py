@@ -8,6 +8,7 @@ Packages (``.nequip.zip``) and compiled models (``.nequip.pth``, ``.nequip.pt2``
 checked.
 """
 
+import errno
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ _BUILT_ON_LOADING = re.compile(
 )
 _LOADS_OTHER_FILES = re.compile(r".*From(Checkpoint|Package)|.*Dataset\w*|.*DataModule")
 _UNREADABLE = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, EOFError, IndexError, UnpicklingError)
+_TRUNCATED = errno.EINVAL
+"""Error number of torch's reader for a file that is cut off; other errors of the system are raised as they are."""
 
 
 def read_checkpoint_file(path: Path) -> dict[str, Any]:
@@ -43,7 +46,9 @@ def read_checkpoint_file(path: Path) -> dict[str, Any]:
         parameters = content["hyper_parameters"]
         built = {name: value for name, value in parameters.items() if name != "info_dict"}
         built["training_module"] = parameters["info_dict"]["training_module"]
-    except _UNREADABLE as error:
+    except (OSError, *_UNREADABLE) as error:
+        if isinstance(error, OSError) and error.errno != _TRUNCATED:
+            raise
         lines = str(error).rpartition("WeightsUnpickler error:")[2].strip().splitlines()
         reason = lines[0].strip()[:200] if lines else type(error).__name__
         raise TrainingError(

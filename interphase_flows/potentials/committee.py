@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from interphase_flows.exceptions import CompilationError, TrainingError
 from interphase_flows.potentials.callbacks import sha256_of
 from interphase_flows.potentials.checkpoint_file import read_checkpoint_file
-from interphase_flows.potentials.quiet import quiet_training
+from interphase_flows.potentials.quiet import double_precision, quiet_training
 
 KEPT_POTENTIALS = 8
 """Potentials cached per process: consecutive segments of an iteration use the same committee."""
@@ -55,7 +55,7 @@ def _loaded(sha256: str, checkpoint: str, device: str) -> NequIPCalculator:
         options = {"device": device, "chemical_species_to_atom_type_map": True}
         try:
             if checkpoint.endswith(COMPILED):
-                return NequIPCalculator.from_compiled_model(checkpoint, **options)
+                return CompiledModelCalculator.from_compiled_model(checkpoint, **options)
             if not checkpoint.endswith(PACKAGE):
                 read_checkpoint_file(Path(checkpoint))  # NequIP reads it without restrictions
             return NequIPCalculator._from_saved_model(checkpoint, compile_mode="eager", **options)
@@ -63,6 +63,15 @@ def _loaded(sha256: str, checkpoint: str, device: str) -> NequIPCalculator:
             raise TrainingError(
                 f"{checkpoint} cannot be loaded as a NequIP potential ({error}). Hint: train it again with this version"
             ) from error
+
+
+class CompiledModelCalculator(NequIPCalculator):
+    """Calculator of a compiled model, which interprets any tensor as double precision."""
+
+    def atoms_to_data(self, atoms: Atoms) -> AtomicDataDict.Type:
+        """Return the inputs of the model in double precision."""
+        with double_precision():
+            return super().atoms_to_data(atoms)
 
 
 class NequIPCommittee:

@@ -18,6 +18,17 @@ The last imported of Lightning's packages reports, and sets the level of its pac
 
 
 @contextmanager
+def double_precision() -> Iterator[None]:
+    """Set the default type of torch, in which NequIP makes tensors; another package may have changed it."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(_GLOBAL_DTYPE)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextmanager
 def quiet_training(n_threads: int) -> Iterator[None]:
     """Set the number of threads and the default type of torch, and silence Lightning's loggers.
 

@@ -3,8 +3,7 @@
 import functools
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from multiprocessing.util import Finalize
 from pathlib import Path
 
@@ -17,11 +16,11 @@ from nequip.data.transforms import ChemicalSpeciesToAtomTypeMapper
 from nequip.integrations.ase import NequIPCalculator
 from nequip.model.inference_models import load_aotinductor_model
 from nequip.scripts._compile_utils import ASE_TARGET
-from nequip.utils.global_dtype import _GLOBAL_DTYPE
 
 from interphase_flows.exceptions import CompilationError
 from interphase_flows.potentials.compiled.architecture import STATISTICS, loaded_tensors
 from interphase_flows.potentials.compiled.neighbour_list import NeighbourList
+from interphase_flows.potentials.quiet import double_precision
 
 MIN_SIZE = 2
 """Smallest number of atoms and of pairs for which the graph is valid."""
@@ -166,7 +165,7 @@ class CompiledNequIPCalculator(NequIPCalculator):
                     AtomicDataDict.EDGE_CELL_SHIFT_KEY: shifts,
                     AtomicDataDict.ATOM_TYPE_KEY: self._types_of(atoms).to(self.device),
                 }
-        with _double_precision():
+        with double_precision():
             return super().atoms_to_data(atoms)
 
     def _types_of(self, atoms: Atoms) -> torch.Tensor:
@@ -184,14 +183,3 @@ class CompiledNequIPCalculator(NequIPCalculator):
             return self._eager_model(dict(data))
         self._graph.load(self.constants)
         return self.model(data)
-
-
-@contextmanager
-def _double_precision() -> Iterator[None]:
-    """Set the default type of torch, in which NequIP makes tensors; another package may have changed it."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(_GLOBAL_DTYPE)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)

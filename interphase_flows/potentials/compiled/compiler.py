@@ -40,6 +40,24 @@ def cpp_compiler() -> str | None:
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
+def required_compiler() -> str:
+    """Return the path of the C++ compiler.
+
+    Raises
+    ------
+    CompilationError
+        There is none.
+    """
+    compiler = cpp_compiler()
+    if compiler is None:
+        raise CompilationError(
+            f"no C++ compiler: neither the environment variable CXX nor {', '.join(COMPILERS)} names one. Hint: install "
+            "g++ to run potentials three times as fast",
+            "no_compiler",
+        )
+    return compiler
+
+
 def compile_graph(
     spec: NequIPSpec,
     elements: Sequence[str],
@@ -67,13 +85,7 @@ def compile_graph(
     CompilationError
         There is no C++ compiler, or the compilation fails or takes too long.
     """
-    compiler = cpp_compiler()
-    if compiler is None:
-        raise CompilationError(
-            f"no C++ compiler: neither the environment variable CXX nor {', '.join(COMPILERS)} names one. Hint: install "
-            "g++ to run potentials three times as fast",
-            "no_compiler",
-        )
+    compiler = required_compiler()
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("compile-*"):
         shutil.rmtree(old, ignore_errors=True)
@@ -91,7 +103,13 @@ def compile_graph(
         "constants": str(constants),
     }
     try:
-        _run(json.dumps(request), attempt, _environment(compiler, scratch, n_threads), stop_requested, timeout_s)
+        _run(
+            json.dumps(request),
+            attempt,
+            compilation_environment(compiler, scratch, n_threads),
+            stop_requested,
+            timeout_s,
+        )
     finally:
         shutil.rmtree(scratch, ignore_errors=True)  # 300 MB of precompiled headers
     if not (graph.is_file() and constants.is_file()):
@@ -99,7 +117,8 @@ def compile_graph(
     return GraphFile(graph, json.loads(constants.read_text()))
 
 
-def _environment(compiler: str, scratch: Path, n_threads: int) -> dict[str, str]:
+def compilation_environment(compiler: str, scratch: Path, n_threads: int) -> dict[str, str]:
+    """Return the environment of a subprocess that compiles with AOTInductor, with its caches in a folder."""
     package_parent = str(Path(interphase_flows.__file__).parents[1])
     return os.environ | {
         "CXX": compiler,

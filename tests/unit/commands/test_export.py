@@ -12,7 +12,13 @@ from ase.io import read
 import loop_documents as documents
 from breathing_cells import breathing_strain, in_changing_cell
 from interphase_flows.analysis.io.open import open_trajectory
-from interphase_flows.commands.export import export_dataset, export_models, export_trajectories, write_extxyz
+from interphase_flows.commands.export import (
+    export_chemiscope,
+    export_dataset,
+    export_models,
+    export_trajectories,
+    write_extxyz,
+)
 from interphase_flows.datasets.colabfit import DEFINITIONS, Publication
 from interphase_flows.datasets.frames import extxyz_bytes
 from interphase_flows.datasets.label_keys import LabelKeys, keyed_extxyz
@@ -176,6 +182,40 @@ def test_existing_files_are_replaced_only_with_force(results, tmp_path):
     with pytest.raises(InputError, match=r"data\.extxyz, .*data\.json: the file exists"):
         export_dataset(results, target, MACE)
     assert "REF_energy" not in target.read_text()
+
+
+class OneMember:
+    def predict_all(self, atoms: Atoms):
+        return np.array([-1.25]), atoms.get_positions()[None], np.zeros((1, 6))
+
+
+def test_chemiscope_file_has_the_first_iteration_of_each_frame(with_data, settings, tmp_path, monkeypatch):
+    """The first two iterations have six frames, the third has two more."""
+    monkeypatch.setattr(CampaignResults, "load_committee", lambda self: OneMember())
+    artifact = with_data.artifacts.put_bytes(extxyz_bytes([labelled(k) for k in range(8)]), "datasets", ".extxyz")
+    with_data.ledger.put("datasets", "larger", documents.dataset(artifact, key="larger"))
+    with_data.ledger.put("iterations", "i2", documents.iteration("i2", 2, "larger"))
+    target = tmp_path / "new" / "data.json"
+    with CampaignResults("unit", settings) as results:
+        assert export_chemiscope(results, target) == [target]
+        with pytest.raises(InputError, match="the file exists"):
+            export_chemiscope(results, target)
+        with pytest.raises(InputError, match=r"name it data\.json\.gz"):
+            export_chemiscope(results, tmp_path / "data.xyz")
+    found = json.loads(target.read_text())
+    assert found["properties"]["iteration"]["values"] == [0] * 6 + [2] * 2
+    assert found["meta"] == {"name": "dataset of unit", "description": "Li | Li7P3S11: labels of spheres"}
+    assert "environments" not in found
+
+
+def test_unknown_members_and_formats_of_models_are_rejected(with_data, settings, tmp_path):
+    with_data.ledger.put("committees", "committee", documents.committee())
+    with CampaignResults("unit", settings) as results:
+        with pytest.raises(InputError, match=r"no member 3.*its members are 0"):
+            export_models(results, tmp_path / "models", members=[3])
+        with pytest.raises(InputError, match="unknown format 'onnx'"):
+            export_models(results, tmp_path / "models", "onnx")
+    assert not (tmp_path / "models").exists()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -117,6 +117,21 @@ def test_damaged_file_is_an_error_with_a_hint(content, tmp_path):
         read_checkpoint_file(path)
 
 
+def test_checkpoint_that_is_cut_off_anywhere_is_an_error_with_a_hint(tmp_path):
+    """torch reports most cuts of a file of some kilobytes as an invalid argument of the system."""
+    intact = written(tmp_path / "intact.ckpt", lambda c: c["state_dict"].update(x=torch.zeros(10_000)))
+    content, path = intact.read_bytes(), tmp_path / "damaged.ckpt"
+    for size in {*range(100, len(content), 997), len(content) - 1}:
+        path.write_bytes(content[:size])
+        with pytest.raises(TrainingError, match=r"damaged\.ckpt is not a checkpoint"):
+            read_checkpoint_file(path)
+
+
+def test_missing_checkpoint_is_an_error_of_the_system(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_checkpoint_file(tmp_path / "missing.ckpt")
+
+
 @pytest.mark.parametrize("suffix", [".nequip.zip", ".nequip.pth", ".nequip.pt2", ""])
 def test_document_may_not_refer_to_a_potential_that_contains_code(suffix, started):
     potential = ArtifactRef(kind="models", sha256="0" * 64, size_bytes=1, suffix=suffix)

@@ -5,18 +5,26 @@ import pytest
 import torch
 from ase.build import bulk
 
+from interphase_flows.potentials.committee import CompiledModelCalculator
 from interphase_flows.potentials.compiled.calculator import CompiledNequIPCalculator
 from interphase_flows.potentials.compiled.neighbour_list import NeighbourList
 from interphase_flows.potentials.compiled.verification import random_calculator
 from tiny_training import SPEC
 
 
-@pytest.mark.parametrize("pairs", [None, NeighbourList(SPEC.cutoff_angstrom)])
+@pytest.mark.parametrize(
+    ("kind", "pairs"),
+    [
+        (CompiledNequIPCalculator, None),
+        (CompiledNequIPCalculator, NeighbourList(SPEC.cutoff_angstrom)),
+        (CompiledModelCalculator, None),
+    ],
+)
 @pytest.mark.parametrize("default", [torch.float32, torch.float64])
-def test_inputs_are_in_double_precision_for_any_default_type_of_torch(default, pairs):
+def test_inputs_are_in_double_precision_for_any_default_type_of_torch(default, kind, pairs):
     """CHGNet and other packages set the default type to single precision."""
     eager = random_calculator(SPEC, ["Li"], seed=1)
-    compiled = CompiledNequIPCalculator.__new__(CompiledNequIPCalculator)
+    compiled = kind.__new__(kind)
     compiled.__dict__.update(vars(eager) | {"_pairs": pairs})
     atoms = bulk("Li", cubic=True) * (2, 2, 2)
     atoms.rattle(0.1, seed=1)
