@@ -15,9 +15,11 @@ from interphase_flows.datasets.compared_labels import compare_labels
 from interphase_flows.datasets.gates import SPARSE_ANGSTROM3_PER_ATOM, Gates, Rejection
 from interphase_flows.reference.k_points import n_irreducible_k_points
 from interphase_flows.reference.labelling import RawLabel
+from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.label import MethodIdentity
 
 CUTOFF_TOLERANCE_EV = 0.5
+PROGRESS_INTERVAL = 100
 FUNCTIONALS = {"pe": "pbe", "ps": "pbesol", "ggape": "pbe", "ggaps": "pbesol", "gga": "pbe"}
 """Names of functionals in other files (VASP's tag GGA), without punctuation."""
 
@@ -45,15 +47,19 @@ def check_foreign_labels(
     """
     expected = [_declared(labels, method, name) for name in ("code", "functional", "cutoff_eV")]
     needs_stress = any(raw.stress_eV_per_angstrom3 is not None for raw in labels)
-    found = [
-        gates.before(atoms)
-        or _foreign_element(atoms, elements)
-        or _level_of_theory(raw, expected)
-        or _k_points(atoms, raw, method)
-        or _exhausted_scf(raw)
-        or gates.after(atoms, raw, needs_stress)
-        for atoms, raw in zip(frames, labels, strict=True)
-    ]
+    found: list[Rejection | None] = []
+    for number, (atoms, raw) in enumerate(zip(frames, labels, strict=True)):
+        if number % PROGRESS_INTERVAL == 0:
+            emit("check labels", number, len(frames))
+        found.append(
+            gates.before(atoms)
+            or _foreign_element(atoms, elements)
+            or _level_of_theory(raw, expected)
+            or _k_points(atoms, raw, method)
+            or _exhausted_scf(raw)
+            or gates.after(atoms, raw, needs_stress)
+        )
+    emit("check labels", len(frames), len(frames), "compared with each other next")
     good = [index for index, rejection in enumerate(found) if rejection is None]
     # isolated atoms and molecules have energies far from those of any solid
     solids = [i for i in good if frames[i].get_volume() < SPARSE_ANGSTROM3_PER_ATOM * len(frames[i])]

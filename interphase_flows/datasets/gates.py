@@ -77,7 +77,7 @@ class Gates(BaseModel):
 
     def before(self, atoms: Atoms) -> Rejection | None:
         """Check a structure before it is calculated; return None if it passes."""
-        from ase.neighborlist import neighbor_list  # slow import: loads scipy.sparse
+        from matscipy.neighbours import neighbour_list  # slow import
 
         if len(atoms) == 0 or not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
             return Rejection("not_finite", "the structure is empty or has coordinates that are not finite")
@@ -91,8 +91,10 @@ class Gates(BaseModel):
         if volume <= MIN_HEIGHT_ANGSTROM * largest_face:
             return Rejection("no_cell", f"the cell is missing or flat: its volume is {volume:.3g} Å³")
         radii = covalent_radii[atoms.numbers]
-        i, j, d = neighbor_list("ijd", atoms, cutoff=list(self.min_distance_fraction * radii))
-        if len(d):
+        i, j, d = neighbour_list("ijd", atoms, 2.0 * self.min_distance_fraction * float(radii.max()))
+        is_near = d < self.min_distance_fraction * (radii[i] + radii[j])
+        if is_near.any():
+            i, j, d = i[is_near], j[is_near], d[is_near]
             worst = int(np.argmin(d / (radii[i] + radii[j])))
             return Rejection(
                 "overlapping_atoms",

@@ -121,7 +121,6 @@ class ImportLabelsMaker(JobMaker):
 
     def _documents(self, labels: Sequence[ForeignLabel], method: MethodIdentity) -> list[LabelDoc]:
         frames = [label.atoms for label in labels]
-        emit(STAGE, 0, len(labels), "gates")
         rejections = check_foreign_labels(frames, [label.raw for label in labels], self.gates, method, self.elements)
         rejections = [rejection or self._rejection(label) for rejection, label in zip(rejections, labels, strict=True)]
         documents = [
