@@ -17,6 +17,9 @@ from interphase_flows.schemas.convergence import ConvergenceStudyDoc, StudyPoint
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import open_workspace, use_workspace
 
+PACKAGES = ("interphase_flows.flows.convergence_study",)
+"""Modules that worker processes import when they start; potentials, which take longer, are not needed."""
+
 STUDY = "convergence study"
 """Key of the failure of a study without that of a job."""
 
@@ -96,7 +99,7 @@ def run_convergence_study(
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
         try:
-            flow, responses = run_jobs(workspace, maker.make, n_workers)
+            flow, responses = run_jobs(workspace, maker.make, n_workers, PACKAGES)
         except WalltimeReachedError as stop:
             raise WalltimeReachedError(f"{stop}: repeat the same interphase converge") from None
         by_index = responses.get(flow.jobs[-1].uuid)

@@ -5,6 +5,8 @@ campaign is resumed, a job is launched twice or campaigns share labels, the key 
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar
@@ -32,6 +34,21 @@ from interphase_flows.storage.workspace import current_workspace
 D = TypeVar("D", bound=Document)
 
 _RECORDED = "recorded as the failure"
+_is_lookup: ContextVar[bool] = ContextVar("is_lookup", default=False)
+
+
+class NotStoredError(BaseException):
+    """Work would begin in a block of :func:`lookups_only`; no job and no step handles it."""
+
+
+@contextmanager
+def lookups_only() -> Iterator[None]:
+    """Let jobs return stored results in the block; where work would begin, NotStoredError is raised."""
+    token = _is_lookup.set(True)
+    try:
+        yield
+    finally:
+        _is_lookup.reset(token)
 
 
 def settings_of(maker: Maker) -> JsonDocument:
@@ -104,6 +121,8 @@ def cached(kind: str, key: str, schema: type[D], compute: Callable[[], D]) -> D:
     found = stored_document(kind, key, schema)
     if found is not None:
         return found
+    if _is_lookup.get():
+        raise NotStoredError
     workspace = current_workspace()
     ledger = workspace.ledger
     try:
@@ -148,6 +167,8 @@ def cached_exclusive(
     found = stored_document(kind, key, schema)
     if found is not None:
         return found
+    if _is_lookup.get():
+        raise NotStoredError
     end.check(label)
     with current_workspace().own_work_folder(kind, key, lambda: end.check(label)) as folder:
         return cached(kind, key, schema, lambda: compute(folder))

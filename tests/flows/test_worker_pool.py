@@ -248,6 +248,19 @@ def test_workers_that_have_just_started_count_with_the_memory_they_will_need(tmp
         assert sorted(ran(workspace.root)) == ["0", "1", "2", "3"]
 
 
+def test_stored_results_are_looked_up_without_a_worker(tmp_path, monkeypatch):
+    stored, later = note("stored"), note("later")
+    monkeypatch.setattr(stored.function, "__module__", "interphase_flows.jobs.unit")
+    with (
+        Workspace(Settings(root=tmp_path), "unit") as workspace,
+        workspace.open_job_store() as store,
+        WorkerPool(workspace, 2, starts_early=False) as pool,
+    ):
+        FlowRunner(workspace, store, pool).run(Flow([stored, later]))
+        assert not any(worker.is_alive for worker in pool._workers)
+        assert ran(workspace.root) == ["stored", "later"]
+
+
 def test_no_other_worker_is_started_without_memory(tmp_path, monkeypatch):
     """The limit is above the memory of any machine."""
     monkeypatch.setattr(worker_pool, "WORKER_MEMORY_GB", 1e6)

@@ -3,7 +3,7 @@
 import signal
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from interphase_flows.runners.campaign_records import (
 )
 from interphase_flows.runners.local.flow_runner import FlowRunner
 from interphase_flows.runners.local.job_log import JOB_LOG, job_log
+from interphase_flows.runners.local.worker import PACKAGES
 from interphase_flows.runners.local.worker_pool import WorkerPool
 from interphase_flows.runtime.atomic_files import write_json_atomic
 from interphase_flows.runtime.progress import JOB, JOBS, SCF, Listener, ProgressEvent, emit, listening
@@ -98,9 +99,14 @@ def run_campaign(
 
 
 def run_jobs(
-    workspace: Workspace, make_flow: "Callable[[], Flow]", n_workers: int = 1
+    workspace: Workspace,
+    make_flow: "Callable[[], Flow]",
+    n_workers: int = 1,
+    packages: Sequence[str] = PACKAGES,
 ) -> "tuple[Flow, dict[str, dict[int, Response]]]":
     """Build a flow and run its jobs; return it and the responses by uuid and index.
+
+    Worker processes import ``packages`` when they start.
 
     Raises
     ------
@@ -120,7 +126,9 @@ def run_jobs(
                 if n_workers == 1:
                     flow = make_flow()
                     return flow, FlowRunner(workspace, store).run(flow)
-                with WorkerPool(workspace, n_workers) as pool:
+                state = workspace.ledger.get("campaigns", workspace.campaign) or {}
+                is_new = not state.get("n_resumes")
+                with WorkerPool(workspace, n_workers, packages, starts_early=is_new) as pool:
                     flow = make_flow()
                     try:
                         return flow, FlowRunner(workspace, store, pool).run(flow)

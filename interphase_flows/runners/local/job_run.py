@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from monty.json import MontyDecoder, MontyEncoder
 
 from interphase_flows.exceptions import WalltimeReachedError
+from interphase_flows.jobs.caching import NotStoredError, lookups_only
 from interphase_flows.runners.job_failures import record_job_failure
+from interphase_flows.runtime.local_workers import local_workers, set_local_workers
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from maggma.core import Store
 
 logger = logging.getLogger(__name__)
+
+OWN_JOBS = ("interphase_flows.jobs.", "interphase_flows.flows.", "jobflow.core.job")
+"""Modules of jobs that do no long work unless a result is missing; others may."""
 
 
 @dataclass
@@ -52,6 +57,24 @@ def run_job(job: "Job", workspace: Workspace) -> JobOutcome:
         logger.exception("%s failed", job.name)
         record_job_failure(workspace.ledger, job.name, error)
         return JobOutcome()
+
+
+def stored_outcome(job: "Job", workspace: Workspace, n_workers: int) -> JobOutcome | None:
+    """Return the outcome of a job of this package whose results are stored; None if it is another job or has work.
+
+    A job that divides work divides it among ``n_workers``.
+    """
+    if not str(job.function.__module__).startswith(OWN_JOBS):
+        return None
+    before = local_workers()
+    set_local_workers(n_workers)
+    try:
+        with lookups_only():
+            return run_job(job, workspace)
+    except NotStoredError:
+        return None
+    finally:
+        set_local_workers(before)
 
 
 def _content(store: "Store") -> list[JsonDocument]:

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -21,14 +22,14 @@ from interphase_flows.runtime.walltime import count_from, request_stop
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
 
-PACKAGES = [
+PACKAGES = (
     "interphase_flows.flows.campaign",
     "interphase_flows.potentials.training",
     "interphase_flows.potentials.committee",
     "nequip.scripts.train",
     "chgnet.model.dynamics",
-]
-"""Modules that jobs import, which takes ten seconds."""
+)
+"""Modules that jobs of a campaign import, which takes ten seconds."""
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Blocked in a new process until it handles them."""
@@ -76,9 +77,9 @@ def start_worker(setup: WorkerSetup, events: Connection) -> None:
     events.send(os.getpid())
 
 
-def import_packages() -> None:
-    """Import what the jobs of a campaign need, once for all of them; a forked process has it already."""
-    for name in PACKAGES:
+def import_packages(packages: Sequence[str]) -> None:
+    """Import what the jobs need, once for all of them; a forked process has it already."""
+    for name in packages:
         with suppress(ImportError):  # reported by the job that needs it
             import_module(name)
 

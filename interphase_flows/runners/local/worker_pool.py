@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Self
 import psutil
 
 from interphase_flows.runners.local.job_graph import PendingJob
-from interphase_flows.runners.local.job_run import JobOutcome, decoded_outcome, encoded_job
+from interphase_flows.runners.local.job_run import JobOutcome, decoded_outcome, encoded_job, stored_outcome
 from interphase_flows.runners.local.worker import (
     PACKAGES,
     SAFE_PATH_OF_WORKERS,
@@ -62,8 +62,8 @@ class WorkerUsage:
 class _Worker:
     """One worker process, started by its first job and again after its death."""
 
-    def __init__(self, setup: WorkerSetup):
-        self.setup = setup
+    def __init__(self, setup: WorkerSetup, packages: Sequence[str]):
+        self.setup, self.packages = setup, packages
         self.future: Future[str] | None = None
         self._executor: ProcessPoolExecutor | None = None
         self._process: psutil.Process | None = None
@@ -82,8 +82,8 @@ class _Worker:
             self._executor = ProcessPoolExecutor(1, context, start_worker, (self.setup, sender))
             with _environment_of_workers(self.setup.settings.n_threads):
                 if IS_FORKED:
-                    start_fork_server()
-                self._executor.submit(import_packages)
+                    start_fork_server(self.packages)
+                self._executor.submit(import_packages, self.packages)
             sender.close()  # the process has its own copy, whose end closes the pipe
         return self._executor
 
@@ -175,31 +175,62 @@ class WorkerPool:
     """Runs jobs in at most ``n_workers`` processes; a context manager that ends them.
 
     Another process is started only if there is a job for it and memory. A stop request of this process is passed on: the
-    workers stop at their next checkpoints.
+    workers stop at their next checkpoints. Until the first job with work to do, stored results of jobs are looked up in
+    this process: a finished campaign starts no worker.
+
+    Parameters
+    ----------
+    packages
+        Modules that workers import when they start.
+    starts_early
+        Import them while this process builds the flow, rather than for the first job with work to do.
     """
 
-    def __init__(self, workspace: Workspace, n_workers: int):
+    def __init__(
+        self,
+        workspace: Workspace,
+        n_workers: int,
+        packages: Sequence[str] = PACKAGES,
+        starts_early: bool = True,
+    ):
+        self.workspace = workspace
         self.n_workers = n_workers
         self.usage = WorkerUsage(n_workers)
+        self._packages, self._starts_early = packages, starts_early
         self._workers = [
-            _Worker(WorkerSetup(workspace.settings, workspace.campaign, number, n_workers, process_start_unix_s()))
+            _Worker(
+                WorkerSetup(workspace.settings, workspace.campaign, number, n_workers, process_start_unix_s()), packages
+            )
             for number in range(1, n_workers + 1)
         ]
+        self._looked_up: list[tuple[PendingJob, JobOutcome]] = []
+        self._is_lookup = True
         self._began_s = time.monotonic()
         self._memory_checked_s = float("-inf")
 
     def can_start(self) -> bool:
         """Return whether a worker is idle, or another one may be started."""
-        return self._idle() is not None
+        return not self._looked_up and self._idle() is not None
 
     def start(self, entry: PendingJob, job: "Job") -> None:
         """Begin a job on an idle worker, or on a new one."""
+        if self._is_lookup:
+            outcome = stored_outcome(job, self.workspace, self.n_workers)
+            if outcome is not None:
+                self._looked_up = [(entry, outcome)]
+                return
+            self._is_lookup = False
+            if not any(worker.is_alive for worker in self._workers):
+                emit("start", 0, 1, "starting the workers")
         worker = self._idle()
         assert worker is not None
         worker.start(entry, job)
 
     def wait(self) -> list[tuple[PendingJob, JobOutcome]]:
         """Return the jobs that have ended, after at most `POLL_INTERVAL_S`; report the progress of the others."""
+        if self._looked_up:
+            ended, self._looked_up = self._looked_up, []
+            return ended
         busy = [worker for worker in self._workers if worker.future is not None]
         wait([worker.future for worker in busy if worker.future], POLL_INTERVAL_S, FIRST_COMPLETED)
         for worker in busy:
@@ -238,10 +269,11 @@ class WorkerPool:
         return idle[0]
 
     def __enter__(self) -> Self:
-        # packages are imported while this process builds the flow
+        if not self._starts_early:
+            return self
         if IS_FORKED:
             with _environment_of_workers(self._workers[0].setup.settings.n_threads):
-                start_fork_server()
+                start_fork_server(self._packages)
         else:
             self._workers[0].open()
         return self
@@ -251,15 +283,17 @@ class WorkerPool:
             worker.close(kill=worker.future is not None)
 
 
-def start_fork_server() -> None:
+def start_fork_server(packages: Sequence[str] = PACKAGES) -> None:
     """Start the process that forks workers, if there is none; its signals are blocked, and so are those of new workers.
+
+    It imports ``packages`` first.
 
     :func:`start_worker` unblocks them.
     """
     from multiprocessing import forkserver, resource_tracker
 
     resource_tracker.ensure_running()  # which changes the mask of signals
-    forkserver.set_forkserver_preload(PACKAGES)
+    forkserver.set_forkserver_preload(list(packages))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         forkserver.ensure_running()

@@ -3,7 +3,7 @@
 import pytest
 
 from interphase_flows.exceptions import AnalysisError, LeaseLostError, StorageError, WalltimeReachedError
-from interphase_flows.jobs.caching import artifact_refs, cached, stored_document
+from interphase_flows.jobs.caching import NotStoredError, artifact_refs, cached, lookups_only, stored_document
 from interphase_flows.runtime.fencing import fenced
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
@@ -22,6 +22,16 @@ def document(key: str, artifact: ArtifactRef | None = None, **values) -> Numbers
 def test_second_call_returns_stored_document(workspace):
     first = cached("models", "k", NumbersDoc, lambda: document("k", x=1))
     assert cached("models", "k", NumbersDoc, lambda: pytest.fail("computed twice")) == first
+
+
+def test_lookup_returns_a_stored_document_and_computes_no_other(workspace):
+    first = cached("models", "k", NumbersDoc, lambda: document("k", x=1))
+    with lookups_only():
+        assert cached("models", "k", NumbersDoc, lambda: pytest.fail("computed twice")) == first
+        with pytest.raises(NotStoredError):
+            cached("models", "other", NumbersDoc, lambda: pytest.fail("computed in a lookup"))
+    assert workspace.ledger.failure("models", "other") is None
+    assert cached("models", "other", NumbersDoc, lambda: document("other")).key == "other"
 
 
 def test_failure_is_recorded_and_next_attempt_may_succeed(workspace):
