@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from interphase_flows.campaign.values import Spec
-from interphase_flows.datasets.readers.records import LabelKeys
+from interphase_flows.datasets.readers.records import LabelConventions
 
 
 class InitialLabelsSpec(Spec):
@@ -17,5 +17,5 @@ class InitialLabelsSpec(Spec):
     """
 
     files: Annotated[list[str], Field(min_length=1, max_length=1000)]
-    keys: LabelKeys = LabelKeys()
+    keys: LabelConventions = LabelConventions()
     label_generated_structures: bool = True

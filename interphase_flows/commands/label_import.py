@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.datasets.frames import extxyz_bytes, labelled_atoms
-from interphase_flows.datasets.readers.records import LabelKeys
+from interphase_flows.datasets.readers.records import LabelConventions
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.import_labels import ImportedLabels, ImportLabelsMaker
 from interphase_flows.reference.registry import method_spec, method_specs
@@ -18,7 +18,7 @@ from interphase_flows.runtime.atomic_files import write_bytes_atomic
 ACCEPTED, REJECTED = "accepted.extxyz", "rejected.jsonl"
 
 
-def label_keys(**options: str | None) -> LabelKeys:
+def label_keys(**options: str | None) -> LabelConventions:
     """Return names and conventions of labels from the options of the command line.
 
     Raises
@@ -27,7 +27,7 @@ def label_keys(**options: str | None) -> LabelKeys:
         A unit or sign is unknown, or both a stress and a virial are named.
     """
     try:
-        return LabelKeys.model_validate(options)
+        return LabelConventions.model_validate(options)
     except ValidationError as error:
         first = error.errors()[0]
         option = "-".join(str(part) for part in first["loc"]).replace("_", "-")
@@ -35,7 +35,7 @@ def label_keys(**options: str | None) -> LabelKeys:
 
 
 def import_maker(
-    reference: str, keys: LabelKeys, elements: Collection[str] | None = None, needs_stress: bool = True
+    reference: str, keys: LabelConventions, elements: Collection[str] | None = None, needs_stress: bool = True
 ) -> ImportLabelsMaker:
     """Return the Maker that checks labels.
 

@@ -16,7 +16,7 @@ from interphase_flows.datasets.duplicates import find_duplicates
 from interphase_flows.datasets.foreign_labels import check_foreign_labels
 from interphase_flows.datasets.gates import SPARSE_ANGSTROM3_PER_ATOM, Gates, Rejection
 from interphase_flows.datasets.readers import read_labels
-from interphase_flows.datasets.readers.records import ForeignLabel, LabelKeys
+from interphase_flows.datasets.readers.records import ForeignLabel, LabelConventions
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.inputs import JobMaker
@@ -62,14 +62,14 @@ class ImportLabelsMaker(JobMaker):
     name: str = "import labels"
     reference: MethodSpec = field(default_factory=ChgnetSpec)
     gates: Gates = field(default_factory=Gates)
-    keys: LabelKeys = field(default_factory=LabelKeys)
+    keys: LabelConventions = field(default_factory=LabelConventions)
     elements: Collection[str] | None = None
     needs_stress: bool = True
 
     @classmethod
     def from_campaign(cls, campaign: Campaign) -> Self:
         """Return the Maker of a campaign."""
-        keys = campaign.initial_labels.keys if campaign.initial_labels else LabelKeys()
+        keys = campaign.initial_labels.keys if campaign.initial_labels else LabelConventions()
         crystals = [load_crystal(name, campaign.structure_files) for name in campaign.phases]
         return cls(
             reference=campaign.reference,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from interphase_flows.datasets.readers.extxyz import read_with_ase
-from interphase_flows.datasets.readers.records import ForeignLabel, LabelKeys
+from interphase_flows.datasets.readers.records import ForeignLabel, LabelConventions
 from interphase_flows.datasets.readers.trajectories import group_frames
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.spec import VaspSpec
@@ -24,7 +24,7 @@ class ReadLabels:
 
 
 def read_labels(
-    sources: Sequence[str | Path], keys: LabelKeys = LabelKeys(), spec: VaspSpec | None = None
+    sources: Sequence[str | Path], keys: LabelConventions = LabelConventions(), spec: VaspSpec | None = None
 ) -> ReadLabels:
     """Return the labelled frames of files, and of all VASP runs in folders.
 
@@ -80,7 +80,7 @@ def label_files(source: Path) -> list[tuple[Path, bool]]:
     return [(path, True) for _, path in sorted(runs.items())]
 
 
-def read_file(path: Path, keys: LabelKeys, spec: VaspSpec | None = None) -> Iterator[ForeignLabel]:
+def read_file(path: Path, keys: LabelConventions, spec: VaspSpec | None = None) -> Iterator[ForeignLabel]:
     """Return an iterator over the labelled frames of a file.
 
     Raises

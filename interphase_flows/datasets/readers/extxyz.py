@@ -11,7 +11,7 @@ from ase.io import iread
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
-from interphase_flows.datasets.readers.records import ForeignLabel, LabelKeys, UNITS_eV_PER_ANGSTROM3
+from interphase_flows.datasets.readers.records import ForeignLabel, LabelConventions, UNITS_eV_PER_ANGSTROM3
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.labelling import RawLabel
 from interphase_flows.schemas.origin import IMPORTED, Origin
@@ -22,7 +22,7 @@ ORIGIN_NAMES = ("origin", "trajectory", "config_type")
 """Entries of ``info`` that say which frames belong together, the first one that a frame has."""
 
 
-def read_with_ase(path: Path, keys: LabelKeys) -> Iterator[ForeignLabel]:
+def read_with_ase(path: Path, keys: LabelConventions) -> Iterator[ForeignLabel]:
     """Yield the labelled frames of a file.
 
     Raises
@@ -60,7 +60,7 @@ def _bare(atoms: Atoms) -> Atoms:
     return Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
 
 
-def _raw(atoms: Atoms, keys: LabelKeys, where: str) -> RawLabel:
+def _raw(atoms: Atoms, keys: LabelConventions, where: str) -> RawLabel:
     results = {} if atoms.calc is None else atoms.calc.results
     details: dict[str, float | int | str | bool] = {}
     # the free energy is the one whose derivatives are the forces
@@ -77,7 +77,7 @@ def _raw(atoms: Atoms, keys: LabelKeys, where: str) -> RawLabel:
     )
 
 
-def _stress(atoms: Atoms, keys: LabelKeys, results: Mapping[str, Any], where: str) -> NDArray[np.float64] | None:
+def _stress(atoms: Atoms, keys: LabelConventions, results: Mapping[str, Any], where: str) -> NDArray[np.float64] | None:
     """Return the stress (6,), eV/Å³, tension positive, from a stress or a virial; None if there is neither."""
     virial = None
     if keys.virial is None:
@@ -142,7 +142,7 @@ def _equal(first: Any, second: Any) -> bool:
     return first.size == second.size and bool(np.array_equal(first.ravel(), second.ravel()))
 
 
-def _origin(atoms: Atoms, keys: LabelKeys, path: Path, where: str) -> Origin | None:
+def _origin(atoms: Atoms, keys: LabelConventions, path: Path, where: str) -> Origin | None:
     info = atoms.info
     if keys.origin is not None and keys.origin not in info:
         raise InputError(f"{where}: has no {keys.origin!r}. Hint: --origin-key NAME, an entry of every frame")

@@ -15,7 +15,7 @@ StressUnit = Literal["eV/angstrom3", "GPa", "kbar"]
 UNITS_eV_PER_ANGSTROM3: dict[str, float] = {"eV/angstrom3": 1.0, "GPa": GPa, "kbar": 0.1 * GPa}
 
 
-class LabelKeys(BaseModel):
+class LabelConventions(BaseModel):
     """Names and conventions of labels in extxyz files; names that are not given are recognised.
 
     Parameters

@@ -12,7 +12,7 @@ from monty.io import zopen
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from interphase_flows.datasets.readers.extxyz import read_with_ase
-from interphase_flows.datasets.readers.records import ForeignLabel, LabelKeys
+from interphase_flows.datasets.readers.records import ForeignLabel, LabelConventions
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.labelling import RawLabel
 from interphase_flows.reference.spec import VaspSpec
@@ -105,7 +105,7 @@ def read_outcar(path: Path) -> Iterator[ForeignLabel]:
     tags = (str(level.pop("GGA", "PE")), str(level.pop("METAGGA", "--")))
     level["functional"] = functional_name(*tags)
     origin = Origin.of(IMPORTED, str(path.parent))
-    for number, label in enumerate(read_with_ase(path, LabelKeys())):
+    for number, label in enumerate(read_with_ase(path, LabelConventions())):
         n = n_scf_steps.get(number + 1)
         counted = {} if n is None else {"n_scf_steps": n}
         is_converged = None if n is None or "max_scf_steps" not in level else n < int(level["max_scf_steps"])

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interphase_flows.datasets.readers import read_labels
-from interphase_flows.datasets.readers.records import LabelKeys
+from interphase_flows.datasets.readers.records import LabelConventions
 from interphase_flows.datasets.readers.trajectories import group_frames
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.spec import VaspSpec
@@ -75,7 +75,7 @@ def test_stress_in_any_convention_is_the_stress_of_ase(copper, tmp_path, keys, f
     factor = -copper.get_volume() if factor == "minus volume" else factor
     written = factor * voigt_6_to_full_3x3_stress(copper.get_stress())
     path = renamed(copper, tmp_path / "labels.extxyz", "e", "f", {"s": written})
-    raw = read_labels([path], LabelKeys(energy="e", forces="f", **keys)).labels[0].raw
+    raw = read_labels([path], LabelConventions(energy="e", forces="f", **keys)).labels[0].raw
     assert raw.stress_eV_per_angstrom3 == pytest.approx(copper.get_stress(), rel=1e-5, abs=1e-9)
 
 
@@ -83,7 +83,7 @@ def test_two_different_energies_are_an_error_that_names_both(copper, tmp_path):
     path = renamed(copper, tmp_path / "labels.extxyz", "REF_energy", "forces", {"energy": -1.0})
     with pytest.raises(InputError, match=r"energy, REF_energy differ.*--energy-key"):
         read_labels([path])
-    keys = LabelKeys(energy="REF_energy")
+    keys = LabelConventions(energy="REF_energy")
     assert read_labels([path], keys).labels[0].raw.energy_eV == pytest.approx(copper.get_potential_energy(), abs=1e-7)
 
 
@@ -102,7 +102,7 @@ def test_the_free_energy_is_preferred(copper, tmp_path):
 def test_a_missing_stated_name_lists_what_there_is(copper, tmp_path):
     path = renamed(copper, tmp_path / "labels.extxyz", "REF_energy", "forces", {})
     with pytest.raises(InputError, match=r"has no 'dft'.*REF_energy.*--energy-key"):
-        read_labels([path], LabelKeys(energy="dft"))
+        read_labels([path], LabelConventions(energy="dft"))
 
 
 def test_database_of_ase(copper, tmp_path):
