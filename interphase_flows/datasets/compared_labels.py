@@ -14,8 +14,8 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from interphase_flows.datasets.gates import Gates, Rejection
-from interphase_flows.datasets.pair_model import PairModel, fit_pair_model
-from interphase_flows.reference.labelling import RawLabel
+from interphase_flows.datasets.pair_model import N_REWEIGHTINGS, PairModel, fit_pair_model
+from interphase_flows.reference.labelling import RawLabel, ReferenceMethod
 
 MIN_LABELS_OF_COMPOSITION = 3
 """Fewest labels of one reduced composition that have a median to compare with."""
@@ -30,6 +30,9 @@ cells are 0.1 to 0.4 eV/atom away."""
 
 RESIDUAL_SPREADS, RESIDUAL_FLOOR_EV_PER_ATOM = 8.0, 0.3
 """The same for residuals of the pair potentials, which have longer tails."""
+
+FORCE_RESIDUAL_FLOOR_EV_PER_ANGSTROM = 1.0
+"""Smallest limit of the difference between a force and that of a pretrained potential."""
 
 N_FITS = 2
 
@@ -97,6 +100,50 @@ def _by_model(
         own = labels[place].stress_eV_per_angstrom3
         if own is not None:
             found[place] = found[place] or _compare_stress(np.asarray(own, dtype=float), stress, atoms)
+    return found
+
+
+def compare_with_method(
+    frames: Sequence[Atoms], labels: Sequence[RawLabel], method: ReferenceMethod
+) -> list[Rejection | None]:
+    """Reject labels far from those of a pretrained potential, such as CHGNet, in comparison with the other labels.
+
+    This finds atoms with exchanged elements. Energies of two methods differ by a constant of each element, which are
+    fitted. A structure that the method does not support passes.
+    """
+    found: list[Rejection | None] = [None] * len(frames)
+    places = [place for place, atoms in enumerate(frames) if method.supports(atoms) is None]
+    if len(places) < MIN_LABELS_OF_COMPOSITION:
+        return found
+    chosen, own = [frames[place] for place in places], [labels[place] for place in places]
+    others = [method.label(atoms) for atoms in chosen]
+    numbers = np.unique(np.concatenate([atoms.numbers for atoms in chosen]))
+    fractions = np.array([(atoms.numbers[:, None] == numbers).mean(axis=0) for atoms in chosen])
+    difference = np.array(
+        [(raw.energy_eV or 0.0) - (other.energy_eV or 0.0) for raw, other in zip(own, others, strict=True)]
+    ) / [len(atoms) for atoms in chosen]
+    residuals, weights = difference, np.ones(len(chosen))
+    for _ in range(N_REWEIGHTINGS):
+        shifts = np.linalg.lstsq(fractions * weights[:, None] ** 0.5, difference * weights**0.5, rcond=None)[0]
+        residuals = difference - fractions @ shifts
+        weights = 1.0 / np.maximum(np.abs(residuals), 1e-3)
+    largest = np.array(
+        [
+            np.linalg.norm(np.subtract(raw.forces_eV_per_angstrom, other.forces_eV_per_angstrom), axis=1).max()
+            for raw, other in zip(own, others, strict=True)
+        ]
+    )
+    limits = (
+        max(RESIDUAL_FLOOR_EV_PER_ATOM, RESIDUAL_SPREADS * _spread(residuals)),
+        max(FORCE_RESIDUAL_FLOOR_EV_PER_ANGSTROM, RESIDUAL_SPREADS * float(np.median(largest))),
+    )
+    for place, energy, force in zip(places, np.abs(residuals), largest, strict=True):
+        if energy > limits[0] or force > limits[1]:
+            found[place] = Rejection(
+                "pretrained_model",
+                f"the energy is {energy:.2f} eV/atom and a force {force:.2f} eV/Å from {method.identity.code}, over "
+                f"{limits[0]:.2f} eV/atom or {limits[1]:.2f} eV/Å: does each atom have the right element?",
+            )
     return found
 
 

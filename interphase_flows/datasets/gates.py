@@ -22,7 +22,7 @@ Positive = Annotated[float, Field(gt=0.0)]
 LEFT_OUT = ("energy_window", "duplicate")
 """Reasons why a dataset leaves out an accepted label, by comparison with other labels."""
 
-NEVER_COMPUTED = ("duplicate", "overlapping_atoms", "unsupported")
+NEVER_COMPUTED = ("duplicate", "no_cell", "overlapping_atoms", "unknown_element", "unsupported")
 """Reasons why a structure is rejected before the calculation."""
 
 MIN_HEIGHT_ANGSTROM = 0.5

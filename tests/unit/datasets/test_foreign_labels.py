@@ -153,6 +153,31 @@ def test_structures_are_checked_before_neighbours(good):
     assert reasons(frames, labels)[:4] == ["no_cell", "no_cell", "unknown_element", None]
 
 
+class OtherEmt:
+    """EMT with another zero of energy for each element and 3 % weaker forces."""
+
+    identity = method_identity("emt", "EMT", "1", {})
+
+    def supports(self, atoms: Atoms) -> str | None:
+        return None
+
+    def label(self, atoms: Atoms) -> RawLabel:
+        raw = emt_label(atoms)
+        energy = raw.energy_eV + np.where(atoms.symbols == "Au", 3.1, -1.7).sum()
+        return replace(raw, energy_eV=energy, forces_eV_per_angstrom=0.97 * raw.forces_eV_per_angstrom)
+
+
+def test_exchanged_elements_are_found_by_a_pretrained_potential(good):
+    """All copper and gold atoms of a cell are exchanged after the calculation."""
+    frames, labels = ([*part] for part in good)
+    assert reasons(frames, labels, pretrained=OtherEmt()) == [None] * 60
+    frames[BAD] = frames[BAD].copy()
+    frames[BAD].numbers = np.where(frames[BAD].numbers == 29, 79, 29)
+    found = reasons(frames, labels, pretrained=OtherEmt())
+    assert found[BAD] is not None
+    assert [reason for place, reason in enumerate(found) if place != BAD] == [None] * 59
+
+
 def test_forces_and_stress_of_pair_potentials_are_derivatives(good):
     frames, labels = good
     model = fit_pair_model(
