@@ -23,6 +23,7 @@ from interphase_flows.report.collect.thermodynamics import thermodynamics
 from interphase_flows.report.html import write_report
 from interphase_flows.report.inputs.campaign import InterfaceDescription, Outcome, ReportInputs, Spending
 from interphase_flows.report.inputs.interphase import InterfaceResults, TransportGrid
+from interphase_flows.report.text.committee import spread_note
 from interphase_flows.report.text.ordering import ordering_note
 from interphase_flows.schemas.analysis import InterfaceAnalysisDoc
 from interphase_flows.schemas.document import Document
@@ -209,6 +210,10 @@ def _notes(documents: CampaignDocuments, sources: Sequence[Document | None]) -> 
     notes = list(dict.fromkeys(note for document in sources if document is not None for note in document.notes))
     for name, record in documents.state.get("orderings", {}).items():
         notes.append(ordering_note(name, OrderingRecord.model_validate(record)))
+    if documents.iterations:
+        committee = documents.spec.committee
+        warning = spread_note(documents.iterations[-1].calibration, committee.start_from is not None)
+        notes += [] if warning is None else [warning]
     equilibration_ps = documents.spec.production.equilibration_fs / 1000.0
     if documents.production and equilibration_ps:
         notes.append(
