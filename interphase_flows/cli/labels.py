@@ -20,8 +20,8 @@ def import_labels(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Files of labelled frames (extxyz, vasprun.xml, OUTCAR, databases and trajectories of ASE) and folders "
-            "of VASP runs."
+            help="Files of labelled frames (extxyz, vasprun.xml, OUTCAR, databases and trajectories of ASE), folders of "
+            "VASP runs, and files that describe a job store of atomate2 (.yaml)."
         ),
     ],
     reference: Annotated[
@@ -59,7 +59,7 @@ def import_labels(
     accepted.extxyz, under initial_labels in a campaign file; the campaign applies the same checks.
     """
     from interphase_flows.cli.progress_display import shown_progress
-    from interphase_flows.commands.label_import import import_maker, label_keys, write_import
+    from interphase_flows.commands.label_import import check_labels, import_maker, label_keys, write_import
     from interphase_flows.report.inputs.label_import import summarise
 
     keys = label_keys(
@@ -74,7 +74,7 @@ def import_labels(
     maker = import_maker(reference, keys, elements.split(",") if elements else None, not without_stress)
     console = PlainConsole(stderr=True)
     with shown_progress(console):
-        imported = maker.documents(files)
+        imported = check_labels(maker, files)
         paths = write_import(imported, files, to)
     summary = summarise(imported.labels)
     write_line(f"{summary.n_accepted} labels accepted from {summary.n_origins} origins, {summary.n_rejected} rejected")

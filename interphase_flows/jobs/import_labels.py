@@ -15,7 +15,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.duplicates import find_duplicates
 from interphase_flows.datasets.foreign_labels import check_foreign_labels
 from interphase_flows.datasets.gates import SPARSE_ANGSTROM3_PER_ATOM, Gates, Rejection
-from interphase_flows.datasets.readers import read_labels
+from interphase_flows.datasets.readers import ReadLabels, read_labels
 from interphase_flows.datasets.readers.records import ForeignLabel, LabelConventions
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import cached
@@ -98,19 +98,25 @@ class ImportLabelsMaker(JobMaker):
         return label_batch([(label, label.origin) for label in labels], reference_method(self.reference).identity)
 
     def documents(self, files: Sequence[str | Path]) -> ImportedLabels:
-        """Return the documents of all frames, without recording them.
+        """Return the documents of all frames of files, without recording them.
 
         Raises
         ------
         InputError
             A file is missing or cannot be read, or there are no frames.
         """
-        method = reference_method(self.reference).identity
-        spec = self.reference if isinstance(self.reference, VaspSpec) else None
-        read = read_labels(files, self.keys, spec)
+        return self.checked(read_labels(files, self.keys, self.vasp_spec))
+
+    @property
+    def vasp_spec(self) -> VaspSpec | None:
+        """Level of theory with which VASP's outputs are compared."""
+        return self.reference if isinstance(self.reference, VaspSpec) else None
+
+    def checked(self, read: ReadLabels) -> ImportedLabels:
+        """Return the documents of labels that have been read, without recording them."""
         for note in read.notes:
             emit(STAGE, 0, len(read.labels), note)
-        documents = self._documents(read.labels, method)
+        documents = self._documents(read.labels, reference_method(self.reference).identity)
         n_accepted = sum(document.status == "accepted" for document in documents)
         emit(STAGE, len(documents), len(documents), f"{n_accepted} accepted")
         return ImportedLabels(documents, read.notes)
