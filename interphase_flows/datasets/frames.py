@@ -17,7 +17,7 @@ from interphase_flows.schemas.origin import Origin
 
 
 def labelled_atoms(label: LabelDoc, origin: Origin | None = None, split: Split | None = None) -> Atoms:
-    """Return the atoms of an accepted label with energy, forces and stress.
+    """Return the atoms of an accepted label with energy, forces and, if it has one, stress.
 
     Raises
     ------
@@ -27,11 +27,9 @@ def labelled_atoms(label: LabelDoc, origin: Origin | None = None, split: Split |
     if label.status != "accepted" or label.energy_eV is None:
         raise InputError(f"label {label.key} was rejected ({label.reason}) and cannot enter a dataset")
     atoms = Atoms(numbers=label.numbers, positions=label.positions, cell=label.cell, pbc=True)
+    stress = {} if label.stress_eV_per_angstrom3 is None else {"stress": np.array(label.stress_eV_per_angstrom3)}
     atoms.calc = SinglePointCalculator(
-        atoms,
-        energy=label.energy_eV,
-        forces=np.array(label.forces_eV_per_angstrom),
-        stress=np.array(label.stress_eV_per_angstrom3),
+        atoms, energy=label.energy_eV, forces=np.array(label.forces_eV_per_angstrom), **stress
     )
     atoms.info.update(label_key=label.key, origin=origin or label.origin, method=label.method_name)
     if split is not None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
+from ase.geometry import minkowski_reduce
 from ase.stress import voigt_6_to_full_3x3_stress
 from ase.units import GPa
 from numpy.typing import NDArray
@@ -91,7 +92,10 @@ class Gates(BaseModel):
         if volume <= MIN_HEIGHT_ANGSTROM * largest_face:
             return Rejection("no_cell", f"the cell is missing or flat: its volume is {volume:.3g} Å³")
         radii = covalent_radii[atoms.numbers]
-        i, j, d = neighbour_list("ijd", atoms, 2.0 * self.min_distance_fraction * float(radii.max()))
+        # matscipy is slow in skewed cells
+        cell, _ = minkowski_reduce(atoms.cell.array, pbc=atoms.pbc)
+        cutoff_angstrom = 2.0 * self.min_distance_fraction * float(radii.max())
+        i, j, d = neighbour_list("ijd", cutoff=cutoff_angstrom, positions=atoms.positions, cell=cell, pbc=atoms.pbc)
         is_near = d < self.min_distance_fraction * (radii[i] + radii[j])
         if is_near.any():
             i, j, d = i[is_near], j[is_near], d[is_near]

@@ -105,3 +105,17 @@ def test_labels_of_another_level_of_theory_say_so(tmp_path):
         app, ["import", str(tmp_path / "one.extxyz"), "--reference", "chgnet", "--to", str(tmp_path / "out")]
     )
     assert "1 labels accepted" in result.output
+
+
+def test_labels_without_stress_are_accepted_on_request(labels, tmp_path):
+    frames = read(labels, ":4")
+    for frame in frames:
+        del frame.calc.results["stress"]
+    write(tmp_path / "labels.extxyz", frames)
+    arguments = ["import", str(tmp_path / "labels.extxyz"), "--reference", "chgnet", "--to"]
+    assert CliRunner().invoke(app, [*arguments, str(tmp_path / "one")]).exit_code == 3
+    result = CliRunner().invoke(app, [*arguments, str(tmp_path / "two"), "--without-stress"])
+    assert result.exit_code == 0, result.output
+    accepted = read(tmp_path / "two" / "accepted.extxyz", ":")
+    assert len(accepted) == 4
+    assert "stress" not in accepted[0].calc.results

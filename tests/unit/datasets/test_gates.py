@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.data import covalent_radii
+from ase.neighborlist import neighbor_list
 from ase.units import GPa
 
 from interphase_flows.datasets.gates import Gates
@@ -192,3 +194,19 @@ def test_short_dimer_is_limited_by_force_not_virial():
     stress = np.array([0, 0, -20.0 * 1.3 / dimer.get_volume(), 0, 0, 0])
     assert GATES.after(dimer, RawLabel(-5.0, forces, stress)) is None
     assert reason(GATES.after(dimer, RawLabel(-5.0, 2 * forces, stress))) == "max_force"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_overlaps_are_found_in_any_cell_of_the_same_lattice(seed):
+    """Unimodular cells with angles down to a degree, against ASE's search in the orthorhombic cell."""
+    rng = np.random.default_rng(seed)
+    cell, skew = np.diag(rng.uniform(3.0, 9.0, 3)), np.eye(3, dtype=int)
+    for _ in range(5):
+        row, other = rng.choice(3, 2, replace=False)
+        skew[row] += rng.integers(-3, 4) * skew[other]
+    symbols, positions = rng.choice(["Li", "P", "S"], 6), rng.random((6, 3)) @ cell
+    skewed, plain = (Atoms(symbols, positions=positions, cell=c, pbc=True) for c in (skew @ cell, cell))
+    near = neighbor_list("d", plain, list(Gates().min_distance_fraction * covalent_radii[plain.numbers]))
+    found = Gates().before(skewed)
+    if found is None or found.reason != "no_cell":
+        assert (found is not None) == (len(near) > 0)
