@@ -72,6 +72,7 @@ bench: $(DEV_STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/onsager.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/phases.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/full_analysis.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/import_labels.py
 	$(BIN)/python benchmarks/local_workers.py
 	$(BIN)/python benchmarks/gpaw_label.py
 	$(BIN)/python benchmarks/fireworks_overhead.py
