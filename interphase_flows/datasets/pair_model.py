@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
+from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
@@ -136,7 +137,11 @@ def _pairs(atoms: Atoms, numbers: NDArray[np.int_]) -> tuple[NDArray[np.int_], N
     """Return first atom, kind of pair, distance and vector of all pairs within the cutoff."""
     from matscipy.neighbours import neighbour_list  # slow import
 
-    i, j, r, vector = neighbour_list("ijdD", atoms, CUTOFF_ANGSTROM)
+    # matscipy is slow in skewed cells
+    cell, _ = minkowski_reduce(atoms.cell.array, pbc=True)
+    i, j, r, vector = neighbour_list(
+        "ijdD", cutoff=CUTOFF_ANGSTROM, positions=atoms.positions, cell=cell, pbc=[True] * 3
+    )
     element = np.searchsorted(numbers, atoms.numbers)
     low, high = np.minimum(element[i], element[j]), np.maximum(element[i], element[j])
     return i, high * (high + 1) // 2 + low, r, vector

@@ -11,7 +11,7 @@ from ase.units import Bohr, GPa, Hartree
 
 from interphase_flows.datasets.foreign_labels import check_foreign_labels
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.datasets.pair_model import fit_pair_model
+from interphase_flows.datasets.pair_model import CENTRES_ANGSTROM, PairModel, fit_pair_model
 from interphase_flows.reference.k_points import n_irreducible_k_points
 from interphase_flows.reference.labelling import RawLabel, method_identity
 from interphase_flows.reference.spec import GpawSpec
@@ -194,3 +194,20 @@ def test_forces_and_stress_of_pair_potentials_are_derivatives(good):
     by_position, by_strain = (np.array(energies[0]) - energies[1]) / (2 * step)
     assert forces[3, 1] == pytest.approx(-by_position, abs=1e-5)
     assert stress[1] * atoms.get_volume() == pytest.approx(by_strain, abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_pair_potentials_do_not_depend_on_the_choice_of_the_cell(seed):
+    """Skewed unimodular cells of the same lattice, which have the same pairs."""
+    rng = np.random.default_rng(seed)
+    cell, skew = np.diag(rng.uniform(4.0, 8.0, 3)), np.eye(3, dtype=int)
+    for _ in range(5):
+        row, other = rng.choice(3, 2, replace=False)
+        skew[row] += rng.integers(-3, 4) * skew[other]
+    positions = rng.random((8, 3)) @ cell
+    model = PairModel(np.array([3, 16]), np.array([-1.0, -2.0]), rng.normal(size=(3, len(CENTRES_ANGSTROM))))
+    predictions = [
+        model.predict(Atoms("Li4S4", positions=positions, cell=each, pbc=True)) for each in (cell, skew @ cell)
+    ]
+    for one, other in zip(*predictions, strict=True):
+        assert one == pytest.approx(other, abs=1e-9)
