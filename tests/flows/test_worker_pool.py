@@ -156,9 +156,25 @@ def test_worker_is_killed_when_its_fork_server_has_died(pool, run):
 
     threading.Thread(target=kill, daemon=True).start()
     responses, _ = run(Flow([job := wait_for_a_kill()]))
+    assert pool[0].ledger.find("failures") == []
     assert responses[job.uuid][1].output == 2
     (pid,) = (int(each.name.partition("-")[2]) for each in root.glob("waiting-*"))
     wait_until(lambda: process_start(pid) is None)
+
+
+def test_job_starts_after_the_fork_server_has_refused_connections(pool, run, monkeypatch):
+    """As it does between its death and the moment at which the parent can see it."""
+    refusals, opened = iter([True, True]), worker_pool._Worker.open
+
+    def open_worker(worker):
+        if next(refusals, False):
+            raise ConnectionRefusedError
+        return opened(worker)
+
+    monkeypatch.setattr(worker_pool._Worker, "open", open_worker)
+    responses, _ = run(Flow([job := note("refused")]))
+    assert job.uuid in responses
+    assert next(refusals, None) is None
 
 
 def test_job_that_ends_its_process_fails(pool, run):

@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 POLL_INTERVAL_S = 0.2
 MEMORY_INTERVAL_S = 5.0
+START_PAUSES_S = (0.0, 0.5, 2.0)
+"""Before further attempts to start a job: a killed fork server refuses connections until the kernel has ended it."""
 IS_FORKED = sys.platform == "linux"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -91,10 +93,14 @@ class _Worker:
         """Start a job, and the process if there is none."""
         encoded = encoded_job(job)
         emit(JOB, 0, 1, job.name, self.setup.number)  # before the job runs: a listener may raise
-        try:
-            self.future = self.open().submit(run_in_worker, encoded)
-        except (BrokenProcessPool, OSError, EOFError):  # the process, or the one that forks it, died while it was idle
-            self.close(kill=True)
+        for pause_s in START_PAUSES_S:
+            try:
+                self.future = self.open().submit(run_in_worker, encoded)
+                break
+            except (BrokenProcessPool, OSError, EOFError):  # the process, or the one that forks it, died while idle
+                self.close(kill=True)
+                time.sleep(pause_s)
+        else:
             self.future = self.open().submit(run_in_worker, encoded)
         self.entry, self._began_s, self._is_stop_sent = entry, time.monotonic(), False
 
