@@ -21,7 +21,7 @@ def import_labels(
         list[Path],
         typer.Argument(
             help="Files of labelled frames (extxyz, vasprun.xml, OUTCAR, databases and trajectories of ASE), folders of "
-            "VASP runs, and files that describe a job store of atomate2 (.yaml)."
+            "VASP runs, and job stores of atomate2, described by a .yaml file."
         ),
     ],
     reference: Annotated[

@@ -47,7 +47,7 @@ def read_store(path: Path, spec: VaspSpec | None) -> list[ForeignLabel]:
     finally:
         store.close()
     if not labels:
-        raise InputError(f"{path}: the store contains no output of a VASP calculation. Hint: is it the right database?")
+        raise InputError(f"{path}: the store has no output of a VASP calculation. Hint: check the name of the database")
     return labels
 
 
