@@ -70,8 +70,12 @@ def compare_labels(frames: Sequence[Atoms], labels: Sequence[RawLabel], gates: G
             per_atom = energies / [len(atoms) for atoms in frames]
             found = _by_composition(frames, per_atom, SPREADS, ENERGY_FLOOR_EV_PER_ATOM)
             break
-        found = _by_model(frames, labels, energies, model)
-        if len(rest) == sum(rejection is None for rejection in found):
+        # a frame with an element that no fitted label has stays rejected
+        known = [place for place, atoms in enumerate(frames) if np.isin(atoms.numbers, model.numbers).all()]
+        compared = _by_model([frames[p] for p in known], [labels[p] for p in known], energies[known], model)
+        for place, rejection in zip(known, compared, strict=True):
+            found[place] = rejection
+        if sum(rejection is None for rejection in found) in (0, len(rest)):
             break
     rest = [place for place, rejection in enumerate(found) if rejection is None]
     numbers = np.unique(np.concatenate([atoms.numbers for atoms in frames]))

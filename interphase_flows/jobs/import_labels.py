@@ -17,7 +17,7 @@ from interphase_flows.datasets.foreign_labels import check_foreign_labels
 from interphase_flows.datasets.gates import SPARSE_ANGSTROM3_PER_ATOM, Gates, Rejection
 from interphase_flows.datasets.readers import ReadLabels, read_labels
 from interphase_flows.datasets.readers.records import ForeignLabel, LabelConventions
-from interphase_flows.exceptions import InputError
+from interphase_flows.exceptions import InputError, StructureError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.label_batches import label_batch
@@ -173,7 +173,11 @@ def _document(
     is_finite = all(np.isfinite(values).all() for values in coordinates)
     if not is_finite:
         atoms = Atoms(numbers=label.atoms.numbers)
-    document = unlabelled(method, gates, atoms, structure_entry(atoms, origin), repeats)
+    try:
+        entry = structure_entry(atoms, origin)
+    except StructureError:  # a flat cell
+        entry = structure_entry(Atoms(numbers=label.atoms.numbers), origin)
+    document = unlabelled(method, gates, atoms, entry, repeats)
     digest = hashlib.sha256()
     for values in (raw.energy_eV, raw.forces_eV_per_angstrom, raw.stress_eV_per_angstrom3, *coordinates):
         digest.update(np.asarray(np.nan if values is None else values, dtype=float).tobytes())

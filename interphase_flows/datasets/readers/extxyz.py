@@ -46,7 +46,7 @@ def read_with_ase(path: Path, keys: LabelConventions) -> Iterator[ForeignLabel]:
 
 def _frames(path: Path) -> Iterator[Atoms]:
     if path.suffix != ".db":
-        yield from iread(str(path), index=":")
+        yield from iread(str(path), index=":", do_not_split_by_at_sign=True)
         return
     with connect(path) as database:
         for row in database.select():

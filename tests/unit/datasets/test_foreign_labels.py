@@ -211,3 +211,15 @@ def test_pair_potentials_do_not_depend_on_the_choice_of_the_cell(seed):
     ]
     for one, other in zip(*predictions, strict=True):
         assert one == pytest.approx(other, abs=1e-9)
+
+
+def test_a_rejected_label_with_an_element_that_no_other_has(good):
+    """The second fit, without the rejected label, has no potential of its element, which follows the others."""
+    frames = [atoms for atoms in good[0] if "Au" not in atoms.symbols]
+    frames = [atoms.repeat(2) for atoms in frames]
+    frames.append(frames[0].copy())
+    frames[-1].symbols[:2] = "Au"
+    frames[-1].rattle(0.15, seed=9)
+    labels = [emt_label(atoms) for atoms in frames]
+    labels[-1] = replace(labels[-1], forces_eV_per_angstrom=-labels[-1].forces_eV_per_angstrom)
+    assert reasons(frames, labels) == [None] * (len(frames) - 1) + ["force_outlier"]

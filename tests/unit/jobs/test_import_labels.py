@@ -67,11 +67,15 @@ def test_broken_numbers_are_recorded_as_rejected(workspace, spheres, crystals, t
     frames[3].positions[0] = np.inf
     frames[4].calc.results["energy"] = 1e300
     frames[5].cell[:] = 0.0
+    frames.append(frames[0].copy())
+    frames[6].calc = frames[0].calc
+    frames[6].cell[1] = 2.0 * frames[6].cell[0]  # flat
     write(tmp_path / "labels.extxyz", frames)
     batch = run(MAKER, tmp_path / "labels.extxyz")
     documents = stored(workspace, batch.rejected)
     assert len(batch.accepted) == 2
-    assert len(documents) == 4
+    assert len(documents) == 5
+    assert [document.reason for document in documents].count("no_cell") == 2
     assert all(document.reason and document.explanation for document in documents)
 
 

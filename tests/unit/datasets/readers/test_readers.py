@@ -13,7 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 from ase.io import write
 from ase.stress import voigt_6_to_full_3x3_stress
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interphase_flows.datasets.readers import read_labels
@@ -99,6 +99,11 @@ def test_the_free_energy_is_preferred(copper, tmp_path):
     assert read_labels([tmp_path / "labels.traj"]).labels[0].raw.energy_eV == -3.5
 
 
+def test_file_names_may_contain_the_at_sign(copper, tmp_path):
+    path = renamed(copper, tmp_path / "labels@300K.extxyz", "energy", "forces", {})
+    assert len(read_labels([path]).labels) == 1
+
+
 def test_a_missing_stated_name_lists_what_there_is(copper, tmp_path):
     path = renamed(copper, tmp_path / "labels.extxyz", "REF_energy", "forces", {})
     with pytest.raises(InputError, match=r"has no 'dft'.*REF_energy.*--energy-key"):
@@ -171,6 +176,7 @@ def test_unreadable_files_are_input_errors(tmp_path, name, content):
         read_labels([tmp_path / name])
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), n_trajectories=st.integers(1, 4))
 def test_shuffled_frames_of_trajectories_are_grouped(seed, n_trajectories):
     """Random walks of 0.2 Å per frame in a box with 8 Å, from random packings of the same atoms."""
