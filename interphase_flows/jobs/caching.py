@@ -51,6 +51,12 @@ def lookups_only() -> Iterator[None]:
         _is_lookup.reset(token)
 
 
+def check_lookup(kind: str, key: str, schema: type[D]) -> None:
+    """Raise NotStoredError in a block of :func:`lookups_only` if there is no document: a lookup waits for no lease."""
+    if _is_lookup.get() and stored_document(kind, key, schema) is None:
+        raise NotStoredError
+
+
 def settings_of(maker: Maker) -> JsonDocument:
     """Return the fields of a Maker that enter a content key: all but its name and the paths of structure files."""
     excluded = ("name", "structure_files")

@@ -44,7 +44,8 @@ class PhaseReferencesMaker(JobMaker):
             KIND,
             crystals=phase_keys(crystals),
             ends=phase_keys(ends),
-            settings=settings_of(self),
+            # the class of the steps is in the keys of earlier versions
+            settings=settings_of(self) | {"steps": {"@class": "ReferenceSteps", **self.steps.model_dump()}},
             committee=committee.key,
             seed=seed,
         )

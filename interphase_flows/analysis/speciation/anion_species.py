@@ -33,9 +33,9 @@ class AnionChemistry:
     Parameters
     ----------
     anion_centres
-        Elements in the middle of an anion.
+        Elements in the middle of an anion, stored in alphabetical order.
     ligands
-        Elements around the centres.
+        Elements around the centres, stored in alphabetical order.
     centre_ligand_angstrom, centre_centre_angstrom, ligand_ligand_angstrom
         Longest bonds, in Å.
     """
@@ -47,6 +47,9 @@ class AnionChemistry:
     ligand_ligand_angstrom: float
 
     def __post_init__(self) -> None:
+        # a chemistry has one content key, also after a job was stored as JSON, which has lists only
+        for name in ("anion_centres", "ligands"):
+            object.__setattr__(self, name, tuple(sorted(set(getattr(self, name)))))
         both = set(self.anion_centres) & set(self.ligands)
         if both or not (self.anion_centres or self.ligands):
             raise AnalysisError(

@@ -12,7 +12,7 @@ from monty.json import jsanitize
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError, WalltimeReachedError
 from interphase_flows.jobs import labels
-from interphase_flows.jobs.caching import stored_document
+from interphase_flows.jobs.caching import NotStoredError, lookups_only, stored_document
 from interphase_flows.jobs.label_structure import cached_label, label_key
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, _emit_scf_step, gather_labels
 from interphase_flows.jobs.structures.structure_sets import store_set
@@ -53,6 +53,17 @@ def test_repeated_label_job_computes_nothing(spheres, mixed):
     spent = spheres.n_labels
     assert run(LabelMaker(reference=SpheresSpec()), mixed, [0, 1, 2, 3]) == first
     assert spheres.n_labels == spent
+
+
+def test_lookup_of_labels_does_not_wait_for_the_process_that_computes_them(spheres, mixed, workspace, monkeypatch):
+    """Meanwhile no other job of the campaign would start."""
+    maker = LabelMaker(reference=SpheresSpec())
+    stored = run(maker, mixed, [0])
+    with lookups_only():
+        assert run(maker, mixed, [0]) == stored
+        monkeypatch.setattr(workspace, "own_work_folder", lambda *_: pytest.fail("waited for the lease"))
+        with pytest.raises(NotStoredError):
+            run(maker, mixed, [1])
 
 
 def test_label_with_damaged_log_is_not_recomputed(spheres, workspace, crystals, tmp_path, monkeypatch):
