@@ -65,9 +65,10 @@ class Vibration:
 def vibration_lags(block_frames: int, memory_frames: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return C_0 and C_1 of vibration of unit amplitude by memory, (n_memories,) each."""
     k = block_frames
-    rho = np.exp(-1.0 / np.maximum(memory_frames, 1e-3))
-    left = 1.0 - rho
-    faded = -np.expm1(-k / np.maximum(memory_frames, 1e-3))
+    rate = 1.0 / np.maximum(memory_frames, 1e-3)
+    rho = np.exp(-rate)
+    # 1 - rho loses the digits on which the difference below depends
+    left, faded = -np.expm1(-rate), -np.expm1(-k * rate)
     same = (k + 2.0 * rho * (k * left - faded) / left**2) / k**2
     beside = rho * (faded / left) ** 2 / k**2
     apart = beside * rho**k
@@ -92,7 +93,7 @@ def fit_vibration(
     columns = np.concatenate([of_diffusion[..., None], of_memory], axis=2)
     mean = np.zeros((len(n_atoms), columns.shape[2]))
     covariance = np.zeros((*mean.shape, columns.shape[2]))
-    for species in np.flatnonzero(moments[:, 0].any(axis=0)):
+    for species in np.flatnonzero(moments[0, 0] > 0.0):
         mean[species], covariance[species] = _average(*_whitened(moments[:, :, species], columns))
     return Vibration(interval_ps, np.maximum(mean[:, 0], 0.0), grid, mean[:, 1:], covariance[:, 1:, 1:])
 
@@ -144,18 +145,20 @@ def _whitened(moments: FloatArray, columns: FloatArray) -> tuple[FloatArray, Flo
 
     A rung that is low by chance claims too small an error. Errors relative to C_0 increase at least with the
     root of the step, and C_0 is at least that of diffusion with uncorrelated vibration. A rung contains the motion of
-    the shorter ones: the correlation of two is the ratio of their relative errors.
+    the shorter ones: the correlation of two is the ratio of their relative errors. In long rungs C_0 may be zero, because
+    incomplete blocks at the end are left out.
     """
-    value = moments[:, :2]
+    value, zero = moments[:, :2], np.maximum(moments[:, :1], 0.0)
+    moves = zero[:, 0] > 0.0
     growth = 2.0 ** (0.5 * np.arange(len(value)))[:, None]
-    relative = moments[:, 2:] / moments[:, :1]
-    relative = np.maximum(np.maximum.accumulate(relative / growth) * growth, 1e-12)
-    error = relative * moments[:, :1]
-    rows = (columns / error[..., None]).reshape(-1, columns.shape[2])
+    relative = np.divide(moments[:, 2:], zero, out=np.zeros_like(value), where=moves[:, None])
+    relative = np.maximum.accumulate(relative / growth) * growth
+    error = (relative * zero)[moves]
+    rows = (columns[moves] / error[..., None]).reshape(-1, columns.shape[2])
     # scaled, so that both columns have the same precision
     scale = np.linalg.norm(rows[:, :2], axis=0)
-    found = nnls(rows[:, :2] / scale, np.ravel(value / error))[0] / scale
-    error = relative * np.maximum(moments[:, :1], columns[:, :1, :2] @ found)
+    found = nnls(rows[:, :2] / scale, np.ravel(value[moves] / error))[0] / scale
+    error = relative * np.maximum(zero, columns[:, :1, :2] @ found)
     white_columns, white_value = [], []
     for kind in (0, 1):
         ratio = relative[:, kind, None] / relative[:, kind]
