@@ -31,6 +31,8 @@ from interphase_flows.schemas.origin import ATOM, DIMER, Origin
 from interphase_flows.structures.crystals.library import load_crystal
 
 STAGE = "import labels"
+PERIODIC_CUTOFF_ANGSTROM = 6.0
+"""At least the cutoff of usual potentials; labels are those of periodic structures."""
 
 
 @dataclass(frozen=True)
@@ -151,12 +153,29 @@ class ImportLabelsMaker(JobMaker):
             return Rejection(
                 "level_of_theory", f"the level of theory differs from that of the reference method: {found}"
             )
+        if _interacts_with_images(label.atoms):
+            return Rejection(
+                "not_periodic",
+                f"the frame is not periodic along all vectors, and as a periodic one it would have other neighbours "
+                f"within {PERIODIC_CUTOFF_ANGSTROM} Å. Hint: use a larger box",
+            )
         if self.needs_stress and label.raw.stress_eV_per_angstrom3 is None:
             return Rejection(
                 "missing_property",
                 "there is no stress. Hint: set committee.training.stress_weight to 0 to train without",
             )
         return None
+
+
+def _interacts_with_images(atoms: Atoms) -> bool:
+    """Return whether atoms that are not periodic along all vectors would have other neighbours if they were."""
+    if atoms.pbc.all():
+        return False
+    from matscipy.neighbours import neighbour_list  # slow import
+
+    given = {"cutoff": PERIODIC_CUTOFF_ANGSTROM, "positions": atoms.positions, "cell": atoms.cell.array}
+    n_stated, n_periodic = (len(neighbour_list("i", pbc=pbc, **given)) for pbc in (atoms.pbc, [True] * 3))
+    return n_stated != n_periodic
 
 
 def _document(
@@ -173,6 +192,9 @@ def _document(
     is_finite = all(np.isfinite(values).all() for values in coordinates)
     if not is_finite:
         atoms = Atoms(numbers=label.atoms.numbers)
+    elif not atoms.pbc.all():
+        atoms = atoms.copy()
+        atoms.pbc = True  # as labels are
     try:
         entry = structure_entry(atoms, origin)
     except StructureError:  # a flat cell

@@ -150,5 +150,6 @@ def _origin(atoms: Atoms, keys: LabelConventions, path: Path, where: str) -> Ori
     given = next((str(info[name]) for name in names if name in info), None)
     if given is None:
         return None
-    # the origin that this package has written stays, with its family
-    return Origin(given) if given.count("/") == 1 and keys.origin is None else Origin.of(IMPORTED, given)
+    # the origin that this package has written stays; in another file, a slash names no family
+    is_own = keys.origin is None and "label_key" in info
+    return Origin(given) if is_own and "/" in given else Origin.of(IMPORTED, given)

@@ -95,3 +95,17 @@ def test_isolated_atoms_have_their_own_family(workspace, spheres, crystals, tmp_
     write(tmp_path / "labels.extxyz", labelled([*crystals, atom]))
     batch = run(MAKER, tmp_path / "labels.extxyz")
     assert sorted({origin.family for origin in batch.origins.values()}) == ["atom", "imported"]
+
+
+@pytest.mark.parametrize(("box_angstrom", "n_accepted"), [(7.0, 0), (20.0, 1)])
+def test_frames_that_are_not_periodic_need_a_large_box(
+    workspace, spheres, crystals, tmp_path, box_angstrom, n_accepted
+):
+    """A label of a cluster is not that of the crystal of clusters."""
+    cluster = Atoms("Li4S2", positions=2.4 * np.indices((3, 2, 1)).reshape(3, 6).T)
+    cluster.cell = [box_angstrom] * 3
+    write(tmp_path / "labels.extxyz", labelled([*crystals, cluster]))
+    batch = run(MAKER, tmp_path / "labels.extxyz")
+    assert len(batch.accepted) == 6 + n_accepted
+    if not n_accepted:
+        assert [document.reason for document in stored(workspace, batch.rejected)] == ["not_periodic"]

@@ -193,3 +193,8 @@ def test_shuffled_frames_of_trajectories_are_grouped(seed, n_trajectories):
     origins = group_frames([frames[index] for index in order], "set")
     pairs = {(trajectory[index], origin) for index, origin in zip(order, origins, strict=True)}
     assert len(pairs) == n_trajectories == len({origin for _, origin in pairs})
+
+
+def test_a_slash_in_a_name_of_another_program_names_no_family(copper, tmp_path):
+    path = renamed(copper, tmp_path / "labels.extxyz", "energy", "forces", {"config_type": "audit/melt"})
+    assert read_labels([path]).labels[0].origin == "imported/audit/melt"
