@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 POLL_INTERVAL_S = 0.2
 MEMORY_INTERVAL_S = 5.0
 START_PAUSES_S = (0.0, 0.5, 2.0)
-"""Before further attempts to start a job: a killed fork server refuses connections until the kernel has ended it."""
+"""Before further attempts to start a job: a killed fork server accepts no connection until the kernel has ended it."""
 IS_FORKED = sys.platform == "linux"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
