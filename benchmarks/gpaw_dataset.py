@@ -1,13 +1,16 @@
 """Label a small set of reactive structures of Li, P and S with GPAW, to compare potentials with few labels of real DFT.
 
-Run: ``nice -n 19 python benchmarks/gpaw_dataset.py FOLDER [--export DATA.extxyz]``. It takes hours; run it again to
-continue. Structures are frames of CHGNet's dynamics: amorphous mixtures of lithium with Li7P3S11, Li3PS4 and Li3P of 20
+Run: ``nice -n 19 python benchmarks/gpaw_dataset.py FOLDER [--export]``. It takes hours; run it again to continue.
+``--export`` computes nothing: it adds the labels that exist to ``docs/data/gpaw_labels.extxyz.gz``, which has all
+structures, with or without a label. A run in another folder takes structures and labels from that file. Structures are frames of CHGNet's dynamics: amorphous mixtures of lithium with Li7P3S11, Li3PS4 and Li3P of 20
 to 30 atoms and of 45 atoms at 300 to 1000 K, and crystals at 300 and 600 K. About 150 are for training; about 40 of other
 packings and trajectories are held out (``info["split"]``). The settings of GPAW are those of
-workflows/li_li7p3s11_gpaw.yaml. ``--export`` computes nothing and writes the labels that exist.
+workflows/li_li7p3s11_gpaw.yaml.
 """
 
 import argparse
+import gzip
+import io
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -29,12 +32,14 @@ from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import ChgnetSpec, GpawSpec
 from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.schemas.origin import Origin
+from interphase_flows.runtime.atomic_files import write_bytes_atomic
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import open_workspace, use_workspace
 from interphase_flows.structures.amorphous.mixtures import mixture_packing
 from interphase_flows.structures.crystals.library import load_phase
 from interphase_flows.structures.crystals.perturb import repeated
 
+DATASET = Path(__file__).parents[1] / "docs" / "data" / "gpaw_labels.extxyz.gz"
 WORKFLOW = Path(__file__).parents[1] / "workflows" / "li_li7p3s11_gpaw.yaml"
 MIXTURES = (
     ("Li7P3S11", 0.25, 28),
@@ -77,10 +82,8 @@ def packing(electrolyte: str, fraction: float, n_atoms: int, seed: int) -> Atoms
     return mixture_packing(fraction, n_atoms, seed, load_phase("Li"), load_phase(electrolyte))
 
 
-def structures(path: Path) -> list[Atoms]:
-    """Return the frames to label, made in the first call; of a large cell only the last one."""
-    if path.is_file():
-        return read(path, ":")
+def structures() -> list[Atoms]:
+    """Return new frames to label; of a large cell only the last one."""
     calculator = reference_method(ChgnetSpec()).calculator()
     frames: list[Atoms] = []
     for seed, (split, origin, atoms, temperatures_K) in enumerate(trajectories()):
@@ -101,39 +104,58 @@ def structures(path: Path) -> list[Atoms]:
             frame.info = {"split": split, "origin": origin}
         frames += kept
         print(f"{origin}: {len(kept)} frames of {len(atoms)} atoms", flush=True)
-    write(path, frames)
     return frames
+
+
+def write_dataset(frames: list[Atoms]) -> None:
+    """Replace the kept dataset."""
+    text = io.StringIO()
+    write(text, frames, format="extxyz")
+    write_bytes_atomic(DATASET, gzip.compress(text.getvalue().encode(), mtime=0))
+
+
+def labelled_frame(frame: Atoms, label: LabelDoc) -> Atoms:
+    """Return a frame with the values of its label, or with the reason of the rejection."""
+    if label.status != "accepted":
+        frame.info["rejected"] = label.reason
+        return frame
+    labelled = labelled_atoms(label)
+    labelled.info = {"split": frame.info["split"], "origin": frame.info["origin"], "wall_time_s": label.wall_time_s}
+    return labelled
 
 
 def main() -> None:
     """Label what is missing, or export."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--export", type=Path)
+    parser.add_argument("--export", action="store_true")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", module=r"(torch|chgnet|pymatgen)\..*")
     options.folder.mkdir(parents=True, exist_ok=True)
-    frames = structures(options.folder / "structures.extxyz")
+    if not DATASET.is_file():
+        write_dataset(structures())
+    frames = read(DATASET, ":")
     spec = GpawSpec(**YAML(typ="safe").load(WORKFLOW)["reference"])
     settings = Settings(root=options.folder / "runs", n_threads=1)
     with open_workspace(settings, "gpaw_dataset") as workspace, use_workspace(workspace):
         method = reference_method(spec, settings)
-        origins = [Origin(frame.info["origin"]) for frame in frames]
-        entries = store_set("structures", "gpaw dataset", frames, origins)
-        labelled = []
-        for frame, atoms, entry in zip(frames, load_set(entries), entries.entries, strict=True):
+        missing = [i for i, frame in enumerate(frames) if frame.calc is None and "rejected" not in frame.info]
+        bare = [frames[index] for index in missing]
+        entries = store_set("structures", "gpaw dataset", bare, [Origin(frame.info["origin"]) for frame in bare])
+        for index, atoms, entry in zip(missing, load_set(entries), entries.entries, strict=True):
             if options.export:
                 label = stored_document(KIND, label_key(entry.key, method.identity.key, Gates()), LabelDoc)
             else:
                 label = cached_label(method, Gates(), atoms, entry)
-            if label is not None and label.status == "accepted":
-                labelled.append(labelled_atoms(label, entry.origin, frame.info["split"]))
             if label is not None:
-                print(f"{len(labelled)} labels; {entry.formula}: {label.status}, {label.wall_time_s:.0f} s", flush=True)
+                frames[index] = labelled_frame(frames[index], label)
+                n_labels = sum(frame.calc is not None for frame in frames)
+                print(f"{n_labels} labels; {entry.formula}: {label.status}, {label.wall_time_s:.0f} s", flush=True)
     if options.export:
-        write(options.export, labelled)
+        write_dataset(frames)
+        labelled = [frame for frame in frames if frame.calc is not None]
         forces = np.concatenate([np.linalg.norm(each.get_forces(), axis=1) for each in labelled])
-        print(f"{options.export}: {len(labelled)} labels, largest force {forces.max():.1f} eV/Å")
+        print(f"{DATASET.name}: {len(labelled)} labels, largest force {forces.max():.1f} eV/Å")
 
 
 if __name__ == "__main__":

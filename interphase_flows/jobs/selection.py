@@ -13,7 +13,6 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.selection.registry import (
-    DEFAULT_STRATEGY,
     STRATEGIES_OF_ALL_FRAMES,
     STRATEGIES_WITHOUT_FEATURES,
     selection_strategy,
@@ -30,6 +29,9 @@ from interphase_flows.schemas.origin import AUDIT, EXPLORATION, Origin
 from interphase_flows.schemas.segment import Role, SegmentDoc
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
+
+STRATEGY_WITHOUT_KEY = "uncertainty_diverse"
+"""The first default: its name is not part of content keys, so that selections made under it are found again."""
 
 
 @dataclass
@@ -96,7 +98,7 @@ class SelectMaker(JobMaker):
         return {
             "n": self.learning.labels_per_iteration,
             "gates": self.gates,
-            **({} if strategy == DEFAULT_STRATEGY else {"strategy": strategy}),
+            **({} if strategy == STRATEGY_WITHOUT_KEY else {"strategy": strategy}),
             **({"candidates": "all frames"} if strategy in STRATEGIES_OF_ALL_FRAMES else {}),
             **({} if own is SelectMaker.select else {"select": f"{own.__module__}.{own.__qualname__}"}),
         }

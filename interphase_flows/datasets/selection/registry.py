@@ -9,22 +9,23 @@ from interphase_flows.exceptions import InputError
 ENTRY_POINT_GROUP = "interphase_flows.selection_strategies"
 """Entry points of other packages: the name of a strategy to its function, ``newest = "my_package.newest:select"``."""
 
-DEFAULT_STRATEGY = "uncertainty_diverse"
+DEFAULT_STRATEGY = "random"
+"""The simplest: none of the others needs measurably fewer labels (docs/add_a_selection_strategy.md)."""
 _PACKAGE = "interphase_flows.datasets.selection"
 BUILT_IN_STRATEGIES = {
-    DEFAULT_STRATEGY: f"{_PACKAGE}.uncertainty_diverse:select",
+    DEFAULT_STRATEGY: f"{_PACKAGE}.random_choice:select",
+    "uncertainty_diverse": f"{_PACKAGE}.uncertainty_diverse:select",
     "uncertainty": f"{_PACKAGE}.uncertainty:select",
     "farthest_point": f"{_PACKAGE}.farthest_point:select",
     "feature_farthest_point": f"{_PACKAGE}.feature_farthest_point:select",
     "largest_cluster": f"{_PACKAGE}.largest_cluster:select",
     "environment_coverage": f"{_PACKAGE}.environment_coverage:select",
-    "random": f"{_PACKAGE}.random_choice:select",
 }
 
-STRATEGIES_OF_ALL_FRAMES = ("random",)
+STRATEGIES_OF_ALL_FRAMES = (DEFAULT_STRATEGY,)
 """Strategies that select among all stored frames of the exploration, not only those above the selection level."""
 
-STRATEGIES_WITHOUT_FEATURES = (DEFAULT_STRATEGY, "uncertainty", "farthest_point", "random")
+STRATEGIES_WITHOUT_FEATURES = (DEFAULT_STRATEGY, "uncertainty_diverse", "uncertainty", "farthest_point")
 """Strategies whose selection does not depend on the committee that gives the features."""
 
 

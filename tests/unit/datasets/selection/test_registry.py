@@ -95,9 +95,9 @@ def test_farthest_point_ignores_uncertainty_and_near_duplicates():
 
 
 def test_unknown_strategy_raises_with_the_choices():
-    with pytest.raises(InputError, match="Hint: choose one of uncertainty_diverse"):
+    with pytest.raises(InputError, match="Hint: choose one of random"):
         selection_strategy("greedy")
-    with pytest.raises(ValueError, match="Hint: choose one of uncertainty_diverse"):
+    with pytest.raises(ValueError, match="Hint: choose one of random"):
         LearningSpec(selection={"strategy": "greedy"})
 
 
