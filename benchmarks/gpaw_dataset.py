@@ -4,9 +4,10 @@ Run: ``nice -n 19 python benchmarks/gpaw_dataset.py FOLDER [--export]``. It take
 ``--export`` computes nothing: it adds the labels that exist to ``docs/data/gpaw_labels.extxyz.gz``, which has all
 structures, with or without a label. A run in another folder takes structures and labels from that file.
 
-Structures are frames of CHGNet's dynamics: amorphous mixtures of lithium with Li7P3S11, Li3PS4 and Li3P of 20 to 30 atoms
-and of 45 atoms at 300 to 1000 K, and crystals at 300 and 600 K. About 150 are for training; about 40 of other packings and
-trajectories are held out (``info["split"]``). The settings of GPAW are those of workflows/li_li7p3s11_gpaw.yaml.
+Structures are frames of CHGNet's dynamics: amorphous mixtures of lithium with Li7P3S11, Li3PS4 and Li3P of 20 to 30
+atoms and of 45 atoms at 300 to 1000 K, and crystals at 300 and 600 K. About 150 are for training; about 40, of other
+packings and trajectories, are held out (``info["split"]``). The settings of GPAW are those of
+workflows/li_li7p3s11_gpaw.yaml.
 """
 
 import argparse

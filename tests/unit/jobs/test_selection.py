@@ -66,7 +66,12 @@ def segments(workspace, crystals, spheres):
 
 
 def select(segments, dataset, seed=1, **learning):
-    spec = LearningSpec(**{"labels_per_iteration": 4, "audit_labels_per_iteration": 3} | learning)
+    defaults = {
+        "labels_per_iteration": 4,
+        "audit_labels_per_iteration": 3,
+        "selection": {"strategy": "uncertainty_diverse"},
+    }
+    spec = LearningSpec(**defaults | learning)
     return SelectMaker.make.original(SelectMaker(learning=spec), segments, dataset, seed)
 
 

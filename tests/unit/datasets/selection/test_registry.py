@@ -50,8 +50,14 @@ def distances_of_atoms(frames: Sequence[Atoms]) -> list[np.ndarray]:
     return [np.sort(frame.get_all_distances(mic=True), axis=1)[:, 1:9] for frame in frames]
 
 
-def test_default_strategy_selects_the_most_uncertain_first():
-    selection = selection_strategy(LearningSpec().selection.strategy)(pool_of(5), 3, seed=0)
+def test_default_strategy_selects_at_random():
+    assert selection_strategy(LearningSpec().selection.strategy)(pool_of(5), 3, seed=0).notes == [
+        "3 of 5 frames, at random"
+    ]
+
+
+def test_uncertainty_diverse_selects_the_most_uncertain_first():
+    selection = selection_strategy("uncertainty_diverse")(pool_of(5), 3, seed=0)
     assert selection.indices[0] == 4
     assert len(set(selection.indices)) == 3
     assert selection.notes == ["5 candidates, 4 of them distinct, 3 selected"]
