@@ -16,8 +16,7 @@ import argparse
 import json
 import tempfile
 import warnings
-from collections.abc import Sequence
-from itertools import pairwise, product
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +25,8 @@ from ase.calculators.calculator import Calculator
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from jobflow import Flow
+from learning_curves import labels_needed, with_interval
 from ruamel.yaml import YAML
-from scipy.stats import t as student
 from scipy.stats import ttest_rel
 
 from interphase_flows.campaign.schema import Campaign
@@ -147,24 +146,6 @@ def force_errors(iteration: IterationDoc, folder: Path, frames: dict[str, list[A
         found[name] = MEV * float(errors.mean())
         found |= {f"{name} {kind}": MEV * float(errors[symbols == kind].mean()) for kind in np.unique(symbols)}
     return found
-
-
-def labels_needed(n_labels: Sequence[int], errors: Sequence[float], target: float) -> float:
-    """Return the number of labels at which the error first falls below a target; NaN if it does not."""
-    if errors[0] <= target:
-        return float(n_labels[0])
-    for (n0, e0), (n1, e1) in pairwise(zip(n_labels, errors, strict=True)):
-        if e1 <= target:
-            return n0 + (n1 - n0) * (e0 - target) / (e0 - e1)
-    return float("nan")
-
-
-def with_interval(values: Sequence[float]) -> str:
-    """Format the mean of values with half the width of its 95 % interval."""
-    if len(values) < 2:
-        return f"{np.mean(values):.1f}"
-    half = student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{np.mean(values):.1f} ± {half:.1f}"
 
 
 def report(results: dict[str, dict[str, list[dict[str, float]]]], n_iterations: int) -> None:
