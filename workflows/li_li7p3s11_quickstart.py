@@ -11,7 +11,7 @@ campaign = Campaign(
         "interfaces": {
             "snapshots": {"temperatures_K": [400, 600, 800, 500], "n_steps": 48, "snapshot_interval_steps": 6}},
     },
-    committee={"n_members": 2, "training": {"max_epochs": 50, "warm_start_epochs": 8, "batch_size": 3}},
+    committee={"n_members": 2, "training": {"max_epochs": 40, "warm_start_epochs": 8, "batch_size": 3}},
     exploration={
         "dynamics": {"ensemble": "npt", "temperature_K": 500, "friction_per_ps": 20}, "steps_per_iteration": 150},
     learning={
