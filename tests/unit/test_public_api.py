@@ -44,3 +44,19 @@ def test_import_of_the_flow_of_campaigns_loads_neither_torch_nor_plots():
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_validation_of_a_campaign_matches_lattices_without_loading_sympy_or_networkx():
+    """They take a second of every command that reads a campaign file; the module is that of a normal import."""
+    script = (
+        "import sys\n"
+        "from interphase_flows import Campaign\n"
+        "from interphase_flows.campaign.validate import check_campaign\n"
+        "check_campaign(Campaign(name='unit'))\n"
+        "print([name for name in ('torch', 'matplotlib', 'networkx', 'sympy') if name in sys.modules])\n"
+        "loaded = sys.modules['pymatgen.analysis.interfaces.zsl']\n"
+        "from pymatgen.analysis.interfaces import ZSLGenerator, zsl\n"
+        "print(zsl is loaded, ZSLGenerator is loaded.ZSLGenerator)"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "True True"]

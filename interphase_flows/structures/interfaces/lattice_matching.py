@@ -4,7 +4,11 @@ Algorithm: Zur and McGill, J. Appl. Phys. 55, 378 (1984), as in pymatgen's `ZSLG
 """
 
 import functools
+import sys
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,17 +67,28 @@ def lattice_matches(film: Atoms, substrate: Atoms, max_strain: float, max_area_a
     return list(_lattice_matches(*faces, max_strain, max_area_angstrom2))
 
 
+def _zsl_module() -> ModuleType:
+    """Import the file of pymatgen's `ZSLGenerator` alone: the other modules of its package take a second to import."""
+    name = "pymatgen.analysis.interfaces.zsl"
+    if name not in sys.modules:
+        package = find_spec("pymatgen.analysis.interfaces")
+        spec = PathFinder.find_spec(name, package.submodule_search_locations if package else None)
+        if spec is None or spec.loader is None:
+            raise ModuleNotFoundError(name)
+        module = module_from_spec(spec)
+        spec.loader.exec_module(sys.modules.setdefault(name, module))
+    return sys.modules[name]
+
+
 @functools.lru_cache(maxsize=CACHED_SEARCHES)
 def _lattice_matches(
     film: bytes, substrate: bytes, max_strain: float, max_area_angstrom2: float
 ) -> tuple[LatticeMatch, ...]:
     """Search for the vectors of two faces, (2, 3) each, as bytes."""
-    from pymatgen.analysis.interfaces.zsl import ZSLGenerator  # slow import: loads sympy
-
     film_vectors, substrate_vectors = (np.frombuffer(face).reshape(2, 3) for face in (film, substrate))
     # The tolerances are wider than the allowed strain, since strains of lengths and angle can cancel. Matches
     # of too large a principal strain are dropped below.
-    generator = ZSLGenerator(
+    generator = _zsl_module().ZSLGenerator(
         max_area_ratio_tol=3 * max_strain,
         max_area=max_area_angstrom2,
         max_length_tol=1.5 * max_strain,
