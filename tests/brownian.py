@@ -29,6 +29,8 @@ class Brownian:
         Amplitude per axis.
     memory_ps
         Correlation time of the vibration; 0 for none.
+    frequency_THz
+        Frequency of the vibration, which is damped with the correlation time; 0 for overdamped vibration.
     """
 
     def __init__(
@@ -38,12 +40,14 @@ class Brownian:
         together: Sequence[Sequence[float]] = ((7.0, 2.5, -1.5), (2.5, 2.0, 0.0), (-1.5, 0.0, 1.7)),
         vibration_angstrom: float = 0.0,
         memory_ps: float = 0.0,
+        frequency_THz: float = 0.0,
     ) -> None:
         self.counts = np.array(counts)
         self.diffusion = np.array(diffusion)
         self.together = np.array(together)
         self.vibration_angstrom = vibration_angstrom
         self.memory_ps = memory_ps
+        self.frequency_THz = frequency_THz
         self.labels = np.repeat(np.arange(len(counts)), counts)
 
     @property
@@ -89,6 +93,11 @@ class Brownian:
         noise = rng.normal(size=shape)
         if self.memory_ps == 0.0:
             return noise
-        rho = np.exp(-interval_ps / self.memory_ps)
-        noise[1:] *= np.sqrt(1.0 - rho**2)
-        return lfilter([1.0], [1.0, -rho], noise, axis=0)
+        rate = 1.0 / self.memory_ps
+        if self.frequency_THz:
+            # the real part of a complex process is correlated as exp(-t / memory) cos(2 pi frequency t)
+            rate -= 2j * np.pi * self.frequency_THz
+            noise = noise + 1j * rng.normal(size=shape)
+        rho = np.exp(-interval_ps * rate)
+        noise[1:] *= np.sqrt(1.0 - abs(rho) ** 2)
+        return lfilter([1.0], [1.0, -rho], noise, axis=0).real

@@ -6,7 +6,7 @@ import pytest
 from brownian import TRICLINIC, Brownian
 from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.transport import onsager_matrix, onsager_windows
-from onsager_accuracy import KINDS, accuracy, vibration_bias
+from onsager_accuracy import CELL_ANGSTROM, KINDS, accuracy, vibration_bias
 
 
 def cramer_rao(rate: float, noise: float, n: int) -> float:
@@ -54,6 +54,26 @@ def test_vibration_adds_no_bias(memory_ps, largest):
     bias, steps = vibration_bias(memory_ps, range(30))
     print(f"memory {memory_ps} ps: bias {bias}, steps {steps}, seeds 0 to 29")
     assert (np.abs(bias) < largest).all(), bias
+
+
+@pytest.mark.parametrize(("frequency_THz", "memory_ps"), [(1.3, 1.0), (1.3, 5.0), (0.5, 1.5), (0.5, 5.0)])
+def test_soft_oscillations_of_atoms_add_no_bias_to_self_diffusion(frequency_THz, memory_ps):
+    """0.5 Å, frames 0.1 ps apart: less than half a standard error, and intervals cover, over 20 draws."""
+    known = Brownian(vibration_angstrom=0.5, memory_ps=memory_ps, frequency_THz=frequency_THz)
+    own, rate, errors, covered = known.self_rate(), known.rate(), [], []
+    for seed in range(70000, 70020):
+        frames = known.frames(np.random.default_rng(seed), 2000, interval_ps=0.1, cell=CELL_ANGSTROM)
+        result = onsager_matrix(frames, temperature_K=600)
+        found = result.self_diffusion_angstrom2_per_ps
+        errors.append((found.value - own) / found.standard_error)
+        onsager = result.onsager.scaled(result.kT_volume_eV_angstrom3)
+        covered.append((onsager.lower <= rate) & (rate <= onsager.upper))
+    bias = np.mean(errors, axis=0)
+    print(f"{frequency_THz} THz, {memory_ps} ps: bias in standard errors {bias}, coverage {np.mean(covered)}")
+    assert (np.abs(bias) < 0.5 + 3.0 / np.sqrt(len(errors))).all()
+    assert abs(bias.mean()) < 0.5
+    assert np.mean(np.abs(errors) < 1.96) >= 0.85
+    assert np.mean(covered) >= 0.9
 
 
 @pytest.mark.parametrize("name", KINDS)

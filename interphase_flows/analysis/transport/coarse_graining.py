@@ -128,6 +128,8 @@ def choose_step(
     resolved = rates > RESOLVED_ERRORS * errors
     tolerated = np.where(resolved, BIAS_PER_ERROR, BIAS_PER_ERROR_UNRESOLVED) * errors
     passes = (bias <= tolerated + SIGNIFICANT_ERRORS * bias_error).all(axis=1)
+    described = min(int(vibration.shortest_step_frames.max()), candidates[-1].block_frames)
+    passes &= np.array([each.block_frames >= described for each in candidates])
     for i in np.flatnonzero(passes):
         passes[i] = _longer_steps_agree(candidates[i:], lags[i:], rates[i:], errors[i])
     plateau = tuple(

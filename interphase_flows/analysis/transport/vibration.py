@@ -13,12 +13,18 @@ Memories near the length of the longest steps are hard to distinguish from diffu
 bias. Therefore no model is selected: the amplitudes are averaged over all models with up to `MOST_MEMORIES` memories of
 a grid, with weights exp(-chi²/2 - n `PENALTY`/2) shared by the models of n memories (Bayesian model averaging: Hoeting et
 al., Stat. Sci. 14, 382 (1999)). Their covariance, within and between models, is the error of the bias.
+
+Soft vibration that oscillates, <u(0) u(t)> = a exp(-t / tau) cos(omega t), is no such sum. If the models do not describe
+all steps (chi² per moment above `LARGEST_CHI2_PER_MOMENT`), the shortest are left out until diffusion with uncorrelated
+vibration does. Memories are not fitted to the rest: without short steps nothing limits their amplitudes, which are
+positive, and their mean would be a bias. If no such model holds, the covariance is multiplied by chi² per moment.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import nnls
@@ -33,6 +39,13 @@ MOST_MEMORIES = 2
 MEMORIES_PER_OCTAVE = 2
 LEAST_STEPS = 10
 """Minimum number of steps of a fitted rung."""
+LEAST_RUNGS = 3
+"""Minimum number of rungs of a fit from which steps are left out."""
+LARGEST_CHI2_PER_MOMENT = 5.0
+"""Largest chi² of models that describe all steps: up to 3.6 by chance for few atoms, above 100 for soft oscillations of
+0.5 Å."""
+LARGEST_CHI2_WITHOUT_MEMORY = 2.0
+"""Largest chi² per moment of diffusion with uncorrelated vibration, where short steps are left out."""
 UNCORRELATED = 0.0
 
 
@@ -49,6 +62,8 @@ class Vibration:
     """(n_species, n_memories), Å² per axis."""
     covariance_angstrom4: FloatArray
     """(n_species, n_memories, n_memories), of the squared amplitudes."""
+    shortest_step_frames: IntArray
+    """(n_species,), shortest step that the model describes."""
 
     def lags(self, block_frames: int) -> tuple[FloatArray, FloatArray]:
         """Return what vibration adds to C_0 and C_1 of one atom, (n_species,) each, Å²."""
@@ -93,40 +108,59 @@ def fit_vibration(
     columns = np.concatenate([of_diffusion[..., None], of_memory], axis=2)
     mean = np.zeros((len(n_atoms), columns.shape[2]))
     covariance = np.zeros((*mean.shape, columns.shape[2]))
+    shortest = np.full(len(n_atoms), steps[0])
     for species in np.flatnonzero(moments[0, 0] > 0.0):
-        mean[species], covariance[species] = _average(*_whitened(moments[:, :, species], columns))
-    return Vibration(interval_ps, np.maximum(mean[:, 0], 0.0), grid, mean[:, 1:], covariance[:, 1:, 1:])
+        fit = _average(*_whitened(moments[:, :, species], columns), MOST_MEMORIES)
+        largest = LARGEST_CHI2_PER_MOMENT
+        for i in range(1, max(len(steps) - LEAST_RUNGS, 0) + 1):
+            if fit.chi2_per_moment <= largest or not (moments[i:, 0, species] > 0.0).all():
+                break
+            fit = _average(*_whitened(moments[i:, :, species], columns[i:]), 0)
+            shortest[species], largest = steps[i], LARGEST_CHI2_WITHOUT_MEMORY
+        mean[species] = fit.mean
+        covariance[species] = max(fit.chi2_per_moment, 1.0) * fit.covariance
+    return Vibration(interval_ps, np.maximum(mean[:, 0], 0.0), grid, mean[:, 1:], covariance[:, 1:, 1:], shortest)
+
+
+class _Fit(NamedTuple):
+    mean: FloatArray
+    """(n_columns,), amplitudes averaged over models."""
+    covariance: FloatArray
+    """(n_columns, n_columns)."""
+    chi2_per_moment: float
+    """Of the best model."""
 
 
 @cache
-def _models(n_columns: int) -> tuple[IntArray, ...]:
+def _models(n_columns: int, most_memories: int) -> tuple[IntArray, ...]:
     """Return the columns of all models, (n_models, n_chosen): diffusion, with or without the uncorrelated vibration.
 
     Each array holds the models with one number of memories.
     """
     found: list[IntArray] = []
-    for n in range(MOST_MEMORIES + 1):
+    for n in range(most_memories + 1):
         memories = list(combinations(range(2, n_columns), n))
         found += [np.array([(*always, *each) for each in memories]) for always in ((0,), (0, 1)) if memories]
     return tuple(found)
 
 
-def _average(columns: FloatArray, value: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return amplitudes of the columns, averaged over all models without negative amplitudes, and their covariance.
+def _average(columns: FloatArray, value: FloatArray, most_memories: int) -> _Fit:
+    """Average amplitudes of the columns over all models without negative amplitudes.
 
     A model whose best amplitudes are negative is replaced by the smaller ones, which are among the models.
     """
     scale = np.linalg.norm(columns, axis=0)
     columns = columns / scale
     normal, target = columns.T @ columns, columns.T @ value
-    fits = []
-    for chosen in _models(len(scale)):
+    fits, most = [], 0.0
+    for chosen in _models(len(scale), most_memories):
         n_memories = np.count_nonzero(chosen[0] > 1)
         inverse = np.linalg.pinv(normal[chosen[:, :, None], chosen[:, None, :]], rcond=1e-12, hermitian=True)
         found = np.einsum("mij,mj->mi", inverse, target[chosen])
         gain = np.einsum("mi,mi->m", found, target[chosen])
+        gain[(found[:, 1:] < 0.0).any(axis=1)] = -np.inf
+        most = max(most, float(gain.max()))
         log_weight = 0.5 * (gain - PENALTY * n_memories) - np.log(len(chosen))
-        log_weight[(found[:, 1:] < 0.0).any(axis=1)] = -np.inf
         fits.append((chosen, found, inverse, log_weight))
     top = max(each[3].max() for each in fits)
     mean, square, total = np.zeros(len(scale)), np.zeros((len(scale), len(scale))), 0.0
@@ -137,7 +171,8 @@ def _average(columns: FloatArray, value: FloatArray) -> tuple[FloatArray, FloatA
         second = found[:, :, None] * found[:, None, :] + inverse
         np.add.at(square, (chosen[:, :, None], chosen[:, None, :]), weight[:, None, None] * second)
     mean /= total
-    return mean / scale, (square / total - np.outer(mean, mean)) / np.outer(scale, scale)
+    covariance = (square / total - np.outer(mean, mean)) / np.outer(scale, scale)
+    return _Fit(mean / scale, covariance, (float(value @ value) - most) / len(value))
 
 
 def _whitened(moments: FloatArray, columns: FloatArray) -> tuple[FloatArray, FloatArray]:
