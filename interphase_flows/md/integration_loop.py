@@ -96,7 +96,8 @@ def _violation(state: SegmentState, plan: SegmentPlan) -> tuple[StopReason, str]
     """Return the limit that a frame violates, with its numbers, or None."""
     if plan.limits is None:
         return None
-    reference = RunReference(**state.metadata["reference"])
+    reference = plan.limits.followed(state.atoms, RunReference(**state.metadata["reference"]))
+    state.metadata["reference"] = reference.model_dump()
     first_step = plan.equilibration_fs / plan.dynamics.timestep_fs
     stresses_GPa = last_stresses_GPa(state.metadata, state.records, first_step)
     return plan.limits.violation(state.atoms, reference, stresses_GPa, plan.dynamics.target_pressure_GPa)

@@ -13,7 +13,8 @@ stress_drift      mean normal stress of the last `STRESS_WINDOW` evaluations, af
 anions_lost       fewer than ``min_anion_bond_fraction`` of the initial bonds between centres and ligands (P-S)
 ================  ================================================================================================
 
-V0 and the initial bonds are those of the first evaluation of the run. A void that the start of the run has is no reason.
+V0 and the initial bonds are those of the first evaluation of the run. A void that the start of the run has is no reason;
+once it has closed, the limit applies.
 """
 
 from collections.abc import Sequence
@@ -31,6 +32,8 @@ STRESS_WINDOW = 30
 """Evaluations of the committee over which the normal stress is averaged; they may be in several segments."""
 GRID_PER_RADIUS = 3.0
 """Points of the void search along the radius of the smallest void."""
+CLOSED_VOID = 0.8
+"""Radius of a closed void in units of the limit, which fluctuations of a void at the limit do not reach."""
 THERMAL_FACTOR = 1.15
 """Longest bond of an anion at temperature, relative to that in a crystal."""
 
@@ -41,6 +44,7 @@ class RunReference(BaseModel):
     volume_angstrom3: float
     n_anion_bonds: int
     has_void: bool
+    """Whether the start has a void that has not closed yet."""
 
 
 class RunLimits(BaseModel):
@@ -68,6 +72,13 @@ class RunLimits(BaseModel):
             n_anion_bonds=n_anion_bonds(atoms),
             has_void=radius is not None and largest_void(atoms, radius)[0] > radius,
         )
+
+    def followed(self, atoms: Atoms, reference: RunReference) -> RunReference:
+        """Return the reference after a frame, in which a void of the start may have closed."""
+        limit = self.max_void_radius_angstrom
+        if limit is None or not reference.has_void or largest_void(atoms, limit)[0] > CLOSED_VOID * limit:
+            return reference
+        return reference.model_copy(update={"has_void": False})
 
     def violation(
         self,

@@ -49,6 +49,26 @@ def test_empty_slab_in_a_tilted_cell_is_a_void():
     assert violation(RunLimits(max_volume_change=None), gapped, gapped) is None
 
 
+def test_void_of_the_start_counts_once_it_has_closed():
+    compact = bulk("Li", cubic=True) * (4, 4, 4)
+    gapped, narrow, limits = compact.copy(), compact.copy(), RunLimits(max_volume_change=None)
+    gapped.cell[2, 2] += 10.0
+    narrow.cell[2, 2] += 5.2  # a sphere of 3.5 Å, below the limit, but not closed
+    reference = limits.followed(narrow, limits.reference(gapped))
+    assert limits.violation(gapped, reference, NO_STRESS, 0.0) is None
+    reference = limits.followed(compact, reference)
+    assert limits.violation(compact, reference, NO_STRESS, 0.0) is None
+    assert limits.violation(gapped, limits.followed(gapped, reference), NO_STRESS, 0.0)[0] == "void"
+
+
+def test_void_that_closed_counts_in_later_segments(go, tmp_path):
+    limits = RunLimits(max_volume_change=None)
+    start = read_checkpoint(go(tmp_path / "first", limits=limits).last_good_checkpoint)
+    start.metadata["reference"]["has_void"] = True
+    second = go(tmp_path / "second", start=start, seed=None, limits=limits)
+    assert read_checkpoint(second.last_good_checkpoint).metadata["reference"]["has_void"] is False
+
+
 def test_drift_of_the_volume():
     start = load_phase("Li2S")
     limits = RunLimits(max_volume_change=0.3)
