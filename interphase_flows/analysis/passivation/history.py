@@ -8,6 +8,7 @@ import numpy as np
 from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.interfaces.depletion import Depletion, find_depletion, require_series
 from interphase_flows.analysis.statistics.estimate import Array, Estimate
+from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES, frame_interval_ps
 from interphase_flows.exceptions import AnalysisError
 
 GROWTH = "thickness"
@@ -67,6 +68,12 @@ class InterphaseHistory:
         return {GROWTH: np.asarray(self.thickness_angstrom, dtype=float)} | {
             name: np.asarray(series, dtype=float) for name, series in self.passed_atoms_per_nm2.items()
         }
+
+    def has_frames(self, begin_ps: float, end_ps: float) -> bool:
+        """Return whether a window lies outside gaps of the frames, or contains enough frames beside them."""
+        begin, end = np.searchsorted(self.time_ps, (begin_ps, end_ps))
+        longest = np.diff(np.clip(self.time_ps, begin_ps, end_ps)).max()
+        return bool(end - begin >= LEAST_FRAMES + 2 or longest <= 1.5 * frame_interval_ps(self.time_ps))
 
     def event_of(self, name: str) -> float:
         """Return the increment of a quantity by one atom: 0 for the thickness, and if the area is unknown."""

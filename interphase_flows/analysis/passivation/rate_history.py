@@ -1,6 +1,7 @@
 """Rates against time: dh/dt and the flux of every species in consecutive windows.
 
-The windows are half as long as the two windows of the verdict, unless these contain too few frames.
+The windows are half as long as the two windows of the verdict, unless these contain too few frames. They begin after the
+last gap that leaves too few frames in one of them.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from interphase_flows.analysis.passivation.history import InterphaseHistory, Rat
 from interphase_flows.analysis.passivation.replica_rate import replica_rates
 from interphase_flows.analysis.passivation.verdict import Verdict
 from interphase_flows.analysis.statistics.estimate import Estimate
-from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES
+from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES, frame_interval_ps
 from interphase_flows.exceptions import AnalysisError
 
 WINDOWS_PER_VERDICT_WINDOW = 2
@@ -38,11 +39,14 @@ def rate_history(replicas: Sequence[InterphaseHistory], judged: Verdict) -> Rate
     (_, middle), (_, end) = judged.windows_ps
     window = (end - middle) / WINDOWS_PER_VERDICT_WINDOW
     start = max(float(each.time_ps[0]) for each in replicas)
-    interval = max(float(np.diff(each.time_ps).max()) for each in replicas)
+    interval = max(frame_interval_ps(each.time_ps) for each in replicas)
     if window < LEAST_FRAMES * interval:
         window = end - middle
     n = int((end - start) / window * (1 + 1e-9))
     edges = end - window * np.arange(n, -1, -1.0)
+    in_gaps = [i for i, span in enumerate(pairwise(edges)) if not all(each.has_frames(*span) for each in replicas)]
+    if in_gaps:  # only windows after the last gap
+        edges = edges[min(in_gaps[-1] + 1, n - 1) :]
     names = list(replicas[0].quantities)
     spans = [(float(begin), float(until)) for begin, until in pairwise(edges)]
     # the noise of early windows, in which growth is curved, is not that of later ones

@@ -13,13 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from interphase_flows.analysis.interfaces.depletion import Depletion
 from interphase_flows.analysis.passivation.history import GROWTH, InterphaseHistory, RateHistory
 from interphase_flows.analysis.passivation.replica_rate import PEAK_CONFIDENCE, ReplicaRate, replica_rates
 from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate, Number
-from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES, NoiseModel
+from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES, NoiseModel, frame_interval_ps
 from interphase_flows.exceptions import AnalysisError
 
 EPSILON = 0.01
@@ -105,7 +103,7 @@ def verdict(
     end = min(float(each.time_ps[-1]) for each in replicas)
     start = max(float(each.time_ps[0]) for each in replicas)
     # longest duration of ten frames among the replicas
-    least = LEAST_FRAMES * max(float(np.diff(each.time_ps).max()) for each in replicas)
+    least = LEAST_FRAMES * max(frame_interval_ps(each.time_ps) for each in replicas)
     window = WINDOW_SHARE * (end - start) if window_ps is None else window_ps
     peak_window = min(window, max(window / PEAKS_PER_WINDOW, least)) if peak_window_ps is None else peak_window_ps
     ran_out = [d for each in replicas if (d := each.depletion()) is not None and d.time_ps <= end]
@@ -124,6 +122,8 @@ def verdict(
     firsts = [
         (start + i * peak_window, start + (i + 1) * peak_window) for i in range(max(1, int(window / peak_window)))
     ]
+    # not in gaps
+    firsts = [span for span in firsts if all(each.has_frames(*span) for each in replicas)] or firsts[:1]
     edges = [end - i * window for i in (3, 2, 1, 0)]
     if edges[0] < start + window * (1 - 1e-9):
         edges = edges[1:]  # growth in the first window is curved

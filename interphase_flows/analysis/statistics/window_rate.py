@@ -15,7 +15,7 @@ walk in few windows resembles slow bounded noise, so bounded noise must be more 
 with the larger likelihood alone, 78 instead of 92 % of the intervals contain the rate of a random walk. A walk below
 bounded noise resembles bounded noise; `WEAK_WALK` is its prior probability, without which 48 to 90 % of the intervals
 contain the rate. Fewer than `LEAST_POINTS_TO_CHOOSE` points do not distinguish the models: their noise is that of a
-random walk, whose intervals are too wide for bounded noise.
+random walk, whose intervals are too wide for bounded noise. Points without frames have the variance `MISSING`.
 """
 
 import math
@@ -40,7 +40,10 @@ NO_EVENT = -math.log(0.5 * (1 - CONFIDENCE))
 MOST_POINTS = 240
 """Maximum number of points of all windows; consecutive frames of longer series are averaged."""
 LARGEST_SHARE_OF_GAPS = 0.02
-"""Largest fraction of the time in longer intervals than that of an interpolated series."""
+"""Largest fraction of the time in longer intervals than that of an interpolated series, unless there are few of them."""
+MOST_LONG_GAPS = 3
+MISSING = 1e6
+"""Variance of a missing point, in units of that of the noise."""
 LEAST_POINTS_TO_CHOOSE = 80
 """Minimum number of points for a choice of the noise model; fewer do not exclude a random walk."""
 DECISIVE = 1.5
@@ -131,7 +134,7 @@ def window_rates(
     Parameters
     ----------
     time_ps, values
-        Times in ps, increasing, and values, (n_frames,) each; interpolated if the times are uneven.
+        Times in ps, increasing, and values, (n_frames,) each; interpolated if uneven, except in gaps.
     edges_ps
         Edges of the windows, (n_windows + 1,), increasing.
     event
@@ -143,31 +146,31 @@ def window_rates(
     AnalysisError
         A window has fewer than ten frames.
     """
-    time_ps, values = _evenly_spaced(time_ps, np.asarray(values, dtype=float))
+    even_ps, values, is_missing = _evenly_spaced(time_ps, np.asarray(values, dtype=float))
     slack = 1e-9 * float(np.abs(time_ps).max())
-    first = np.searchsorted(time_ps, np.array(edges_ps[:-1]) - slack)
-    end = np.searchsorted(time_ps, np.array(edges_ps[1:]) + slack)
-    shortest = int((end - first).min())
-    if shortest < LEAST_FRAMES:
-        raise AnalysisError(
-            f"a window of {shortest} frames gives no rate; at least {LEAST_FRAMES} are required. Hint: use longer "
-            "windows, or write frames more often"
-        )
-    time, series = time_ps[first[0] : end[-1]], values[first[0] : end[-1]]
+    first = np.searchsorted(even_ps, np.array(edges_ps[:-1]) - slack)
+    end = np.searchsorted(even_ps, np.array(edges_ps[1:]) + slack)
+    n_frames = [int(np.count_nonzero(~is_missing[a:b])) for a, b in zip(first, end, strict=True)]
+    if min(n_frames) < LEAST_FRAMES:
+        i = int(np.argmin(n_frames))
+        raise _too_few_frames(n_frames[i], edges_ps[i], edges_ps[i + 1], time_ps)
+    inside = slice(first[0], end[-1])
+    time, series = even_ps[inside], values[inside]
     per_point = -(-len(time) // MOST_POINTS)
     n = len(time) // per_point
     dropped = len(time) - n * per_point  # incomplete groups of frames at the beginning
     interval_ps = float(time[-1] - time[0]) / (len(time) - 1)
     edges: IntArray = np.round((np.array(edges_ps) - time[0]) / interval_ps).astype(np.int64)
-    noises = _noises(n, per_point, tuple((edges - dropped).tolist()))
-    points = series[dropped:].reshape(n, per_point).mean(axis=1)
+    points, missing = (each[dropped:].reshape(n, per_point).mean(axis=1) for each in (series, is_missing[inside]))
+    absent = np.flatnonzero(missing > 0.5)
+    noises = _noises(n, per_point, tuple((edges - dropped).tolist()), tuple(absent.tolist()))
 
-    degrees = n - len(edges)
+    degrees = n - len(absent) - len(edges)
     rounding = (1e-12 * float(np.abs(points).max())) ** 2 + 1e-300
     squares, slopes = noises.fit(points)
     variance = np.maximum(squares / degrees, rounding)
     log_likelihood = -0.5 * (degrees * np.log(variance) + noises.log_determinants)
-    if n >= LEAST_POINTS_TO_CHOOSE:
+    if n - len(absent) >= LEAST_POINTS_TO_CHOOSE:
         without_walk = log_likelihood[noises.is_bounded & ~noises.has_walk].max()
         bounded = bool(without_walk - log_likelihood[noises.is_walk].max() > DECISIVE)
         model = noises.is_bounded if bounded else noises.is_walk
@@ -185,18 +188,35 @@ def window_rates(
     ]
 
 
-def _evenly_spaced(time_ps: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return a series at even times: itself, or interpolated at the longest interval except for rare gaps."""
-    if len(time_ps) < LEAST_FRAMES:
-        return time_ps, values
-    even = np.linspace(time_ps[0], time_ps[-1], len(time_ps))
-    if np.abs(time_ps - even).max() <= 0.5 * (even[1] - even[0]):
-        return time_ps, values
+def frame_interval_ps(time_ps: FloatArray) -> float:
+    """Return the longest interval between frames, except for gaps: few, or a small part of the time."""
     intervals = np.sort(np.diff(time_ps))
     length = np.cumsum(intervals)
-    n = int(length[-1] / intervals[np.searchsorted(length, (1 - LARGEST_SHARE_OF_GAPS) * length[-1])]) + 1
-    even = np.linspace(time_ps[0], time_ps[-1], n)
-    return even, np.interp(even, time_ps, values)
+    regular = int(np.searchsorted(length, (1 - LARGEST_SHARE_OF_GAPS) * length[-1]))
+    return float(intervals[min(regular, max(len(intervals) - 1 - MOST_LONG_GAPS, LEAST_FRAMES - 2))])
+
+
+def _evenly_spaced(time_ps: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Return a series at even times, interpolated if these are not its own, and whether each frame is missing."""
+    even = np.linspace(time_ps[0], time_ps[-1], len(time_ps))
+    if len(time_ps) < LEAST_FRAMES or np.abs(time_ps - even).max() <= 0.5 * (even[1] - even[0]):
+        return time_ps, values, np.zeros(len(time_ps), dtype=bool)
+    interval_ps = frame_interval_ps(time_ps)
+    even = np.linspace(time_ps[0], time_ps[-1], int(np.ceil((time_ps[-1] - time_ps[0]) / interval_ps)) + 1)
+    after = np.searchsorted(time_ps, even).clip(1, len(time_ps) - 1)
+    distance_ps = np.minimum(even - time_ps[after - 1], time_ps[after] - even)
+    return even, np.interp(even, time_ps, values), distance_ps > 0.75 * interval_ps
+
+
+def _too_few_frames(n_frames: int, begin_ps: float, end_ps: float, time_ps: FloatArray) -> AnalysisError:
+    longest = int(np.diff(time_ps.clip(begin_ps, end_ps)).argmax())
+    before, after = time_ps[longest : longest + 2]
+    reason, hint = "", "use longer windows, or write frames more often"
+    if after - before > 2.0 * np.median(np.diff(time_ps)):
+        reason = f", and none was recorded between {before:g} and {after:g} ps"
+        hint = "use longer windows, or analyse the parts of the trajectory before and after this gap"
+    least = f"at least {LEAST_FRAMES} are required{reason}. Hint: {hint}"
+    return AnalysisError(f"a window of {n_frames} frames gives no rate; {least}")
 
 
 def _parameters() -> list[tuple[float, float, float, float]]:
@@ -207,8 +227,10 @@ def _parameters() -> list[tuple[float, float, float, float]]:
 
 
 @lru_cache(maxsize=4)
-def _noises(n: int, per_point: int, edges: tuple[int, ...]) -> _Noises:
-    """Return the fits to n points of some frames each, with kinks at some frames."""
+def _noises(n: int, per_point: int, edges: tuple[int, ...], absent: tuple[int, ...]) -> _Noises:
+    """Return the fits to n points of some frames each, with kinks at some frames and some absent points."""
+    unknown = np.zeros((n, n))
+    unknown[absent, absent] = MISSING
     x = np.arange(n, dtype=float)
     frame = per_point * x + 0.5 * (per_point - 1)
     line = np.stack([np.interp(frame, edges, row) for row in np.eye(len(edges))], axis=1)
@@ -219,7 +241,7 @@ def _noises(n: int, per_point: int, edges: tuple[int, ...]) -> _Noises:
     factors = np.empty((len(parameters), N_DIAGONALS, n))
     correlated = {c: toeplitz(correlations_of_means(c, n, per_point)) for c in CORRELATIONS}
     for i, (bounded, correlation, white, step) in enumerate(parameters):
-        covariance = bounded * correlated[correlation] + white * np.eye(n) + step * walk
+        covariance = bounded * correlated[correlation] + white * np.eye(n) + step * walk + unknown
         banded = _differenced(_differenced(covariance, correlation).T, correlation)
         bands = [np.pad(np.diagonal(banded, -lag), (0, lag)) for lag in range(N_DIAGONALS)]
         factors[i] = cholesky_banded(np.array(bands), lower=True, check_finite=False)
@@ -230,7 +252,7 @@ def _noises(n: int, per_point: int, edges: tuple[int, ...]) -> _Noises:
     inverse = np.linalg.inv(information)
     n_white = np.where(correlation > 0, len(WHITE_PER_BOUNDED), 1)
     prior = np.where(has_walk, WEAK_WALK / len(STEP_PER_BOUNDED), (1 - WEAK_WALK) / n_white) / len(CORRELATIONS)
-    if n < LEAST_POINTS_TO_CHOOSE:
+    if n - len(absent) < LEAST_POINTS_TO_CHOOSE:
         has_walk = has_walk & (correlation == 0)
         prior = np.ones_like(prior)
     return _Noises(

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from correlated_series import correlated_noise
 from interphase_flows.analysis.passivation.history import InterphaseHistory
+from interphase_flows.analysis.passivation.rate_history import rate_history
 from interphase_flows.analysis.passivation.verdict import verdict
 from interphase_flows.analysis.statistics.window_rate import window_rate, window_rates
 from interphase_flows.exceptions import AnalysisError
@@ -149,7 +151,47 @@ def test_short_gap_costs_no_frames():
     series = 0.1 * time + np.random.default_rng(0).normal(0.0, 0.05, len(time))
     first, last = window_rates(time, series, (0.0, 500.0, 1000.0))
     assert first.rate_per_ps == pytest.approx(0.1, rel=0.001)
-    assert last.degrees_of_freedom == 200 - 3  # groups of five of 1000 frames
+    assert last.degrees_of_freedom == 198 - 3  # groups of five of 1000 frames, two of them missing
+
+
+def test_rates_on_both_sides_of_a_long_gap():
+    time = np.concatenate([np.arange(0.0, 100.0), np.arange(400.0, 500.0)])
+    series = 0.1 * time + np.random.default_rng(0).normal(0.0, 0.05, len(time))
+    for edges in ((0.0, 99.0), (400.0, 499.0), (0.0, 499.0)):
+        assert window_rates(time, series, edges)[0].rate_per_ps == pytest.approx(0.1, rel=0.01)
+    with pytest.raises(AnalysisError, match=r"a window of 0 frames .* between 99 and 400 ps.* Hint: .* after this gap"):
+        window_rates(time, series, (0.0, 150.0, 250.0))
+
+
+@pytest.mark.parametrize("accumulates", [False, True])
+def test_gap_costs_the_information_of_its_frames_alone(accumulates):
+    """Half of 300 frames are missing: intervals cover, and those of a random walk have the same error."""
+    time = np.arange(300.0)
+    kept = np.abs(time - 150.0) >= 75.0
+    noises = correlated_noise(60, 5, size=1.0, correlation=0.0 if accumulates else 0.8, n_frames=len(time))
+    noises = np.cumsum(noises, axis=1) if accumulates else noises
+    gapped = [window_rate(time[kept], (0.1 * time + noise)[kept]) for noise in noises]
+    intervals = [each.interval() for each in gapped]
+    assert np.mean([each.lower <= 0.1 <= each.upper for each in intervals]) >= 0.85
+    if accumulates:
+        intact = [window_rate(time, 0.1 * time + noise).standard_error_per_ps for noise in noises]
+        assert np.mean([each.standard_error_per_ps for each in gapped]) == pytest.approx(np.mean(intact), rel=0.1)
+
+
+@pytest.mark.parametrize("missing", [(100, 160), (400, 500), (600, 700), (700, 900)])
+def test_verdict_does_not_depend_on_missing_frames(missing):
+    for kind in ("growing", "passivated"):
+        intact = history(kind, 1)
+        kept = np.delete(np.arange(len(intact.time_ps)), np.arange(*missing))
+        gapped = type(intact)(
+            intact.time_ps[kept],
+            intact.thickness_angstrom[kept],
+            {name: series[kept] for name, series in intact.passed_atoms_per_nm2.items()},
+            {name: series[kept] for name, series in intact.reservoirs.items()},
+        )
+        judged = verdict([gapped])
+        assert judged.state == kind
+        assert len(rate_history([gapped], judged).edges_ps) >= 2
 
 
 def test_flux_of_a_window_without_crossings_has_the_poisson_bound():
