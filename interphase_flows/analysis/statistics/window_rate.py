@@ -154,14 +154,13 @@ def window_rates(
     if min(n_frames) < LEAST_FRAMES:
         i = int(np.argmin(n_frames))
         raise _too_few_frames(n_frames[i], edges_ps[i], edges_ps[i + 1], time_ps)
-    inside = slice(first[0], end[-1])
-    time, series = even_ps[inside], values[inside]
+    time, series, missing_frames = (each[first[0] : end[-1]] for each in (even_ps, values, is_missing.astype(float)))
     per_point = -(-len(time) // MOST_POINTS)
     n = len(time) // per_point
     dropped = len(time) - n * per_point  # incomplete groups of frames at the beginning
     interval_ps = float(time[-1] - time[0]) / (len(time) - 1)
     edges: IntArray = np.round((np.array(edges_ps) - time[0]) / interval_ps).astype(np.int64)
-    points, missing = (each[dropped:].reshape(n, per_point).mean(axis=1) for each in (series, is_missing[inside]))
+    points, missing = (each[dropped:].reshape(n, per_point).mean(axis=1) for each in (series, missing_frames))
     absent = np.flatnonzero(missing > 0.5)
     noises = _noises(n, per_point, tuple((edges - dropped).tolist()), tuple(absent.tolist()))
 
@@ -215,8 +214,8 @@ def _too_few_frames(n_frames: int, begin_ps: float, end_ps: float, time_ps: Floa
     if after - before > 2.0 * np.median(np.diff(time_ps)):
         reason = f", and none was recorded between {before:g} and {after:g} ps"
         hint = "use longer windows, or analyse the parts of the trajectory before and after this gap"
-    least = f"at least {LEAST_FRAMES} are required{reason}. Hint: {hint}"
-    return AnalysisError(f"a window of {n_frames} frames gives no rate; {least}")
+    least = f"at least {LEAST_FRAMES} are required"
+    return AnalysisError(f"a window of {n_frames} frames gives no rate; {least}{reason}. Hint: {hint}")
 
 
 def _parameters() -> list[tuple[float, float, float, float]]:
