@@ -85,12 +85,13 @@ def verdict_figure(verdict: Verdict) -> Figure:
         axes = figure.subplots()
         axes.axvspan(-1, 1, color=BLUE, alpha=0.12, linewidth=0, label="within ± epsilon")
         for row, check in enumerate(verdict.checks.values()):
+            if not check.epsilon_per_ps > 0:
+                axes.text(0.0, row, "no epsilon", color=VERMILION, fontsize="small", ha="center", va="center")
+                continue
             for shift, window, marker in (
                 (-0.12, check.windows_per_ps[0], "o"),
                 (0.12, check.windows_per_ps[1], "s"),
             ):
-                if not check.epsilon_per_ps > 0:
-                    continue
                 value, lower, upper = (x / check.epsilon_per_ps for x in (window.value, window.lower, window.upper))
                 axes.plot([lower, upper], [row + shift] * 2, color=BLACK, linewidth=1.2)
                 axes.plot(value, row + shift, marker, color=BLACK, markersize=4)
@@ -101,7 +102,7 @@ def verdict_figure(verdict: Verdict) -> Figure:
         axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
         axes.set_xticks([], minor=True)
         axes.set(xlabel="Rate in the last two windows (● first, ■ last) / epsilon", title=verdict.state)
-        axes.invert_yaxis()
+        axes.set_ylim(len(verdict.checks) - 0.5, -0.5)
         axes.legend(loc="lower right")
     return figure
 
