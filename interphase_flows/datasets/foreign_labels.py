@@ -12,7 +12,8 @@ from ase import Atoms
 from ase.calculators.calculator import kptdensity2monkhorstpack
 
 from interphase_flows.datasets.compared_labels import compare_labels, compare_with_method
-from interphase_flows.datasets.gates import SPARSE_ANGSTROM3_PER_ATOM, Gates, Rejection
+from interphase_flows.datasets.gates import Gates, Rejection
+from interphase_flows.datasets.isolated import is_isolated
 from interphase_flows.reference.k_points import n_irreducible_k_points
 from interphase_flows.reference.labelling import RawLabel, ReferenceMethod
 from interphase_flows.runtime.progress import emit
@@ -66,7 +67,7 @@ def check_foreign_labels(
     emit("check labels", len(frames), len(frames), "compared with each other next")
     good = [index for index, rejection in enumerate(found) if rejection is None]
     # isolated atoms and molecules have energies far from those of any solid
-    solids = [i for i in good if frames[i].get_volume() < SPARSE_ANGSTROM3_PER_ATOM * len(frames[i])]
+    solids = [index for index in good if not is_isolated(frames[index])]
     if solids:
         compared = compare_labels([frames[i] for i in solids], [labels[i] for i in solids], gates)
         for index, rejection in zip(solids, compared, strict=True):

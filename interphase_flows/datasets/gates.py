@@ -15,6 +15,7 @@ from ase.units import GPa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from interphase_flows.datasets.isolated import is_isolated
 from interphase_flows.datasets.symmetry import largest_asymmetry
 from interphase_flows.reference.labelling import RawLabel
 
@@ -28,9 +29,6 @@ NEVER_COMPUTED = ("duplicate", "no_cell", "overlapping_atoms", "unknown_element"
 
 MIN_HEIGHT_ANGSTROM = 0.5
 """Smallest distance between opposite faces of a cell; 1.7 Å in primitive lithium."""
-
-SPARSE_ANGSTROM3_PER_ATOM = 200.0
-"""Ten times the volume per atom of a solid: larger cells contain isolated molecules."""
 
 
 @dataclass(frozen=True)
@@ -141,12 +139,12 @@ class Gates(BaseModel):
         volume_per_atom = atoms.get_volume() / len(atoms)
         virial_eV = largest * volume_per_atom
         # the virial of a dimer in a box is force times distance, which the limit of forces covers
-        is_isolated = volume_per_atom > SPARSE_ANGSTROM3_PER_ATOM
-        if virial_eV > self.max_virial_eV_per_atom and not is_isolated:
+        if virial_eV > self.max_virial_eV_per_atom and not is_isolated(atoms):
             return Rejection(
                 "stress_units",
                 f"a principal stress of {largest:.3g} eV/Å³ ({largest / GPa:.0f} GPa) is {virial_eV:.1f} eV per atom "
-                f"and unit of strain, over {self.max_virial_eV_per_atom}: is it in GPa or kbar?",
+                f"and unit of strain, over {self.max_virial_eV_per_atom}: is it in GPa or kbar? Hint: at such a "
+                "pressure, raise gates.max_virial_eV_per_atom",
             )
         return None
 

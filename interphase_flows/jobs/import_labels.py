@@ -14,7 +14,8 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.duplicates import find_duplicates
 from interphase_flows.datasets.foreign_labels import check_foreign_labels
-from interphase_flows.datasets.gates import SPARSE_ANGSTROM3_PER_ATOM, Gates, Rejection
+from interphase_flows.datasets.gates import Gates, Rejection
+from interphase_flows.datasets.isolated import is_isolated
 from interphase_flows.datasets.readers import ReadLabels, read_labels
 from interphase_flows.datasets.readers.records import ForeignLabel, LabelConventions
 from interphase_flows.exceptions import InputError, StructureError
@@ -227,6 +228,6 @@ def _document(
 
 def _origin(atoms: Atoms, origin: Origin) -> Origin:
     """Return the origin; isolated atoms and dimers have separate families, since they are no solids."""
-    if len(atoms) > 2 or abs(atoms.cell.volume) < SPARSE_ANGSTROM3_PER_ATOM * len(atoms):
+    if len(atoms) > 2 or not is_isolated(atoms):
         return origin
     return Origin.of(ATOM if len(atoms) == 1 else DIMER, origin.name)
