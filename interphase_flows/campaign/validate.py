@@ -104,14 +104,17 @@ def _mistakes(campaign: Campaign, is_run_here: bool) -> Iterator[str]:
 
 
 def _label_file_mistakes(campaign: Campaign) -> Iterator[str]:
-    """Check the files of labels; of large files the first frame only."""
+    """Check the files of labels, up to the first frame with a complete label."""
     if campaign.initial_labels is None:
         return
     for name in campaign.initial_labels.files:
         try:
             path, in_folder = label_files(Path(name))[0]
             if not in_folder:
-                next(iter(read_file(path, campaign.initial_labels.keys)), None)
+                any(
+                    label.raw.energy_eV is not None and len(label.raw.forces_eV_per_angstrom)
+                    for label in read_file(path, campaign.initial_labels.keys)
+                )
         except InterphaseError as error:
             yield f"initial_labels.files: {error}"
 

@@ -55,8 +55,9 @@ def import_labels(
 ) -> None:
     """Check labels of other programs, before a campaign starts from them.
 
-    Writes accepted.extxyz, rejected.jsonl (with reasons) and labels.html, a page about the set. Name the files, or
-    accepted.extxyz, under initial_labels in a campaign file; the campaign applies the same checks.
+    Writes accepted.extxyz, rejected.jsonl (with reasons) and labels.html, a page about the set. Name accepted.extxyz, or
+    the files themselves, under initial_labels in a campaign file; the campaign applies the same checks. It reads no job
+    stores: of these, name accepted.extxyz.
     """
     from interphase_flows.cli.progress_display import shown_progress
     from interphase_flows.commands.label_import import check_labels, import_maker, label_keys, write_import

@@ -7,9 +7,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.commands.label_stores import STORE_SUFFIXES, read_store
+from interphase_flows.commands.label_stores import read_store
 from interphase_flows.datasets.frames import extxyz_bytes, labelled_atoms
-from interphase_flows.datasets.readers import ReadLabels, read_labels
+from interphase_flows.datasets.readers import STORE_SUFFIXES, ReadLabels, read_labels
 from interphase_flows.datasets.readers.records import LabelConventions
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.import_labels import ImportedLabels, ImportLabelsMaker
@@ -81,8 +81,10 @@ def check_labels(maker: ImportLabelsMaker, sources: Sequence[Path]) -> ImportedL
     files = [source for source in sources if source.suffix not in STORE_SUFFIXES]
     stores = [source for source in sources if source.suffix in STORE_SUFFIXES]
     read = read_labels(files, maker.keys, maker.vasp_spec) if files else ReadLabels([])
-    labels = [*read.labels, *(label for store in stores for label in read_store(store, maker.vasp_spec))]
-    return maker.checked(ReadLabels(labels, read.notes))
+    parts = [read, *(read_store(store, maker.vasp_spec) for store in stores)]
+    return maker.checked(
+        ReadLabels([label for part in parts for label in part.labels], [note for part in parts for note in part.notes])
+    )
 
 
 def write_import(imported: ImportedLabels, files: Sequence[str | Path], folder: Path) -> list[Path]:

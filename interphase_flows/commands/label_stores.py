@@ -6,8 +6,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ase import Atoms
 
+from interphase_flows.datasets.readers import ReadLabels
 from interphase_flows.datasets.readers.records import ForeignLabel
+from interphase_flows.datasets.readers.trajectories import with_origins
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.labelling import RawLabel
 from interphase_flows.reference.spec import VaspSpec
@@ -18,12 +21,13 @@ from interphase_flows.schemas.origin import IMPORTED, Origin
 if TYPE_CHECKING:
     from jobflow import JobStore
 
-STORE_SUFFIXES = (".yaml", ".yml")
 CALCULATIONS = "output.calcs_reversed"
 
 
-def read_store(path: Path, spec: VaspSpec | None) -> list[ForeignLabel]:
+def read_store(path: Path, spec: VaspSpec | None) -> ReadLabels:
     """Return the labels in the job store that a file describes, as jobflow's ``JOB_STORE`` settings do.
+
+    Outputs that are no VASP calculations, such as those of other codes, are left out with a note.
 
     With ``spec``, the level of theory is compared with it.
 
@@ -42,30 +46,33 @@ def read_store(path: Path, spec: VaspSpec | None) -> list[ForeignLabel]:
             f"{path}: no job store can be opened ({type(error).__name__}: {str(error)[:200]}). Hint: give the file of "
             "jobflow's JOB_STORE, with docs_store and, if it is used, additional_stores"
         ) from error
+    left_out: list[str] = []
     try:
-        labels = list(_labels(store, path, spec))
+        labels = list(_labels(store, path, spec, left_out))
     finally:
         store.close()
+    notes = [f"{path}: {len(left_out)} jobs without a readable VASP calculation; {left_out[0]}"] if left_out else []
     if not labels:
-        raise InputError(f"{path}: the store has no output of a VASP calculation. Hint: check the name of the database")
-    return labels
+        raise InputError(
+            f"{'; '.join(notes) or path}: the store has no output of a VASP calculation. Hint: check the name of the "
+            "database, or export labels of other codes as extxyz"
+        )
+    return ReadLabels(with_origins(labels, [path.stem] * len(labels)), notes)
 
 
-def _labels(store: "JobStore", path: Path, spec: VaspSpec | None) -> Iterator[ForeignLabel]:
+def _labels(store: "JobStore", path: Path, spec: VaspSpec | None, left_out: list[str]) -> Iterator[ForeignLabel]:
+    """Yield the labels of a store, and append the reason of each job that is left out."""
     criteria = {CALCULATIONS: {"$exists": True}}
     n_tasks = store.count(criteria)
     for number, document in enumerate(store.query(criteria, load=True)):
         emit("read labels", number, n_tasks, str(document.get("name", "")))
-        # the last calculation of a task is the first one
-        for calculation in reversed(document["output"]["calcs_reversed"] or []):
-            where = f"{path}, job {document['uuid']}"
-            try:
-                yield from _ionic_steps(calculation, where, Origin.of(IMPORTED, str(document["uuid"])), spec)
-            except (KeyError, TypeError, ValueError) as error:
-                raise InputError(
-                    f"{where}: not a calculation of atomate2 ({type(error).__name__}: {str(error)[:200]}). Hint: export "
-                    "the labels as extxyz"
-                ) from error
+        where, origin = f"{path}, job {document['uuid']}", Origin.of(IMPORTED, str(document["uuid"]))
+        try:
+            # the last calculation of a task is the first one
+            calculations = list(reversed(document["output"]["calcs_reversed"] or []))
+            yield from [step for each in calculations for step in _ionic_steps(each, where, origin, spec)]
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            left_out.append(f"job {document['uuid']}: {type(error).__name__}: {str(error)[:200]}")
 
 
 def _ionic_steps(
@@ -84,6 +91,7 @@ def _ionic_steps(
         kpoints=SimpleNamespace(kpts=kpoints.get("kpoints") or [(0, 0, 0)]),
         potcar_symbols=[each["titel"] for each in inputs.get("potcar_spec") or []],
     )
+    has_force_field = bool(run.incar.get("ML_LMLFF"))  # its steps have no SCF; other tasks may store no SCF steps
     level: dict[str, float | int | str | bool] = {
         "code": "VASP",
         "code_version": str(run.vasp_version),
@@ -91,11 +99,13 @@ def _ionic_steps(
         "cutoff_eV": float(parameters["ENMAX"]),
         "max_scf_steps": int(parameters["NELM"]),
     }
+    start: Atoms | None = None
     for number, step in enumerate(calculation["output"]["ionic_steps"] or []):
         structure = step["structure"]
         atoms = AseAtomsAdaptor.get_atoms(
             structure if isinstance(structure, Structure) else Structure.from_dict(structure), msonable=False
         )
+        start = atoms if start is None else start
         if spec is not None and number == 0 and (found := deviations(run, atoms, spec)):
             level["deviations"] = "; ".join(found)
         n_scf_steps = len(step["electronic_steps"] or [])
@@ -104,6 +114,6 @@ def _ionic_steps(
             forces_eV_per_angstrom=np.asarray(step["forces"], dtype=np.float64),
             stress_eV_per_angstrom3=stress_from_kbar(step["stress"]) if step.get("stress") is not None else None,
             is_scf_converged=n_scf_steps < int(level["max_scf_steps"]) if n_scf_steps else None,
-            details=level | ({"n_scf_steps": n_scf_steps} if n_scf_steps else {}),
+            details=level | ({"n_scf_steps": n_scf_steps} if n_scf_steps or has_force_field else {}),
         )
-        yield ForeignLabel(atoms, raw, f"{where}, ionic step {number}", origin)
+        yield ForeignLabel(atoms, raw, f"{where}, ionic step {number}", origin, start)

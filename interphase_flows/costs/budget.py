@@ -10,6 +10,7 @@ from interphase_flows.costs.model import LabelCostModel, LabelSize, typical_size
 from interphase_flows.costs.plan import plan_labels
 from interphase_flows.exceptions import InterphaseError
 from interphase_flows.reference.registry import reference_method
+from interphase_flows.schemas.label import COMPUTED
 from interphase_flows.schemas.origin import THERMODYNAMICS, Origin
 from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger_backend import JsonDocument
@@ -68,7 +69,7 @@ def remaining_labels(workspace: Workspace, campaign: Campaign) -> RemainingLabel
         own | {"name": {"$in": [INITIAL, SELECTION, CUTOUTS, PRODUCTION]}},
         ["key", "name", "entries"],
     )
-    by_reference = own | without_pretraining(campaign, workspace.settings)
+    by_reference = own | COMPUTED | without_pretraining(campaign, workspace.settings)
     labels = ledger.find("labels", by_reference, ["structure_key", "origin", "status"])
     done = {label["structure_key"] for label in labels}
     selected = [

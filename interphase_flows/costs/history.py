@@ -6,6 +6,7 @@ from interphase_flows.exceptions import InterphaseError
 from interphase_flows.reference.labelling import IS_CONTINUED
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import MethodSpec
+from interphase_flows.schemas.label import COMPUTED
 from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger import Ledger
 from interphase_flows.storage.ledger_backend import JsonDocument
@@ -23,7 +24,7 @@ def label_cost_model(ledger: Ledger, spec: MethodSpec, method_key: str | None = 
     found = ledger.find(
         "labels",
         # times of failed calculations are not representative
-        chosen | {"status": "accepted"},
+        chosen | {"status": "accepted"} | COMPUTED,
         ["numbers", "formula", "details", "wall_time_s"],
         sort={"created_at": -1},
         limit=MAX_LABELS_OF_FIT,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.costs.budget import INITIAL, SELECTION
 from interphase_flows.costs.history import without_pretraining
+from interphase_flows.schemas.label import COMPUTED
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace
@@ -149,8 +150,8 @@ def _seconds(since: datetime, until: datetime) -> float:
 
 def _timeline(workspace: Workspace, campaign: Campaign, started_at: str) -> Timeline:
     ledger, own = workspace.ledger, {"campaign": workspace.campaign}
-    # duplicates are rejected at no cost and do not count for the rate
-    by_reference = own | without_pretraining(campaign, workspace.settings)
+    # imported labels and duplicates have no cost and do not count for the rate
+    by_reference = own | COMPUTED | without_pretraining(campaign, workspace.settings)
     labels = ledger.find("labels", by_reference | {"reason": {"$ne": "duplicate"}}, ["created_at", "origin"])
     iterations = ledger.find("iterations", own, ["created_at", "decision"])
     decisions = [_time(each) for each in iterations]

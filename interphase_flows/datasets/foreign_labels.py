@@ -32,13 +32,15 @@ def check_foreign_labels(
     method: MethodIdentity | None = None,
     elements: Collection[str] | None = None,
     pretrained: ReferenceMethod | None = None,
+    needs_stress: bool | None = None,
+    run_starts: Sequence[Atoms | None] | None = None,
 ) -> list[Rejection | None]:
     """Return for each label of a set why it is rejected, or None.
 
     Parameters
     ----------
     frames, labels
-        Structures and their labels, in the same order. Stress may be None if no label of the set has it.
+        Structures and their labels, in the same order.
     gates
         Limits of single labels, and of energies about the fit of the compositions.
     method
@@ -49,19 +51,26 @@ def check_foreign_labels(
     pretrained
         Pretrained potential that labels every frame again, to find atoms with exchanged elements; CHGNet takes about
         0.1 s for 60 atoms.
+    needs_stress
+        Whether a label without stress is rejected; by default if another one of the set has stress.
+    run_starts
+        First ionic step of the run of each frame, whose cell determines the k-point mesh of all steps; the frame itself
+        where it is None.
     """
     expected = [_declared(labels, method, name) for name in ("code", "functional", "cutoff_eV")]
-    needs_stress = any(raw.stress_eV_per_angstrom3 is not None for raw in labels)
+    if needs_stress is None:
+        needs_stress = any(raw.stress_eV_per_angstrom3 is not None for raw in labels)
+    starts = run_starts or [None] * len(frames)
     found: list[Rejection | None] = []
-    for number, (atoms, raw) in enumerate(zip(frames, labels, strict=True)):
+    for number, (atoms, raw, start) in enumerate(zip(frames, labels, starts, strict=True)):
         if number % PROGRESS_INTERVAL == 0:
             emit("check labels", number, len(frames))
         found.append(
             gates.before(atoms)
             or _foreign_element(atoms, elements)
             or _level_of_theory(raw, expected)
-            or _k_points(atoms, raw, method)
-            or _exhausted_scf(raw)
+            or _k_points(atoms if start is None else start, raw, method)
+            or _scf_steps(raw)
             or gates.after(atoms, raw, needs_stress)
         )
     emit("check labels", len(frames), len(frames), "compared with each other next")
@@ -139,9 +148,14 @@ def _k_points(atoms: Atoms, raw: RawLabel, method: MethodIdentity | None) -> Rej
     )
 
 
-def _exhausted_scf(raw: RawLabel) -> Rejection | None:
-    """Reject a label without a statement of convergence whose SCF took the largest number of steps."""
+def _scf_steps(raw: RawLabel) -> Rejection | None:
+    """Reject a label without an SCF, or without a statement of convergence whose SCF took the largest number of steps."""
     steps, largest = raw.details.get("n_scf_steps"), raw.details.get("max_scf_steps")
+    if steps is not None and float(steps) == 0:
+        return Rejection(
+            "level_of_theory",
+            "the step has no SCF: its energy and forces are those of a machine-learned force field (VASP's ML_LMLFF)",
+        )
     if raw.is_scf_converged is None and steps is not None and largest is not None and float(steps) >= float(largest):
         return Rejection(
             "scf_not_converged",

@@ -125,10 +125,7 @@ class Gates(BaseModel):
         has_stress = needs_stress or raw.stress_eV_per_angstrom3 is not None
         stress = np.asarray(raw.stress_eV_per_angstrom3 if has_stress else np.zeros(6))
         if energy_eV is None or forces.shape != (len(atoms), 3) or stress.shape != (6,):
-            return Rejection(
-                "missing_property",
-                f"energy {energy_eV}, forces of shape {forces.shape}, stress {stress.shape}",
-            )
+            return Rejection("missing_property", _missing(energy_eV, forces, stress, len(atoms)))
         if not (np.isfinite(energy_eV) and np.isfinite(forces).all() and np.isfinite(stress).all()):
             return Rejection("not_finite", "energy, forces or stress is not finite")
         return self._check_stress(atoms, stress) or self._check_forces(atoms, forces)
@@ -188,3 +185,16 @@ class Gates(BaseModel):
             if not keep.any():
                 break
         return np.asarray(~keep)
+
+
+def _missing(energy_eV: float | None, forces: NDArray[np.float64], stress: NDArray[np.float64], n_atoms: int) -> str:
+    missing = ["there is no energy"] if energy_eV is None else []
+    if not forces.size:
+        missing.append("there are no forces")
+    elif forces.shape != (n_atoms, 3):
+        missing.append(f"the forces have the shape {forces.shape} for {n_atoms} atoms")
+    if stress.shape == ():
+        missing.append("there is no stress (hint: training with a stress_weight of 0 needs none)")
+    elif stress.shape != (6,):
+        missing.append(f"the stress has the shape {stress.shape}")
+    return "; ".join(missing)

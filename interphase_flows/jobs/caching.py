@@ -51,6 +51,12 @@ def lookups_only() -> Iterator[None]:
         _is_lookup.reset(token)
 
 
+def begin_work() -> None:
+    """Raise NotStoredError in a block of :func:`lookups_only`, in a job whose keys are known after its work only."""
+    if _is_lookup.get():
+        raise NotStoredError
+
+
 def check_lookup(kind: str, key: str, schema: type[D]) -> None:
     """Raise NotStoredError in a block of :func:`lookups_only` if there is no document: a lookup waits for no lease."""
     if _is_lookup.get() and stored_document(kind, key, schema) is None:
@@ -127,8 +133,7 @@ def cached(kind: str, key: str, schema: type[D], compute: Callable[[], D]) -> D:
     found = stored_document(kind, key, schema)
     if found is not None:
         return found
-    if _is_lookup.get():
-        raise NotStoredError
+    begin_work()
     workspace = current_workspace()
     ledger = workspace.ledger
     try:

@@ -141,18 +141,22 @@ class DatasetMaker(JobMaker):
                 "then interphase resume"
             )
         frames.sort(key=lambda f: (SPLITS.index(f.info["split"]), f.info["origin"], f.info["label_key"]))
+        imported = {label.key for label in labels.values() if label.is_imported}
+        n_imported = sum(frame.info["label_key"] in imported for frame in frames)
         train = frames_of_split(frames, "train")
         solids = [frame for frame in train if not Origin(frame.info["origin"]).is_isolated]
         if len(train) < 2 or not frames_of_split(frames, "validation") or not frames_of_split(frames, "test"):
             raise InputError(
                 f"the dataset would have {len(train)} training frames and an empty split. Hint: label at least three "
-                "origins of one family; in a campaign, set structures.interfaces.snapshots.temperatures_K"
+                "origins of one family; in a campaign, set structures.interfaces.snapshots.temperatures_K, or "
+                "initial_labels.keys.origin to the entry of imported frames that states which belong together"
             )
         return DatasetDoc(
             key=key,
             parent_key=parent.key if parent else None,
             method=identity,
             n_frames={side: len(frames_of_split(frames, side)) for side in SPLITS},
+            n_imported=n_imported + (parent.n_imported if parent else 0),
             split_of_origin=split_of_origin,
             baseline=parent.baseline if parent else fit_baseline(solids or train, self.cutoff_angstrom),
             artifact=current_workspace().artifacts.put_bytes(extxyz_bytes(frames), "datasets", ".extxyz"),

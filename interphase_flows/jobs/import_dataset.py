@@ -85,6 +85,7 @@ class ImportDatasetMaker(JobMaker):
                 parent_key=None,
                 method=identity,
                 n_frames={side: len(frames_of_split(found, side)) for side in SPLITS},
+                n_imported=len(found),
                 split_of_origin=split_of_origin,
                 baseline=fit_baseline(solids or train, self.cutoff_angstrom),
                 artifact=current_workspace().artifacts.put_bytes(content, "datasets", ".extxyz"),

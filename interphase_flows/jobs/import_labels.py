@@ -19,7 +19,7 @@ from interphase_flows.datasets.isolated import is_isolated
 from interphase_flows.datasets.readers import ReadLabels, read_labels
 from interphase_flows.datasets.readers.records import ForeignLabel, LabelConventions
 from interphase_flows.exceptions import InputError, StructureError
-from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.caching import begin_work, cached
 from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.label_batches import label_batch
 from interphase_flows.jobs.label_structure import KIND, unlabelled
@@ -27,7 +27,7 @@ from interphase_flows.jobs.structures.structure_sets import structure_entry
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec, VaspSpec
 from interphase_flows.runtime.progress import emit
-from interphase_flows.schemas.label import LabelBatch, LabelDoc, MethodIdentity
+from interphase_flows.schemas.label import IMPORTED_FROM, LabelBatch, LabelDoc, MethodIdentity
 from interphase_flows.schemas.origin import ATOM, DIMER, Origin
 from interphase_flows.structures.crystals.library import load_crystal
 
@@ -91,6 +91,7 @@ class ImportLabelsMaker(JobMaker):
         InputError
             A file is missing or cannot be read, there are no frames, or every label is rejected.
         """
+        begin_work()  # the worker reads the files, not also the process that looks for stored results
         labels = [self._recorded(document) for document in self.documents(files).labels]
         if not any(label.status == "accepted" for label in labels):
             first = labels[0]
@@ -130,7 +131,15 @@ class ImportLabelsMaker(JobMaker):
 
     def _documents(self, labels: Sequence[ForeignLabel], method: MethodIdentity) -> list[LabelDoc]:
         frames = [label.atoms for label in labels]
-        rejections = check_foreign_labels(frames, [label.raw for label in labels], self.gates, method, self.elements)
+        rejections = check_foreign_labels(
+            frames,
+            [label.raw for label in labels],
+            self.gates,
+            method,
+            self.elements,
+            needs_stress=self.needs_stress,
+            run_starts=[label.run_start for label in labels],
+        )
         rejections = [rejection or self._rejection(label) for rejection, label in zip(rejections, labels, strict=True)]
         documents = [
             _document(label, rejection, method, self.gates) for label, rejection in zip(labels, rejections, strict=True)
@@ -159,11 +168,6 @@ class ImportLabelsMaker(JobMaker):
                 "not_periodic",
                 f"the frame is not periodic along all vectors, and as a periodic one it would have other neighbours "
                 f"within {PERIODIC_CUTOFF_ANGSTROM} Å. Hint: use a larger box",
-            )
-        if self.needs_stress and label.raw.stress_eV_per_angstrom3 is None:
-            return Rejection(
-                "missing_property",
-                "there is no stress. Hint: set committee.training.stress_weight to 0 to train without",
             )
         return None
 
@@ -209,7 +213,7 @@ def _document(
     recorded: dict[str, object] = {
         "key": key,
         "is_scf_converged": raw.is_scf_converged,
-        "details": {**raw.details, "imported_from": label.where[-300:]},
+        "details": {**raw.details, IMPORTED_FROM: label.where[-300:]},
     }
     if not is_finite:
         recorded |= {"positions": [], "cell": []}  # JSON has no such numbers

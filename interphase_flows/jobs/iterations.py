@@ -86,7 +86,7 @@ class IterationMaker(JobMaker):
             verdict = self.decide(
                 Evidence(
                     iteration=index,
-                    n_labels=n_total,
+                    n_labels=n_total - dataset.n_imported,
                     fraction_above_select=fraction,
                     fresh_force_mae_meV_per_angstrom=fresh.forces_mae_meV_per_angstrom if fresh else None,
                     previous_met_targets=bool(history) and history[-1].targets_met,

@@ -10,6 +10,7 @@ from interphase_flows.campaign.schema import LearningSpec
 class Evidence:
     """Results of one iteration on audit dynamics, which are not used for training; iteration 0 has no exploration.
 
+    ``n_labels`` are those of the dataset that the campaign has computed, without imported ones.
     The fraction of audit frames above the selection level is None without audit frames, and the mean absolute force
     error is None without fresh audit labels.
     """

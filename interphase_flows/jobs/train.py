@@ -84,6 +84,10 @@ class TrainMaker(JobMaker):
                     f"dataset {dataset.key} has no stress. Hint: train with TrainingSpec(stress_weight=0), or import "
                     "frames with stress"
                 )
+            if not self.spec.training.stress_weight:
+                # NequIP reads no file in which only some frames have stress
+                for frame in frames:
+                    frame.calc.results.pop("stress", None)
             splits: tuple[Split, ...] = ("train", "validation")
             files = {split: folder / f"{split}.extxyz" for split in splits}
             for split, path in files.items():

@@ -27,11 +27,15 @@ class Baseline(BaseModel):
 
 
 class DatasetDoc(Document):
-    """An immutable set of labels with a split by origin."""
+    """An immutable set of labels with a split by origin.
+
+    ``n_imported`` of the frames have labels of other programs, which are in no budget.
+    """
 
     parent_key: str | None
     method: MethodIdentity
     n_frames: dict[str, int]
+    n_imported: int = 0
     split_of_origin: dict[Origin, Split]
     baseline: Baseline
     artifact: ArtifactRef

@@ -1,12 +1,18 @@
 """Labels: energy, forces and stress of one structure by one reference method."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
 from interphase_flows.schemas.origin import Origin
+
+IMPORTED_FROM: Final = "imported_from"
+"""Detail of an imported label: its place in a file. Such a label has cost nothing and is in no budget."""
+
+COMPUTED: Final = {f"details.{IMPORTED_FROM}": {"$exists": False}}
+"""Criterion of labels that were not imported."""
 
 
 class MethodIdentity(BaseModel):
@@ -58,6 +64,11 @@ class LabelDoc(Document):
     details: dict[str, float | int | str | bool] = Field(default_factory=dict)
     files: ArtifactRef | None = None
     wall_time_s: float = 0.0
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether another program has computed the label, at no cost for this campaign."""
+        return IMPORTED_FROM in self.details
 
 
 class LabelBatch(BaseModel):

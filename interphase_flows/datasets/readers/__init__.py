@@ -1,17 +1,19 @@
 """Read labelled frames of other programs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from interphase_flows.datasets.readers.extxyz import read_with_ase
 from interphase_flows.datasets.readers.records import ForeignLabel, LabelConventions
-from interphase_flows.datasets.readers.trajectories import group_frames
+from interphase_flows.datasets.readers.trajectories import with_origins
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.spec import VaspSpec
 from interphase_flows.runtime.progress import emit
 
 VASPRUN, OUTCAR = "vasprun.xml", "OUTCAR"
+STORE_SUFFIXES = (".yaml", ".yml")
+"""Of files that describe job stores of atomate2."""
 COMPRESSED = ("", ".gz", ".bz2", ".xz")
 
 
@@ -28,8 +30,8 @@ def read_labels(
 ) -> ReadLabels:
     """Return the labelled frames of files, and of all VASP runs in folders.
 
-    Frames whose file does not say which of them belong together are grouped by `group_frames`. With ``spec``, the level
-    of theory of VASP runs is compared with it.
+    Frames whose file does not say which of them belong together are grouped by `group_frames`, across all files. With
+    ``spec``, the level of theory of VASP runs is compared with it.
 
     Raises
     ------
@@ -37,6 +39,7 @@ def read_labels(
         A file is missing or cannot be read, or there are no frames.
     """
     labels: list[ForeignLabel] = []
+    names: list[str] = []
     notes: list[str] = []
     files = [file for source in sources for file in label_files(Path(source))]
     for number, (path, in_folder) in enumerate(files):
@@ -48,12 +51,13 @@ def read_labels(
                 raise
             notes.append(str(error))  # one broken run among many
             continue
-        labels += with_origins(found, path)
+        labels += found
+        names += [path.stem] * len(found)
     emit("read labels", len(files), len(files))
     if not labels:
         reason = f": {notes[0]}" if notes else ""
         raise InputError(f"there are no labelled frames{reason}. Hint: give extxyz files or folders of VASP runs")
-    return ReadLabels(labels, notes)
+    return ReadLabels(with_origins(labels, names), notes)
 
 
 def label_files(source: Path) -> list[tuple[Path, bool]]:
@@ -88,6 +92,10 @@ def read_file(path: Path, keys: LabelConventions, spec: VaspSpec | None = None) 
     InputError
         On iteration: the file cannot be read, or the names of its labels are not clear.
     """
+    if path.suffix in STORE_SUFFIXES:
+        raise InputError(
+            f"{path}: a job store is read by `interphase import` only. Hint: give the accepted.extxyz that it writes"
+        )
     if path.name.startswith(VASPRUN):
         from interphase_flows.datasets.readers.vasp import read_vasprun  # slow import
 
@@ -97,17 +105,3 @@ def read_file(path: Path, keys: LabelConventions, spec: VaspSpec | None = None) 
 
         return read_outcar(path)
     return read_with_ase(path, keys)
-
-
-def with_origins(labels: Sequence[ForeignLabel], path: Path) -> list[ForeignLabel]:
-    """Return labels of a file with an origin each."""
-    if all(label.origin is not None for label in labels):
-        return list(labels)
-    without = [label for label in labels if label.origin is None]
-    if len(without) < len(labels):
-        raise InputError(
-            f"{without[0].where}: does not say to which trajectory it belongs, which other frames do. Hint: set it for "
-            "all frames, or for none"
-        )
-    origins = group_frames([label.atoms for label in labels], path.stem)
-    return [replace(label, origin=origin) for label, origin in zip(labels, origins, strict=True)]

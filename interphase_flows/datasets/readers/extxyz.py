@@ -11,6 +11,7 @@ from ase.io import iread
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
+from interphase_flows.datasets.readers.frame_names import FrameNames
 from interphase_flows.datasets.readers.records import ForeignLabel, LabelConventions, UNITS_eV_PER_ANGSTROM3
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.labelling import RawLabel
@@ -23,24 +24,27 @@ ORIGIN_NAMES = ("origin", "trajectory", "config_type")
 
 
 def read_with_ase(path: Path, keys: LabelConventions) -> Iterator[ForeignLabel]:
-    """Yield the labelled frames of a file.
+    """Yield the labelled frames of a file. One without energy, forces or a stated name has an incomplete label.
 
     Raises
     ------
     InputError
-        The file cannot be read, a stated name is missing, or several names may be the energy, forces or stress.
+        The file cannot be read; several names may be the energy, forces or stress, in one frame or in different frames;
+        or, after the last frame, no frame has energy, forces or a stated name.
     """
-    index = 0
+    index, names = -1, FrameNames(path, keys)
     try:
         for index, atoms in enumerate(_frames(path)):
             where = f"{path}, frame {index}"
-            yield ForeignLabel(_bare(atoms), _raw(atoms, keys, where), where, _origin(atoms, keys, path, where))
+            yield ForeignLabel(_bare(atoms), _raw(atoms, keys, where, names), where, _origin(atoms, keys, where, names))
+        if index >= 0:
+            names.check_complete()
     except InputError:
         raise
     except Exception as error:  # parsers raise any exception
         raise InputError(
-            f"{path}: cannot be read after frame {index} ({type(error).__name__}: {str(error)[:200]}). Hint: write it as "
-            "extxyz with ase.io.write"
+            f"{path}: cannot be read after {index + 1} frames ({type(error).__name__}: {str(error)[:200]}). Hint: write "
+            "it as extxyz with ase.io.write"
         ) from error
 
 
@@ -60,33 +64,49 @@ def _bare(atoms: Atoms) -> Atoms:
     return Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
 
 
-def _raw(atoms: Atoms, keys: LabelConventions, where: str) -> RawLabel:
+def _raw(atoms: Atoms, keys: LabelConventions, where: str, names: FrameNames) -> RawLabel:
     results = {} if atoms.calc is None else atoms.calc.results
+    names.add_known([*results, *atoms.info, *atoms.arrays])
     details: dict[str, float | int | str | bool] = {}
     # the free energy is the one whose derivatives are the forces
     standard = "free_energy" if "free_energy" in results else "energy"
     name, energy = _found("energy", keys.energy, results, atoms.info, where, standard)
     if name is not None:
         details["energy_name"] = name
-    _, forces = _found("forces", keys.forces, results, atoms.arrays, where)
+        names.add("energy", name, where)
+    name, forces = _found("forces", keys.forces, results, atoms.arrays, where)
+    names.add("forces", name, where)
     return RawLabel(
-        energy_eV=None if energy is None else float(np.asarray(energy, dtype=float)),
+        energy_eV=_number(energy),
         forces_eV_per_angstrom=np.zeros((0, 3)) if forces is None else np.asarray(forces, dtype=float),
-        stress_eV_per_angstrom3=_stress(atoms, keys, results, where),
+        stress_eV_per_angstrom3=_stress(atoms, keys, results, where, names),
         details=details,
     )
 
 
-def _stress(atoms: Atoms, keys: LabelConventions, results: Mapping[str, Any], where: str) -> NDArray[np.float64] | None:
+def _number(value: Any) -> float | None:
+    """Return a single number; None if it is missing or not a number."""
+    try:
+        array = np.asarray(value)
+        return None if value is None or array.dtype == bool else float(array.astype(float).reshape(()))
+    except (TypeError, ValueError):
+        return None
+
+
+def _stress(
+    atoms: Atoms, keys: LabelConventions, results: Mapping[str, Any], where: str, names: FrameNames
+) -> NDArray[np.float64] | None:
     """Return the stress (6,), eV/Å³, tension positive, from a stress or a virial; None if there is neither."""
     virial = None
     if keys.virial is None:
-        _, stress = _found("stress", keys.stress, results, atoms.info, where)
+        name, stress = _found("stress", keys.stress, results, atoms.info, where)
+        names.add("stress", name, where)
         if stress is not None:
             sign = 1.0 if keys.stress_is_positive_under == "tension" else -1.0
             return sign * UNITS_eV_PER_ANGSTROM3[keys.stress_unit] * _voigt(stress, where)
     if keys.stress is None:
-        _, virial = _found("virial", keys.virial, {}, atoms.info, where)
+        name, virial = _found("virial", keys.virial, {}, atoms.info, where)
+        names.add("virial", name, where)
     if virial is None or not atoms.cell.volume:
         return None
     return -_voigt(virial, where) / float(atoms.cell.volume)
@@ -109,14 +129,13 @@ def _found(
     where: str,
     standard: str | None = None,
 ) -> tuple[str | None, Any]:
-    """Return name and value of a label: the stated name, or the only one that may be meant."""
+    """Return name and value of a label: the stated name, or the only one that may be meant; None without a value."""
     standard = standard or label
     if stated is not None:
         for place in (others, results):
             if stated in place:
                 return stated, place[stated]
-        known = ", ".join(str(key)[:40] for key in [*results, *others] if key not in ("numbers", "positions"))
-        raise InputError(f"{where}: has no {stated!r}. It has {known}. Hint: --{label}-key NAME")
+        return None, None
     found = {name: value for name, value in others.items() if _may_be(label, str(name))}
     if standard in results:
         found = {standard: results[standard]} | found
@@ -142,13 +161,15 @@ def _equal(first: Any, second: Any) -> bool:
     return first.size == second.size and bool(np.array_equal(first.ravel(), second.ravel()))
 
 
-def _origin(atoms: Atoms, keys: LabelConventions, path: Path, where: str) -> Origin | None:
+def _origin(atoms: Atoms, keys: LabelConventions, where: str, names: FrameNames) -> Origin | None:
     info = atoms.info
-    if keys.origin is not None and keys.origin not in info:
-        raise InputError(f"{where}: has no {keys.origin!r}. Hint: --origin-key NAME, an entry of every frame")
-    names = (keys.origin,) if keys.origin is not None else ORIGIN_NAMES
-    given = next((str(info[name]) for name in names if name in info), None)
-    if given is None:
+    possible = (keys.origin,) if keys.origin is not None else ORIGIN_NAMES
+    # OVITO writes the corner of the cell as an array called Origin
+    name = next((name for name in possible if name in info and np.ndim(info[name]) == 0), None)
+    if keys.origin is not None:
+        names.add("origin", name, where)
+    given = None if name is None else str(info[name]).strip()
+    if not given:
         return None
     # the origin that this package has written stays; in another file, a slash names no family
     is_own = keys.origin is None and "label_key" in info

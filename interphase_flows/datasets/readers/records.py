@@ -40,6 +40,11 @@ class LabelConventions(BaseModel):
     stress_is_positive_under: Literal["tension", "compression"] = "tension"
     origin: KeyName | None = None
 
+    @property
+    def stated_names(self) -> dict[str, str | None]:
+        """Names of the labels and of the origin, None where it is to be recognised."""
+        return {name: getattr(self, name) for name in ("energy", "forces", "stress", "virial", "origin")}
+
     @model_validator(mode="after")
     def _one_stress(self) -> Self:
         if self.stress is not None and self.virial is not None:
@@ -52,9 +57,12 @@ class ForeignLabel:
     """A labelled frame of another program.
 
     ``where`` is its place for messages; ``origin`` is None where the file does not say which frames belong together.
+    ``run_start`` is the first ionic step of its run, whose cell determines the k-point mesh of all steps; None for other
+    frames.
     """
 
     atoms: Atoms
     raw: RawLabel
     where: str
     origin: Origin | None = None
+    run_start: Atoms | None = None

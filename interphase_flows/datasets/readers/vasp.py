@@ -66,17 +66,18 @@ def read_vasprun(path: Path, spec: VaspSpec | None) -> Iterator[ForeignLabel]:
     if found:
         level["deviations"] = "; ".join(found)
     origin = Origin.of(IMPORTED, str(path.parent))
+    start = AseAtomsAdaptor.get_atoms(steps[0]["structure"], msonable=False)
     for number, step in enumerate(steps):
-        n_scf_steps = len(step["electronic_steps"])
+        n_scf_steps = len(step["electronic_steps"])  # none in steps of a machine-learned force field
         raw = RawLabel(
             energy_eV=float(step["e_fr_energy"]),
             forces_eV_per_angstrom=np.asarray(step["forces"], dtype=np.float64),
             stress_eV_per_angstrom3=stress_from_kbar(step["stress"]) if "stress" in step else None,
-            is_scf_converged=n_scf_steps < int(level["max_scf_steps"]),
+            is_scf_converged=n_scf_steps < int(level["max_scf_steps"]) if n_scf_steps else None,
             details=level | {"n_scf_steps": n_scf_steps},
         )
         atoms = AseAtomsAdaptor.get_atoms(step["structure"], msonable=False)
-        yield ForeignLabel(atoms, raw, f"{path}, ionic step {number}", origin)
+        yield ForeignLabel(atoms, raw, f"{path}, ionic step {number}", origin, start)
 
 
 def _is_complete(step: dict[str, Any]) -> bool:
@@ -102,15 +103,19 @@ def read_outcar(path: Path) -> Iterator[ForeignLabel]:
                     level |= _level_in_line(line)
     except (OSError, EOFError) as error:
         raise InputError(f"{path}: cannot be read ({error}). Hint: leave the run out") from error
+    has_force_field = bool(level.pop("ML_LMLFF", False))
     tags = (str(level.pop("GGA", "PE")), str(level.pop("METAGGA", "--")))
     level["functional"] = functional_name(*tags)
     origin = Origin.of(IMPORTED, str(path.parent))
-    for number, label in enumerate(read_with_ase(path, LabelConventions())):
+    labels = list(read_with_ase(path, LabelConventions()))
+    if has_force_field and len(labels) != len(n_scf_steps):
+        n_scf_steps = dict.fromkeys(range(1, len(labels) + 1), 0)  # it is unknown which steps had an SCF
+    for number, label in enumerate(labels):
         n = n_scf_steps.get(number + 1)
         counted = {} if n is None else {"n_scf_steps": n}
-        is_converged = None if n is None or "max_scf_steps" not in level else n < int(level["max_scf_steps"])
+        is_converged = None if not n or "max_scf_steps" not in level else n < int(level["max_scf_steps"])
         raw = replace(label.raw, is_scf_converged=is_converged, details={**label.raw.details, **level, **counted})
-        yield replace(label, raw=raw, origin=origin)
+        yield replace(label, raw=raw, origin=origin, run_start=labels[0].atoms)
 
 
 def _level_in_line(line: str) -> dict[str, float | int | str | bool]:
@@ -119,6 +124,8 @@ def _level_in_line(line: str) -> dict[str, float | int | str | bool]:
         return {"code_version": found[1]}
     if found := re.match(r"\s*(GGA|METAGGA)\s*=\s*(\S+)", line):
         return {found[1]: found[2].upper()}
+    if re.match(r"\s*ML_LMLFF\s*=\s*\.?T", line):
+        return {"ML_LMLFF": True}
     if found := re.match(r"\s*ENCUT\s*=\s*([\d.]+)\s*eV", line):
         return {"cutoff_eV": float(found[1])}
     if found := re.match(r"\s*NELM\s*=\s*(\d+);", line):

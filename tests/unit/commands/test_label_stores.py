@@ -23,9 +23,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return unpack("converged", tmp_path_factory.mktemp("run"))
 
 
+OTHER_CODE = {"calcs_reversed": [{"input": {"method": "b3lyp"}, "output": {"energy": -1.0}}]}
+
+
 @pytest.fixture(scope="module")
 def store(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A job store with one VASP task and a job of another kind."""
+    """A job store with one VASP task, a job of another kind and a calculation of another code."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from emmet.core.tasks import TaskDoc
@@ -38,7 +41,7 @@ def store(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
     jobs = JobStore(JSONStore(str(folder / "jobs.json"), read_only=False))
     with jobs as opened:
-        for uuid, output in (("a1", task.model_dump()), ("b2", {"energy": 1.0})):
+        for uuid, output in (("a1", task.model_dump()), ("b2", {"energy": 1.0}), ("c3", OTHER_CODE)):
             opened.update({"uuid": uuid, "index": 1, "name": "static", "output": jsanitize(output, strict=True)})
     dumpfn(
         {"docs_store": {"type": "JSONStore", "paths": str(folder / "jobs.json"), "read_only": True}},
@@ -48,7 +51,7 @@ def store(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_labels_equal_those_of_the_vasprun_of_the_task(run, store):
-    found, expected = read_store(store, SILICON), read_labels([run / "vasprun.xml"], spec=SILICON).labels
+    found, expected = read_store(store, SILICON).labels, read_labels([run / "vasprun.xml"], spec=SILICON).labels
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         assert one.raw.energy_eV == other.raw.energy_eV
@@ -63,8 +66,13 @@ def test_labels_equal_those_of_the_vasprun_of_the_task(run, store):
     assert {label.origin for label in found} == {"imported/a1"}
 
 
+def test_a_calculation_of_another_code_is_left_out_with_a_note(store):
+    (note,) = check_labels(import_maker("vasp", LabelConventions()), [store]).notes
+    assert "1 jobs without a readable VASP calculation; job c3: KeyError" in note
+
+
 def test_another_level_of_theory_is_rejected(store):
-    deviations = str(read_store(store, VaspSpec())[0].raw.details["deviations"])
+    deviations = str(read_store(store, VaspSpec()).labels[0].raw.details["deviations"])
     assert "GGA is PE, not PS" in deviations
     assert "KPOINTS" in deviations
     labels = check_labels(import_maker("vasp", LabelConventions()), [store]).labels

@@ -223,3 +223,26 @@ def test_a_rejected_label_with_an_element_that_no_other_has(good):
     labels = [emt_label(atoms) for atoms in frames]
     labels[-1] = replace(labels[-1], forces_eV_per_angstrom=-labels[-1].forces_eV_per_angstrom)
     assert reasons(frames, labels) == [None] * (len(frames) - 1) + ["force_outlier"]
+
+
+def test_k_points_of_a_relaxation_are_those_of_its_first_cell():
+    """VASP keeps the mesh of a run while its cell changes."""
+    start = bulk("Cu", a=3.8, cubic=True)
+    later = start.copy()
+    later.set_cell(0.8 * start.cell.array, scale_atoms=True)
+    raw = replace(emt_label(start), details={"n_k_points": 10})
+    frames, labels = [start, later], [raw, replace(emt_label(later), details={"n_k_points": 10})]
+    gates = Gates(max_virial_eV_per_atom=100.0)
+    with_start = check_foreign_labels(frames, labels, gates, METHOD, run_starts=[start, start])
+    alone = check_foreign_labels(frames, labels, gates, METHOD)
+    assert [rejection and rejection.reason for rejection in with_start] == [None, None]
+    assert [rejection and rejection.reason for rejection in alone] == [None, "level_of_theory"]
+
+
+def test_a_step_without_scf_is_that_of_a_force_field(good):
+    frames, labels = good
+    wrong = [*labels]
+    wrong[BAD] = replace(labels[BAD], details=DETAILS | {"n_scf_steps": 0})
+    (rejection,) = [each for each in check_foreign_labels(frames, wrong, GATES) if each]
+    assert rejection.reason == "level_of_theory"
+    assert "machine-learned force field" in rejection.explanation

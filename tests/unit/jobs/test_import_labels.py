@@ -6,9 +6,11 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
+from interphase_flows.costs.history import label_cost_model
 from interphase_flows.exceptions import InputError
+from interphase_flows.jobs.caching import NotStoredError, lookups_only
 from interphase_flows.jobs.import_labels import ImportLabelsMaker
-from interphase_flows.schemas.label import LabelDoc
+from interphase_flows.schemas.label import COMPUTED, LabelDoc
 from spheres import Spheres, SpheresSpec
 
 MAKER = ImportLabelsMaker(reference=SpheresSpec())
@@ -109,3 +111,42 @@ def test_frames_that_are_not_periodic_need_a_large_box(
     assert len(batch.accepted) == 6 + n_accepted
     if not n_accepted:
         assert [document.reason for document in stored(workspace, batch.rejected)] == ["not_periodic"]
+
+
+def test_only_some_frames_have_stress(workspace, spheres, crystals, tmp_path):
+    frames = labelled(crystals)
+    for frame in frames[:2]:
+        del frame.calc.results["stress"]
+    write(tmp_path / "labels.extxyz", frames)
+    without = run(ImportLabelsMaker(reference=SpheresSpec(), needs_stress=False), tmp_path / "labels.extxyz")
+    assert (len(without.accepted), without.rejected) == (6, [])
+    batch = run(MAKER, tmp_path / "labels.extxyz")
+    assert len(batch.accepted) == 4
+    assert all("there is no stress (hint" in document.explanation for document in stored(workspace, batch.rejected))
+
+
+def test_a_frame_without_forces_is_rejected_alone(workspace, spheres, crystals, tmp_path):
+    frames = labelled(crystals)
+    del frames[1].calc.results["forces"]
+    write(tmp_path / "labels.extxyz", frames)
+    batch = run(MAKER, tmp_path / "labels.extxyz")
+    (document,) = stored(workspace, batch.rejected)
+    assert (len(batch.accepted), document.reason) == (5, "missing_property")
+    assert "frame 1: there are no forces" in document.explanation
+
+
+def test_lookup_of_stored_results_does_not_read_the_files(workspace, tmp_path):
+    """A worker reads them; the process that looks for stored results would read them a second time."""
+    with lookups_only(), pytest.raises(NotStoredError):
+        run(MAKER, tmp_path / "missing.extxyz")
+
+
+def test_imported_labels_are_in_no_budget_and_have_no_cost(workspace, spheres, crystals, tmp_path):
+    """Neither those of isolated atoms, which have their own family, nor their time of zero."""
+    write(tmp_path / "labels.extxyz", labelled([*crystals, Atoms("Li", cell=[12.0] * 3, pbc=True)]))
+    batch = run(MAKER, tmp_path / "labels.extxyz")
+    assert all(document.is_imported for document in stored(workspace, batch.accepted))
+    assert "atom" in {origin.family for origin in batch.origins.values()}
+    assert workspace.ledger.count("labels", {}) == 7
+    assert workspace.ledger.count("labels", COMPUTED) == 0
+    assert label_cost_model(workspace.ledger, SpheresSpec()).n_labels == 0
