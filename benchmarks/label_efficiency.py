@@ -190,7 +190,10 @@ def report(results: dict[str, dict[str, list[dict[str, float]]]], n_iterations: 
     results = {strategy: runs for strategy, runs in complete.items() if runs}
     print("\nproduction at 300 K with the last committee")
     for strategy, runs in results.items():
-        last = [rows[-1] for rows in runs.values()]
+        # a longer run has its production after other labels
+        last = [rows[-1] for rows in runs.values() if "survival" in rows[-1]]
+        if not last:
+            continue
         print(
             f"  {strategy:20} {np.mean([row['survival'] for row in last]):.0%} of the intended steps, force error "
             f"{with_interval([row['production'] for row in last])} meV/Å"

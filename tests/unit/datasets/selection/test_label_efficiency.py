@@ -13,7 +13,9 @@ SCRIPT = Path(__file__).parents[4] / "benchmarks" / "label_efficiency.py"
 def benchmark_script():
     spec = importlib.util.spec_from_file_location("label_efficiency", SCRIPT)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)
+        spec.loader.exec_module(module)
     return module
 
 
@@ -50,6 +52,15 @@ def test_report_compares_the_same_iteration_and_gives_no_mean_of_some_seeds(benc
     assert "100 meV/Å: 2 of 3 seeds" in printed
     assert "uncertainty - random, last iteration: -10.3 ± 6.3 meV/Å, p = 0.02" in printed
     assert "farthest_point" not in printed
+    assert "of the intended steps" not in printed
+
+
+def test_report_has_the_survival_of_production(benchmark_script, capsys):
+    runs = runs_of(90.0, 96.0)
+    for rows, survival in zip(runs.values(), (1.0, 0.5), strict=True):
+        rows[-1] |= {"survival": survival, "production": 130.0}
+    benchmark_script.report({"random": runs}, 1)
+    assert "random               75% of the intended steps, force error 130.0 ± 0.0 meV/Å" in capsys.readouterr().out
 
 
 def test_loop_of_the_benchmark_ends_by_its_number_of_iterations(benchmark_script):
