@@ -78,7 +78,7 @@ def _raw(atoms: Atoms, keys: LabelConventions, where: str, names: FrameNames) ->
     names.add("forces", name, where)
     return RawLabel(
         energy_eV=_number(energy),
-        forces_eV_per_angstrom=np.zeros((0, 3)) if forces is None else np.asarray(forces, dtype=float),
+        forces_eV_per_angstrom=_numbers(forces),
         stress_eV_per_angstrom3=_stress(atoms, keys, results, where, names),
         details=details,
     )
@@ -103,21 +103,30 @@ def _stress(
         names.add("stress", name, where)
         if stress is not None:
             sign = 1.0 if keys.stress_is_positive_under == "tension" else -1.0
-            return sign * UNITS_eV_PER_ANGSTROM3[keys.stress_unit] * _voigt(stress, where)
+            tensor = _voigt(stress)
+            return None if tensor is None else sign * UNITS_eV_PER_ANGSTROM3[keys.stress_unit] * tensor
     if keys.stress is None:
         name, virial = _found("virial", keys.virial, {}, atoms.info, where)
         names.add("virial", name, where)
-    if virial is None or not atoms.cell.volume:
-        return None
-    return -_voigt(virial, where) / float(atoms.cell.volume)
+    tensor = _voigt(virial)
+    return None if tensor is None or not atoms.cell.volume else -tensor / float(atoms.cell.volume)
 
 
-def _voigt(values: Any, where: str) -> NDArray[np.float64]:
-    array = np.asarray(values, dtype=float)
+def _numbers(values: Any) -> NDArray[np.float64]:
+    """Return an array of numbers; an empty one, (0, 3), if there are none, which the gates reject."""
+    try:
+        return np.zeros((0, 3)) if values is None else np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        return np.zeros((0, 3))
+
+
+def _voigt(values: Any) -> NDArray[np.float64] | None:
+    """Return a tensor in Voigt order, (6,); None if it has not six or nine numbers."""
+    array = _numbers(values)
     if array.shape == (6,):
         return array
     if array.size != 9:
-        raise InputError(f"{where}: a stress or virial of shape {array.shape}. Hint: it has six or nine components")
+        return None
     return full_3x3_to_voigt_6_stress(array.reshape(3, 3))
 
 

@@ -341,3 +341,18 @@ def test_an_energy_that_is_no_number_is_missing(copper, tmp_path, value):
     good, bad = read_labels([path]).labels
     assert good.raw.energy_eV == pytest.approx(copper.get_potential_energy(), abs=1e-7)
     assert bad.raw.energy_eV is None
+
+
+@pytest.mark.parametrize("stress", ["none", [1.0, 2.0, 3.0]])
+def test_a_frame_with_a_broken_stress_or_broken_forces_has_an_incomplete_label(copper, tmp_path, stress):
+    path = renamed(copper, tmp_path / "labels.extxyz", "energy", "dft_forces", {"dft_stress": stress})
+    good = path.read_text()
+    other = Atoms(copper.numbers, positions=copper.positions, cell=copper.cell, pbc=True)
+    other.info["energy"] = copper.get_potential_energy()
+    other.arrays["dft_forces"] = np.array(["none"] * len(other))
+    write(path, other, format="extxyz")
+    path.write_text(good + path.read_text())
+    first, second = (label.raw for label in read_labels([path]).labels)
+    assert first.stress_eV_per_angstrom3 is None
+    assert first.forces_eV_per_angstrom.shape == (len(copper), 3)
+    assert second.forces_eV_per_angstrom.shape == (0, 3)
