@@ -14,7 +14,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.gates import Gates, Rejection
 from interphase_flows.exceptions import ReferenceMethodError
-from interphase_flows.jobs.caching import cached, check_lookup
+from interphase_flows.jobs.caching import cached, check_lookup, stored_document
 from interphase_flows.jobs.structures.structure_sets import structure_entry
 from interphase_flows.reference.labelling import ReferenceMethod
 from interphase_flows.runtime.walltime import deadline
@@ -150,6 +150,10 @@ def cached_label(method: ReferenceMethod, gates: Gates, atoms: Atoms, entry: Str
     key = label_key(entry.key, method.identity.key, gates)
     end = deadline(workspace.settings)
     check_lookup(KIND, key, LabelDoc)
+    # a lease takes three writes; without a folder that a killed process left, a stored label needs none
+    found = stored_document(KIND, key, LabelDoc)
+    if found is not None and not any((workspace.root / "work" / KIND).glob(f"{key}*")):
+        return found
     # hold the lease until the label is recorded: another process would write into the folder that is removed here
     with workspace.own_work_folder(KIND, key, lambda: end.check(f"the label of {entry.formula}")) as folder:
         compute = partial(label_structure, method, gates, atoms, entry, folder, keep_files)

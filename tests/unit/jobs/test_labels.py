@@ -55,6 +55,16 @@ def test_repeated_label_job_computes_nothing(spheres, mixed):
     assert spheres.n_labels == spent
 
 
+def test_stored_label_takes_no_lease_unless_a_killed_process_left_its_folder(spheres, mixed, workspace, monkeypatch):
+    maker = LabelMaker(reference=SpheresSpec())
+    stored = run(maker, mixed, [0])
+    left = workspace.work_folder("labels", stored.accepted[0])
+    assert run(maker, mixed, [0]) == stored
+    assert not left.exists()
+    monkeypatch.setattr(workspace, "own_work_folder", lambda *_: pytest.fail("took a lease"))
+    assert run(maker, mixed, [0]) == stored
+
+
 def test_lookup_of_labels_does_not_wait_for_the_process_that_computes_them(spheres, mixed, workspace, monkeypatch):
     """Meanwhile no other job of the campaign would start."""
     maker = LabelMaker(reference=SpheresSpec())
