@@ -23,6 +23,8 @@ from interphase_flows.runtime.atomic_files import atomic_path, write_bytes_atomi
 from interphase_flows.runtime.file_names import file_in
 from interphase_flows.storage.ledger_backend import JsonDocument
 
+DATASET_SUFFIXES = (".extxyz", ".xyz")
+
 
 def export_dataset(
     results: CampaignResults,
@@ -39,13 +41,13 @@ def export_dataset(
     Raises
     ------
     InputError
-        A file exists, or the target is a folder or has the extension of the metadata.
+        A file exists, or the target is a folder or not named ``*.extxyz`` or ``*.xyz``.
     """
     keys, about = keys or LabelKeys(), about or Publication()
-    metadata = target.with_suffix(".json")
     _check_file(target)
-    if metadata == target:
-        raise InputError(f"{target}: the metadata would be written to this file. Hint: name it {target.stem}.extxyz")
+    metadata = target.with_suffix(".json")
+    if target.suffix not in DATASET_SUFFIXES:  # with force, a mistyped target would replace any file
+        raise InputError(f"{target}: not a name of an extxyz file. Hint: name it {target.stem}.extxyz")
     _check_new((target, metadata), force)
     dataset = results.dataset()
     source = results.artifacts.get(dataset.artifact)

@@ -59,10 +59,10 @@ def materials_project_key() -> str:
             f"no key of the Materials Project. Hint: get one at {DASHBOARD}, then export {KEY_VARIABLE}=..., or write "
             "PMG_MAPI_KEY to ~/.pmgrc.yaml"
         )
-    if len(key) != KEY_LENGTH:
+    if not re.fullmatch(rf"[A-Za-z0-9]{{{KEY_LENGTH}}}", key):
         raise SettingsError(
-            f"{KEY_VARIABLE}: {len(key)} characters, but a key of the Materials Project has {KEY_LENGTH}. Hint: copy it "
-            f"again from {DASHBOARD}"
+            f"{KEY_VARIABLE}: {len(key)} characters, but a key of the Materials Project has {KEY_LENGTH} letters and "
+            f"digits. Hint: copy it again from {DASHBOARD}"
         )
     return key
 
@@ -81,7 +81,7 @@ def fetch_crystal(material_id: str, target: Path, endpoint: str | None = None) -
     StorageError
         The folder is not writable, or its disk is full.
     """
-    if not re.fullmatch(r"(mp|mvc)-\d+", material_id):
+    if not re.fullmatch(r"(mp|mvc)-[0-9]{1,12}", material_id):
         raise InputError(
             f"{material_id}: not an identifier of the Materials Project. Hint: identifiers look like mp-1153"
         )

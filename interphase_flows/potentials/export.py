@@ -97,11 +97,14 @@ def write_model(checkpoint: Path, name: str, target: Path, device: str = "cpu") 
             return
         source = _with_example_data(checkpoint, Path(folder))
         module, *options = chosen.tool
+        # the tool reports a full disk or a folder without permission as an error of C++
+        written = Path(folder) / f"exported{chosen.suffix}"
         if chosen.compiles:
-            arguments = [str(source), str(temporary.absolute()), *options, "--mode", "aotinductor", "--device", device]
+            arguments = [str(source), str(written), *options, "--mode", "aotinductor", "--device", device]
         else:
-            arguments = [*options, str(source), str(temporary.absolute())]
+            arguments = [*options, str(source), str(written)]
         _run(module, arguments, Path(folder), chosen.compiles)
+        shutil.copyfile(written, temporary)
 
 
 def _with_example_data(checkpoint: Path, folder: Path) -> Path:

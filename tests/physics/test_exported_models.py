@@ -17,12 +17,13 @@ from nequip.model.inference_models import load_aotinductor_model
 from nequip.model.saved_models.checkpoint import data_dict_from_checkpoint
 from nequip.scripts._compile_utils import PAIR_NEQUIP_TARGET
 
-from interphase_flows.exceptions import InputError, TrainingError
+from interphase_flows.exceptions import DiskFullError, InputError, TrainingError
 from interphase_flows.potentials.committee import load_calculator
 from interphase_flows.potentials.compiled.compiler import cpp_compiler
 from interphase_flows.potentials.export import write_model
 from interphase_flows.potentials.quiet import double_precision
 from interphase_flows.potentials.spec import NequIPSpec
+from small_disk import small_disk
 from tiny_training import CUTOFF_ANGSTROM, all_frames, train
 
 pytestmark = pytest.mark.slow
@@ -71,6 +72,13 @@ def differences(found: NequIPCalculator, expected: NequIPCalculator, frames: Seq
         ]
         largest = np.maximum(largest, [np.abs(a - b).max() for a, b in zip(*values, strict=True)])
     return largest
+
+
+def test_package_on_a_full_disk_is_an_error_with_a_hint(checkpoint, tmp_path):
+    with small_disk(tmp_path / "disk", "size=64k") as disk:
+        with pytest.raises(DiskFullError, match=r"member-0\.nequip\.zip: not written: the disk is full\. Hint: "):
+            write_model(checkpoint, "package", disk / "member-0.nequip.zip")
+        assert list(disk.iterdir()) == []
 
 
 def test_package_is_read_without_this_package_and_has_the_same_energy(checkpoint, frames, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -171,6 +172,17 @@ def test_target_that_cannot_be_written_is_rejected(results, tmp_path):
     assert not (tmp_path / "data.json").exists()
 
 
+def test_dataset_does_not_replace_a_file_of_another_kind(results, with_data):
+    """Neither with force, nor an empty name."""
+    ledger = with_data.root / "ledger.sqlite"
+    before = ledger.read_bytes()
+    with pytest.raises(InputError, match=r"ledger\.sqlite: not a name of an extxyz file.*Hint: name it ledger\.extxyz"):
+        export_dataset(results, ledger, force=True)
+    assert ledger.read_bytes() == before
+    with pytest.raises(InputError, match=r"is a folder. Hint: give the name of a file"):
+        export_dataset(results, Path(""))
+
+
 def test_existing_files_are_replaced_only_with_force(results, tmp_path):
     target, metadata = tmp_path / "data.extxyz", tmp_path / "data.json"
     metadata.write_text("precious")
@@ -243,7 +255,7 @@ def test_missing_results_are_an_error_and_nothing_is_written(settings, started, 
         with pytest.raises(InputError, match="no production trajectory"):
             export_trajectories(results, tmp_path / "x")
         with pytest.raises(InputError, match="not in the ledger"):
-            export_dataset(results, tmp_path / "x")
+            export_dataset(results, tmp_path / "x.extxyz")
         with pytest.raises(InputError, match="not in the ledger"):
             export_models(results, tmp_path / "x")
-    assert not (tmp_path / "x").exists()
+    assert not list(tmp_path.glob("x*"))

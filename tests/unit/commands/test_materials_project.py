@@ -201,12 +201,20 @@ def test_missing_or_malformed_key_is_an_error(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(SettingsError, match="8 characters") as caught:
         materials_project_key()
     assert "tooshort" not in str(caught.value)
+    # requests would print a key that is not valid in a header
+    for wrong in ("a\nb" + "c" * 29, "é" * 32, "\udcff" * 32):
+        monkeypatch.setenv("MP_API_KEY", wrong)
+        with pytest.raises(SettingsError, match="32 letters and digits") as caught:
+            materials_project_key()
+        assert "ccc" not in str(caught.value)
 
 
 def test_identifier_and_file_name_are_checked_before_the_request(tmp_path: Path) -> None:
     (tmp_path / "there.cif").touch()
     for material_id, name, message in [
         ("1153", "a.cif", "identifiers look like"),
+        ("mp-١٢", "a.cif", "identifiers look like"),
+        ("mp-" + "9" * 1000, "a.cif", "identifiers look like"),
         (KNOWN, "POSCAR", r"ends in \.cif"),
         (KNOWN, "there.cif", "exists"),
         (KNOWN, "no/a.cif", "no such folder"),
