@@ -31,6 +31,7 @@ LONGEST_FIRST = (
     "flows/test_reference_swap.py",
     "flows/test_full_disk.py",
     "flows/test_transport_grid.py",
+    "flows/test_damaged_campaign.py",
     "flows/test_worker_pool.py",
     "cluster/test_fireworks_jobs.py",
     "cluster/test_consistency.py",

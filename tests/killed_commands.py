@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from interphase_flows import cli
+from interphase_flows.exceptions import InterphaseError
 from tiny_campaign import command, environment
 
 IMPORTED = [
@@ -32,6 +34,23 @@ def live(arguments: list[str]) -> None:
     cli.main()
 
 
+def resume(root: Path, output: Path) -> None:
+    """Resume the tiny campaign in a new process, without its report; write messages and tracebacks to a file."""
+    with output.open("wb") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    os.environ.update(environment())
+    from interphase_flows.runners.campaign_records import stored_campaign
+    from interphase_flows.runners.local.campaign import run_campaign
+    from interphase_flows.settings import load_settings
+
+    settings = load_settings(root=root)
+    try:
+        run_campaign(stored_campaign(settings, "tiny"), settings)
+    except InterphaseError as error:
+        sys.exit(f"interphase: {error}")  # exit code 1, as an exception that is not of the package has
+
+
 class Cradle:
     """Python's fork server with imported modules."""
 
@@ -41,6 +60,13 @@ class Cradle:
         first = self._context.Process(target=os.getpid)
         first.start()  # returns when the modules are imported
         first.join()
+
+    def resume(self, root: Path, output: Path) -> str:
+        """Resume the tiny campaign to its end or first error, and return what it printed."""
+        process = self._context.Process(target=resume, args=(root, output))
+        process.start()
+        process.join()
+        return output.read_text()
 
     def live_and_die(self, arguments: list[str], life_s: float) -> None:
         """Run the command, and kill (-9) its process group after a time unless it has ended."""
