@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from jobflow import JobStore
 
 LEDGER_NAME = "ledger.sqlite"
+MIN_LEDGER_BYTES = 512
+"""Smallest page of SQLite, which reads a shorter file as an empty database."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -133,8 +135,8 @@ class Workspace:
             return
         path = self.root / LEDGER_NAME
         is_missing = not path.exists()
-        if (is_missing or not path.stat().st_size) and any((self.root / "artifacts").glob("*/??/*")):
-            problem = f"{path}: the document store is {'missing' if is_missing else 'damaged (it is empty)'}"
+        if (is_missing or path.stat().st_size < MIN_LEDGER_BYTES) and any((self.root / "artifacts").glob("*/??/*")):
+            problem = f"{path}: the document store is {'missing' if is_missing else 'damaged (it is empty or cut off)'}"
             if not is_missing or self.read_only:
                 raise CorruptStoreError(f"{problem}. {RECOVERY_HINT}")
             emit("repair", 0, 1, f"{problem}: all results are computed again")
