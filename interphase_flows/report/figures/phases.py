@@ -247,8 +247,10 @@ def order_figure(pairs: Sequence[str], arrays: Arrays) -> Figure:
                 arrays["phases.order_time_ps"], arrays[f"phases.order {name}"], "o-",
                 color=CYCLE[number % len(CYCLE)], label=name,
             )  # fmt: skip
+        axes.update_datalim([(0.0, 0.0)], updatex=False)  # includes zero, with a margin at the top
+        axes.autoscale_view(scalex=False)
         axes.set(xlabel="Time (ps)", ylabel="Translational order τ", ylim=(0, None))
-        axes.legend()
+        axes.legend(loc="lower right")
     return figure
 
 
