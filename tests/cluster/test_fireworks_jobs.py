@@ -106,6 +106,13 @@ def test_stopped_worker_requeues_its_job_and_takes_no_other(settings, tmp_path, 
     assert output_of(settings, "stopped", last.uuid) == 1
 
 
+def test_last_ping_of_a_job_may_follow_the_end_of_the_worker(settings):
+    """FireWorks' thread wakes when the job ends, and then pings once more."""
+    launchpad = open_launchpad(settings)
+    launchpad.close()
+    launchpad.ping_launch(1)
+
+
 def test_worker_restores_the_environment_of_its_process(settings, tmp_path, monkeypatch):
     monkeypatch.delenv("INTERPHASE_ROOT")
     work(settings, "all", tmp_path / "launches")

@@ -182,10 +182,10 @@ class TestCampaignInMongodb:
         self, killed: Interrupted, embedded: Place, tmp_path: Path
     ) -> None:
         """Dataset and trajectories agree bit by bit, and all models exist."""
-        for what in ("dataset", "trajectories", "models"):
+        for what in ("dataset.extxyz", "trajectories", "models"):
             for number, place in enumerate((killed.place, embedded)):
                 place.command("export", what, str(tmp_path / str(number) / what))
-        for what in ("dataset", "trajectories"):
+        for what in ("dataset.extxyz", "trajectories"):
             ours, theirs = (files(tmp_path / number / what) for number in "01")
             assert ours
             assert ours == theirs, what

@@ -5,13 +5,14 @@ lost, inconsistent records remain (a reserved job without a worker, a lock witho
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from fireworks.core import launchpad as fireworks_launchpad
 from fireworks.core.launchpad import LaunchPad, WFLock
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, InvalidOperation
 
 from interphase_flows.storage.ledger_backend import JsonDocument
 
@@ -96,13 +97,23 @@ class RetryingLaunchPad(LaunchPad):
     def __init__(self, retry: Retry, lock_expiry_s: float, **kwargs: Any):
         super().__init__(**kwargs)
         self.lock_expiry_s = lock_expiry_s
+        self._is_closed = False
         for name in COLLECTIONS:
             setattr(self, name, RetryingCollection(self.db[name], retry))
         self.holds = RetryingCollection(self.db[HOLDS], retry)
 
     def close(self) -> None:
         """Close the connection to the database."""
+        self._is_closed = True
         self.connection.close()
+
+    def ping_launch(self, launch_id: int, ptime: datetime | None = None, checkpoint: Any = None) -> None:
+        """Record that a job runs; after `close` do nothing, because FireWorks' thread pings once more after the job."""
+        try:
+            super().ping_launch(launch_id, ptime, checkpoint)
+        except InvalidOperation:
+            if not self._is_closed:
+                raise
 
     def __repr__(self) -> str:
         """The name of the database. FireWorks' own representation is the address with its password."""

@@ -86,7 +86,7 @@ def test_a_campaign_file_as_the_reference_limits_the_elements(labels, tmp_path):
         (["--reference", "castep"], "no reference method"),
         (["--reference", "chgnet", "--stress-unit", "psi"], "--stress-unit"),
         (["--reference", "chgnet", "--stress-key", "a", "--virial-key", "b"], "not of both"),
-        (["--reference", "chgnet", "--energy-key", "nothing"], "has no 'nothing'"),
+        (["--reference", "chgnet", "--energy-key", "nothing"], "no frame has 'nothing'"),
     ],
 )
 def test_wrong_options_are_explained(labels, tmp_path, options, message):
