@@ -182,11 +182,12 @@ class TestCampaignInMongodb:
         self, killed: Interrupted, embedded: Place, tmp_path: Path
     ) -> None:
         """Dataset and trajectories agree bit by bit, and all models exist."""
-        for what in ("dataset.extxyz", "trajectories", "models"):
+        targets = {"dataset": "dataset.extxyz", "trajectories": "trajectories", "models": "models"}
+        for what, target in targets.items():
             for number, place in enumerate((killed.place, embedded)):
-                place.command("export", what, str(tmp_path / str(number) / what))
-        for what in ("dataset.extxyz", "trajectories"):
-            ours, theirs = (files(tmp_path / number / what) for number in "01")
+                place.command("export", what, str(tmp_path / str(number) / target))
+        for what in ("dataset", "trajectories"):
+            ours, theirs = (files(tmp_path / number / targets[what]) for number in "01")
             assert ours
             assert ours == theirs, what
         assert files(tmp_path / "0" / "models").keys() == files(tmp_path / "1" / "models").keys() != set()
