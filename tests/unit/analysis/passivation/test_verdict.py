@@ -72,16 +72,18 @@ def test_too_few_frames_are_undecided_with_the_required_number():
     assert found.trajectory_needed_ps[0] == pytest.approx(40 * full.time_ps[1])
 
 
-def test_verdict_without_an_initial_rate_is_undecided():
-    stopped = history("passivated", 0)
-    late = slice(500, None)
-    still = type(stopped)(
-        stopped.time_ps[late],
-        stopped.thickness_angstrom[late],
-        {name: series[late] for name, series in stopped.passed_atoms_per_nm2.items()},
-        {name: series[late] for name, series in stopped.reservoirs.items()},
+def of_frames(whole, kept):
+    """Return some frames of a history."""
+    return type(whole)(
+        whole.time_ps[kept],
+        whole.thickness_angstrom[kept],
+        {name: series[kept] for name, series in whole.passed_atoms_per_nm2.items()},
+        {name: series[kept] for name, series in whole.reservoirs.items()},
     )
-    found = verdict([still])
+
+
+def test_verdict_without_an_initial_rate_is_undecided():
+    found = verdict([of_frames(history("passivated", 0), np.arange(500, 1000))])
     assert found.state == "undecided"
     assert "no initial rate differs from zero with 99.9 % confidence" in found.reason
 
@@ -183,12 +185,7 @@ def test_verdict_does_not_depend_on_missing_frames(missing):
     for kind in ("growing", "passivated"):
         intact = history(kind, 1)
         kept = np.delete(np.arange(len(intact.time_ps)), np.arange(*missing))
-        gapped = type(intact)(
-            intact.time_ps[kept],
-            intact.thickness_angstrom[kept],
-            {name: series[kept] for name, series in intact.passed_atoms_per_nm2.items()},
-            {name: series[kept] for name, series in intact.reservoirs.items()},
-        )
+        gapped = of_frames(intact, kept)
         judged = verdict([gapped])
         assert judged.state == kind
         assert len(rate_history([gapped], judged).edges_ps) >= 2
