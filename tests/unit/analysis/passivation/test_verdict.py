@@ -72,13 +72,13 @@ def test_too_few_frames_are_undecided_with_the_required_number():
     assert found.trajectory_needed_ps[0] == pytest.approx(40 * full.time_ps[1])
 
 
-def of_frames(whole, kept):
+def of_frames(history, kept):
     """Return some frames of a history."""
-    return type(whole)(
-        whole.time_ps[kept],
-        whole.thickness_angstrom[kept],
-        {name: series[kept] for name, series in whole.passed_atoms_per_nm2.items()},
-        {name: series[kept] for name, series in whole.reservoirs.items()},
+    return type(history)(
+        history.time_ps[kept],
+        history.thickness_angstrom[kept],
+        {name: series[kept] for name, series in history.passed_atoms_per_nm2.items()},
+        {name: series[kept] for name, series in history.reservoirs.items()},
     )
 
 
