@@ -5,8 +5,8 @@ Run: ``nice -n 19 python benchmarks/gpaw_dataset.py FOLDER [--export]``. It take
 structures, with or without a label. A run in another folder takes structures and labels from that file.
 
 Structures are frames of CHGNet's dynamics: amorphous mixtures of lithium with Li7P3S11, Li3PS4 and Li3P of 20 to 30
-atoms and of 45 atoms at 300 to 1000 K, and crystals at 300 and 600 K. About 150 are for training; about 40, of other
-packings and trajectories, are held out (``info["split"]``). The settings of GPAW are those of
+atoms and of 45 atoms at 300 to 1000 K, and crystals at 300 and 600 K. 164 are for training; 45, of other packings and
+trajectories, are held out (``info["split"]``). The settings of GPAW are those of
 workflows/li_li7p3s11_gpaw.yaml.
 """
 
@@ -53,8 +53,9 @@ MIXTURES = (
 )
 """Electrolyte, fraction of atoms from lithium, atoms."""
 LARGE = ("Li7P3S11", 0.53, 45)
-N_PACKINGS, N_HELD_OUT = 5, 2
-"""Packings of each mixture for training, and held out."""
+N_PACKINGS = 10
+HELD_OUT_PACKINGS = (5, 6)
+"""Packings of each mixture, and those of them that are held out."""
 N_LARGE, N_LARGE_HELD_OUT = 10, 4
 CRYSTALS = ("Li", "Li2S", "Li3P", "LiP", "Li3PS4")
 MAX_CRYSTAL_ATOMS = 32
@@ -66,9 +67,9 @@ N_STEPS = 150
 def trajectories() -> Iterator[tuple[str, str, Atoms, tuple[float, ...]]]:
     """Yield the split, origin, start and temperatures of every trajectory, mixed so that all kinds grow together."""
     for number in range(N_LARGE + N_LARGE_HELD_OUT):
-        if number < N_PACKINGS + N_HELD_OUT:
+        if number < N_PACKINGS:
             for index, mixture in enumerate(MIXTURES):
-                split = "train" if number < N_PACKINGS else "test"
+                split = "test" if number in HELD_OUT_PACKINGS else "train"
                 yield split, f"mixture-{index}/{number}", packing(*mixture, 100 * index + number), TEMPERATURES_K
         if number < len(CRYSTALS):
             crystal = load_phase(CRYSTALS[number])
