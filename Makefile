@@ -5,7 +5,7 @@
 # make format  fix style
 # make bench   run the benchmarks; results are printed as ratios
 # make chaos FAULTS=50  inject faults into campaigns on a private Slurm (Debian, as root)
-# make docs    regenerate the generated pages and run every code block of the docs
+# make docs    regenerate the generated pages, build the site in docs/_build/html and run every code block of the docs
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -35,7 +35,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 $(DEV_STAMP): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,docs]"
 	touch $@
 
 # Files are distributed in the order of tests/conftest.py, longest first, not by their number of tests.
@@ -85,7 +85,9 @@ chaos: $(DEV_STAMP)
 
 docs: $(DEV_STAMP)
 	$(BIN)/python docs/generate_campaign_reference.py
+	$(BIN)/python docs/generate_command_line.py
 	$(BIN)/python docs/generate_launchers.py
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going docs docs/_build/html
 	$(BIN)/python -m pytest tests/docs
 
 clean:

@@ -51,10 +51,11 @@ class InitialDataMaker(Maker):
     ----------
     interface_maker
         Interfaces that snapshots and walkers start from; its ``spec`` has facets, gaps and the number labelled as built.
-    snapshots_maker, amorphous_maker, crystals_maker, equations_of_state_maker, rattled_maker, vacancies_maker,
-    slabs_maker, dimers_maker
+    snapshots_maker, amorphous_maker, crystals_maker, equations_of_state_maker, rattled_maker
         Kinds of labelled structures; None leaves a kind out. Temperatures of the snapshots, and compositions and
         numbers of the amorphous cells, are in the ``spec`` of their Maker.
+    vacancies_maker, slabs_maker, dimers_maker
+        Further kinds, which None leaves out too.
     starts_maker, join_maker, label_set_maker
         Collect the initial structures of walkers; join the labelled structures; label them. Without ``label_set_maker``
         only the structures that walkers start from are generated, and the labels are imported.
