@@ -4,8 +4,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
-from interphase_flows.cli.application import RESULTS_PANEL, Name, Root, app, named, write_line
+from interphase_flows.cli.application import (
+    RESULTS_PANEL,
+    Name,
+    PlainConsole,
+    Root,
+    app,
+    named,
+    settings_of,
+    write_line,
+)
 from interphase_flows.schemas.kinds import document_kinds
 
 
@@ -96,3 +106,48 @@ def report(name: Name = None, root: Root = None) -> None:
     settings, name = named(name, root)
     with open_workspace(settings, name, read_only=True) as workspace:
         write_line(write_campaign_report(workspace))
+
+
+@app.command(rich_help_panel=RESULTS_PANEL)
+def compare(
+    campaigns: Annotated[
+        list[str],
+        typer.Argument(
+            help="Names of two or more campaigns; a campaign under another root by its folder, other_runs/NAME."
+        ),
+    ],
+    root: Root = None,
+    to: Annotated[Path, typer.Option("--to", help="Folder of the page and its figure.")] = Path("comparison"),
+) -> None:
+    """Compare campaigns, finished or not: their files, errors, interphases, verdicts and costs, on one page.
+
+    Prints the keys that differ and the results, and writes comparison.html.
+    """
+    from rich.table import Table
+
+    from interphase_flows.exceptions import InputError
+    from interphase_flows.report.collect.comparison import compared_campaign
+    from interphase_flows.report.inputs.comparison import compared_results, differing_keys
+    from interphase_flows.report.sections.comparison import write_comparison
+    from interphase_flows.storage.workspace import open_workspace
+
+    if len(campaigns) < 2:
+        raise InputError("a comparison needs two campaigns. Hint: interphase compare NAME OTHER_NAME")
+    found = []
+    for given in campaigns:
+        folder = Path(given)
+        elsewhere = folder.name != given
+        settings = settings_of(folder.parent if elsewhere else root)
+        with open_workspace(settings, folder.name, read_only=True) as workspace:
+            found.append(compared_campaign(workspace, given))
+    table = Table(box=None, show_edge=False, pad_edge=False)
+    for title in ("", *campaigns):
+        table.add_column(title, overflow="fold")
+    keys = ("Keys that differ", differing_keys(found))
+    for group, rows in (keys, *compared_results(found)):
+        if rows:
+            table.add_row(Text(group, style="bold"))
+        for row in rows:
+            table.add_row(f"  {row.name}", *row.values)
+    PlainConsole().print(table)
+    write_line(write_comparison(found, to))

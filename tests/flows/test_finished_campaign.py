@@ -55,6 +55,16 @@ def test_verdict_of_a_short_run_is_undecided_and_unavailable_parts_have_reasons(
     assert "supports no transport coefficient" in page
 
 
+def test_a_campaign_is_compared_with_a_copy_under_another_root(finished_root: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished_root, tmp_path / "copy")
+    other = str(tmp_path / "copy" / "tiny")
+    printed = interphase("compare", "tiny", other, "--root", str(finished_root), "--to", str(tmp_path / "page")).stdout
+    assert "Keys that differ" not in printed
+    assert "undecided" in printed
+    assert "All keys have the same values." in (tmp_path / "page" / "comparison.html").read_text()
+    assert "needs two campaigns" in interphase("compare", "tiny", "--root", str(finished_root), check=False).stderr
+
+
 def test_analyse_of_a_campaign_run_equals_the_stored_analysis(finished_root: Path, tmp_path: Path) -> None:
     interphase(
         "analyse",
