@@ -98,6 +98,16 @@ def query(
 
 
 @app.command(rich_help_panel=RESULTS_PANEL)
+def schema(kind: Annotated[str, typer.Argument(help=f"Kind of document: {', '.join(document_kinds())}.")]) -> None:
+    """Print the JSON schema of a kind of document: its fields with types, units and meanings."""
+    from json import dumps
+
+    from interphase_flows.commands.queries import json_schema
+
+    write_line(dumps(json_schema(kind), indent=2, ensure_ascii=False))
+
+
+@app.command(rich_help_panel=RESULTS_PANEL)
 def report(name: Name = None, root: Root = None) -> None:
     """Write the report of a campaign from its stored results; the campaign may be unfinished."""
     from interphase_flows.report.collect.campaign_report import write_campaign_report

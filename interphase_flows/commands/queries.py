@@ -11,9 +11,10 @@ from interphase_flows.datasets.gates import LEFT_OUT, NEVER_COMPUTED
 from interphase_flows.exceptions import InputError
 from interphase_flows.runtime.file_names import file_in
 from interphase_flows.schemas.artifact import ArtifactRef
+from interphase_flows.schemas.kinds import document_kinds, document_schema
 from interphase_flows.settings import Settings
 from interphase_flows.storage.archive import unpack_archive
-from interphase_flows.storage.ledger import KINDS, Ledger
+from interphase_flows.storage.ledger import KINDS, LEDGER_FIELDS, Ledger
 from interphase_flows.storage.ledger_backend import Criteria, JsonDocument
 from interphase_flows.storage.queries import (
     check_fields,
@@ -263,3 +264,18 @@ def _rejected(workspace: Workspace, request: DocumentQuery) -> tuple[list[str], 
     excluded = excluded_labels(workspace.ledger, parse_filters(of_reason))
     own = {"status": "rejected"} | parse_filters(of_reason)
     return others, {"$or": [own, {"key": {"$in": list(excluded)}}]}, excluded
+
+
+def json_schema(kind: str) -> JsonDocument:
+    """Return the JSON schema of stored documents of a kind, with the fields that the ledger adds.
+
+    Raises
+    ------
+    InputError
+        The kind has no schema.
+    """
+    if kind not in document_kinds():
+        raise InputError(f"unknown kind {kind!r}; kinds are {', '.join(document_kinds())}")
+    found = document_schema(kind).model_json_schema(mode="serialization")
+    found["properties"] = {name: {"type": "string"} for name in LEDGER_FIELDS} | found["properties"]
+    return found

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.io import read
+from jsonschema import Draft202012Validator
 
 from interphase_flows.analysis.io.zarr_trajectory import Trajectory
 from interphase_flows.analysis.pipeline.settings import PARTS
@@ -53,6 +54,15 @@ def test_verdict_of_a_short_run_is_undecided_and_unavailable_parts_have_reasons(
     assert result.analysis_keys["verdict"] == verdict["key"]
     page = (finished_root / "tiny" / "report" / "report.html").read_text()
     assert "supports no transport coefficient" in page
+
+
+def test_stored_documents_agree_with_the_printed_schemas(finished_root: Path) -> None:
+    for kind in ("labels", "committees", "segments", "transport", "growth", "phases", "cell_transport"):
+        validator = Draft202012Validator(json.loads(interphase("schema", kind).stdout))
+        for found in documents(finished_root, kind):
+            stored = {name: value for name, value in found.items() if not name.startswith("_")}
+            assert list(validator.iter_errors(stored)) == []
+    assert "kinds are structure_sets" in interphase("schema", "nonsense", check=False).stderr
 
 
 def test_a_campaign_is_compared_with_a_copy_under_another_root(finished_root: Path, tmp_path: Path) -> None:
