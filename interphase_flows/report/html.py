@@ -15,6 +15,7 @@ from interphase_flows.report import REPORT_NAME
 from interphase_flows.report.figures import interphase as interphase_figures
 from interphase_flows.report.figures import learning as learning_figures
 from interphase_flows.report.figures import thermodynamics as thermodynamics_figures
+from interphase_flows.report.figures.answer import answer_figure
 from interphase_flows.report.figures.calibration import calibration
 from interphase_flows.report.figures.convergence import convergence_figure
 from interphase_flows.report.figures.label_effects import label_effects
@@ -86,6 +87,10 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
     """Draw the available figures, by name."""
     reference, thermodynamics = inputs.reference, inputs.thermodynamics
     figures: dict[str, tuple[Figure | None, str]] = {
+        "answer": (
+            answer_figure(inputs),
+            "Thickness of the interphase and fractions of anions against time, phases at the end",
+        ),
         "learning_curve": (
             learning_figures.learning_curve(inputs.iterations, reference),
             "Errors against the number of labels",

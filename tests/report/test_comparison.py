@@ -19,7 +19,7 @@ def campaign(name, inputs, thickness_angstrom=None, headline=(), **keys):
         time_ps = np.linspace(0, 10, 5)
         values = np.linspace(0, thickness_angstrom, 5)[:, None]
         thickness = {"above": SeriesBand(time_ps, ["above"], Estimate.symmetric(values, 0.5 * np.ones((5, 1))), 3)}
-    return ComparedCampaign(name, specification, inputs, headline, thickness)
+    return ComparedCampaign(name, specification, replace(inputs, thickness=thickness), headline)
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError, DiskFullError, StorageError
 from interphase_flows.printable import printable_lines
 from interphase_flows.report import html
+from interphase_flows.report.figures.answer import answer_figure
 from interphase_flows.report.html import rendered_page, write_report
 from interphase_flows.report.inputs.campaign import ReferenceLabels
-from interphase_flows.report.inputs.interphase import ProductionRun, StructureView
+from interphase_flows.report.inputs.interphase import ProductionRun, SeriesBand, StructureView
 from interphase_flows.schemas.equations_of_state import EquationsOfStateDoc, Equilibrium, PhaseEquationOfState
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -114,6 +115,28 @@ def test_ten_picoseconds_do_not_decide_passivation(page):
     assert "Interphase: undecided" in text
     assert "The longest run lasted 10 ps" in text
     assert "do not decide whether the interphase continues to grow" in text
+
+
+def test_answer_comes_first_and_details_are_folded(page, full_inputs):
+    html = outside_scripts(page)
+    places = [html.index(f'id="{anchor}"') for anchor in ("answer", "trust", "structures", "interphase", "provenance")]
+    assert places == sorted(places)
+    assert html.count("<section><details><summary><h2>") == 7
+    assert "<details open" not in html[: html.index('id="interphase"')]
+    assert html.index("Limitations") < html.index('id="structures"')
+    figure = answer_figure(full_inputs)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Centres of anions"]
+
+
+def test_answer_shows_thickness_of_both_sides_with_errors(full_inputs):
+    time_ps = np.linspace(0, 10, 4)
+    band = SeriesBand(time_ps, ["above"], Estimate.symmetric(np.array([[0], [2], [3], [4.0]]), np.full((4, 1), 0.5)), 3)
+    single = replace(band, curves=Estimate.symmetric(np.ones((4, 1)), np.full((4, 1), np.nan)), n_replicas=1)
+    [axes, _] = answer_figure(replace(full_inputs, thickness={"above": band, "below": single})).axes
+    assert axes.get_title(loc="left") == "Thickness of the interphase"
+    assert [line.get_label() for line in axes.lines] == ["above the electrolyte", "below the electrolyte"]
+    assert len(axes.collections) == 1  # one replica has no error
+    assert np.allclose(axes.lines[0].get_ydata(), [0, 2, 3, 4])
 
 
 def test_outcome_budget_exhausted_is_not_converged(page, full_inputs):

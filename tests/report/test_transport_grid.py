@@ -53,7 +53,7 @@ def grid(temperature_K: float = 300.0, **options) -> TransportGrid:
 def text_of(inputs, found: TransportGrid | None, folder) -> str:
     shown = replace(inputs, transport_grid=found, grid_requested=True)
     page = write_report(shown, folder).read_text(encoding="utf-8")
-    section = page[page.index('<section id="transport-grid">') :]
+    section = page[page.index('<div id="transport-grid">') :]
     return " ".join(re.sub(r"<[^>]+>", " ", section[: section.index("</section>")]).split())
 
 

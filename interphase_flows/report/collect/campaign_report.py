@@ -18,6 +18,7 @@ from interphase_flows.report.collect.production import (
     composition_over_replicas,
     production_runs,
     structure_views,
+    thickness_over_replicas,
 )
 from interphase_flows.report.collect.thermodynamics import thermodynamics
 from interphase_flows.report.html import write_report
@@ -108,6 +109,7 @@ def collect_inputs(workspace: Workspace) -> ReportInputs:
         committee=committee,
         composition=None if analyses is None else composition_over_replicas(analyses),
         environments=environments,
+        thickness=thickness_over_replicas(arrays),
         displacement=band_over_replicas(arrays, "displacement.msd_angstrom2 ", "displacement.time_ps"),
         electrode_order=order if isinstance(order, ElectrodeOrderResult) else None,
         production_audit=audit,

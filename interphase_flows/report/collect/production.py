@@ -56,6 +56,14 @@ def band_over_replicas(arrays: Mapping[str, np.ndarray], prefix: str, time: str)
     )
 
 
+def thickness_over_replicas(arrays: Mapping[str, np.ndarray]) -> dict[str, SeriesBand]:
+    """Return the thickness of the interphase (Å) against time by side, averaged over replicas."""
+    end = ".thickness_angstrom"
+    sides = sorted({key.split("/", 1)[1].removesuffix(end) for key in arrays if key.endswith(end)})
+    bands = {side: band_over_replicas(arrays, f"{side}{end}", f"{side}.time_ps") for side in sides}
+    return {side: band for side, band in bands.items() if band is not None}
+
+
 def composition_over_replicas(results: InterfaceResults) -> CompositionProfile | None:
     """Return profiles averaged over the replicas that have the slices and blocks of the first one; None without any."""
     found = {

@@ -12,7 +12,7 @@ from interphase_flows.report.inputs.comparison import ComparedCampaign
 
 def comparison_figure(campaigns: Sequence[ComparedCampaign]) -> Figure | None:
     """Draw force errors against labels, and thickness against time on each side; None if no campaign has either."""
-    sides = sorted({side for each in campaigns for side in each.thickness})
+    sides = sorted({side for each in campaigns for side in each.inputs.thickness})
     has_errors = any(each.inputs.iterations for each in campaigns)
     n_panels = has_errors + len(sides)
     if not n_panels:
@@ -31,7 +31,7 @@ def comparison_figure(campaigns: Sequence[ComparedCampaign]) -> Figure | None:
                 errors = [each.errors.forces_mae_meV_per_angstrom for each in campaign.inputs.iterations]
                 panels[0].plot(labels, errors, marker="o", markersize=5, **style)
             for axes, side in zip(panels[has_errors:], sides, strict=True):
-                if (band := campaign.thickness.get(side)) is None:
+                if (band := campaign.inputs.thickness.get(side)) is None:
                     continue
                 axes.plot(band.time_ps, band.curves.value[:, 0], **style)
                 lower, upper = band.curves.lower[:, 0], band.curves.upper[:, 0]

@@ -108,6 +108,8 @@ class ReportInputs:
     composition: CompositionProfile | None = None
     environments: SeriesBand | None = None
     """Fraction of the anion centres in each kind of anion, 0 to 1."""
+    thickness: Mapping[str, SeriesBand] = field(default_factory=dict)
+    """Thickness of the interphase against time (Å), by side; means over replicas."""
     displacement: SeriesBand | None = None
     """Mean squared displacement of each species, Å²."""
     electrode_order: ElectrodeOrderResult | None = None

@@ -10,7 +10,7 @@ from interphase_flows.analysis.growth.results import GrowthResult
 from interphase_flows.analysis.phases.results import PhasesAverage
 from interphase_flows.analysis.transport.summary import TransportAverage
 from interphase_flows.report.inputs.campaign import ReportInputs
-from interphase_flows.report.inputs.interphase import InterfaceResults, SeriesBand
+from interphase_flows.report.inputs.interphase import InterfaceResults
 from interphase_flows.report.text.numbers import duration, interval, percent, with_error
 
 MISSING = "–"
@@ -26,8 +26,6 @@ class ComparedCampaign:
     inputs: ReportInputs
     headline: Sequence[tuple[str, str]]
     """Names and values of the most important numbers of its report."""
-    thickness: Mapping[str, SeriesBand]
-    """Thickness of the interphase against time (Å), by side; means over replicas."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def _results(campaign: ComparedCampaign) -> Iterator[tuple[str, str, str]]:
     yield "Outcome", "Verdict", inputs.verdict
     for name, value in campaign.headline:
         yield "Numbers of the report", name, value
-    for side, band in campaign.thickness.items():
+    for side, band in inputs.thickness.items():
         errors = band.curves.standard_error
         error = None if errors is None else errors[-1, 0]
         value = with_error(band.curves.value[-1, 0], error, band.n_replicas, "Å")
