@@ -30,7 +30,7 @@ def test_examples_of_the_page_are_sorted_limited_and_counted(finished_root: Path
     def query(*arguments: str) -> str:
         return interphase("query", *arguments, "--root", str(finished_root)).stdout
 
-    (examples,) = re.findall(r"```console\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    examples, *_ = re.findall(r"```console\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     outputs = [query(*shlex.split(line)[2:]) for line in examples.splitlines()]
     assert len(outputs) == 5
     assert outputs[0].strip() == "no labels match"
