@@ -232,9 +232,12 @@ def test_missing_phases_and_notes_are_listed(page):
 def test_report_of_an_unfinished_campaign_lists_missing_results(bare_page):
     text = text_of(bare_page)
     assert "no iteration of active learning has finished" in text
-    assert "no production run has finished. State of active learning: running." in text
+    assert "production: no run has finished; state of active learning: running" in text
     assert "Interphase: undecided. No production run has finished." in text
-    assert text.count("Missing:") == 14
+    assert text.count("Not available:") == 1
+    assert text.index("Not available:") > text.index("Reference method:")
+    assert not re.search(r"<h[23]>[^<]*</h[23]>(</summary>)?\s*(<div[^>]*>)?\s*(</div>|</section>)", bare_page)
+    assert set(re.findall(r'href="#([\w-]+)"', bare_page)) <= set(re.findall(r'id="([\w-]+)"', bare_page))
     assert "<script" not in bare_page
 
 

@@ -131,9 +131,10 @@ def test_line_is_extrapolated_beyond_its_accepted_runs(bare_inputs, tmp_path):
 
 
 def test_missing_grid_is_announced_only_if_requested(bare_inputs, tmp_path):
-    assert "its cells have not been run" in text_of(bare_inputs, None, tmp_path)
-    page = write_report(bare_inputs, tmp_path).read_text(encoding="utf-8")
-    assert "transport-grid" not in page
+    missing = "coefficients on the grid: its cells have not been run"
+    requested = write_report(replace(bare_inputs, grid_requested=True), tmp_path).read_text(encoding="utf-8")
+    assert missing in requested
+    assert missing not in write_report(bare_inputs, tmp_path).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
