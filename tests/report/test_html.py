@@ -19,6 +19,7 @@ from interphase_flows.report.figures.answer import answer_figure
 from interphase_flows.report.html import rendered_page, write_report
 from interphase_flows.report.inputs.campaign import ReferenceLabels
 from interphase_flows.report.inputs.interphase import ProductionRun, SeriesBand, StructureView
+from interphase_flows.report.sections.headline import headline_rows
 from interphase_flows.schemas.equations_of_state import EquationsOfStateDoc, Equilibrium, PhaseEquationOfState
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -137,6 +138,8 @@ def test_answer_shows_thickness_of_both_sides_with_errors(full_inputs):
     assert [line.get_label() for line in axes.lines] == ["above the electrolyte", "below the electrolyte"]
     assert len(axes.collections) == 1  # one replica has no error
     assert np.allclose(axes.lines[0].get_ydata(), [0, 2, 3, 4])
+    rows = {row.name: row.value for row in headline_rows(replace(full_inputs, thickness={"above": band}))}
+    assert rows["Thickness above, last frame"] == "4.00 ± 0.50 Å (n = 3 replicas)"
 
 
 def test_outcome_budget_exhausted_is_not_converged(page, full_inputs):

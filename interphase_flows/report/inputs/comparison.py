@@ -1,17 +1,15 @@
 """Results of several campaigns side by side."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from interphase_flows.analysis.growth.results import GrowthResult
 from interphase_flows.analysis.phases.results import PhasesAverage
 from interphase_flows.analysis.transport.summary import TransportAverage
 from interphase_flows.report.inputs.campaign import ReportInputs
 from interphase_flows.report.inputs.interphase import InterfaceResults
-from interphase_flows.report.text.numbers import duration, interval, percent, with_error
+from interphase_flows.report.text.numbers import duration, interval, percent
 
 MISSING = "–"
 
@@ -72,11 +70,6 @@ def _results(campaign: ComparedCampaign) -> Iterator[tuple[str, str, str]]:
     yield "Outcome", "Verdict", inputs.verdict
     for name, value in campaign.headline:
         yield "Numbers of the report", name, value
-    for side, band in inputs.thickness.items():
-        errors = band.curves.standard_error
-        error = None if errors is None else errors[-1, 0]
-        value = with_error(band.curves.value[-1, 0], error, band.n_replicas, "Å")
-        yield "Interphase", f"Thickness {side}, after {band.time_ps[-1]:.3g} ps", value
     if inputs.analyses is not None:
         yield from _analysed(inputs.analyses)
     spending = inputs.spending
@@ -91,16 +84,6 @@ def _results(campaign: ComparedCampaign) -> Iterator[tuple[str, str, str]]:
 
 
 def _analysed(analyses: InterfaceResults) -> Iterator[tuple[str, str, str]]:
-    laws: dict[str, Counter[str]] = {}
-    for parts in analyses.runs.values():
-        growth = parts.get("growth")
-        if isinstance(growth, GrowthResult):
-            for side, kinetics in growth.sides.items():
-                law = getattr(kinetics, "decision", "unavailable").replace("_", " ")
-                laws.setdefault(side, Counter())[law] += 1
-    for side, counts in laws.items():
-        texts = [f"{law} ({n} of {counts.total()} replicas)" for law, n in counts.most_common()]
-        yield "Interphase", f"Growth law, {side}", ", ".join(texts)
     phases, transport = analyses.averages.get("phases"), analyses.averages.get("transport")
     if isinstance(phases, PhasesAverage):
         for name, amount in phases.phases.items():

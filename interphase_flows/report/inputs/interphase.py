@@ -1,5 +1,6 @@
 """Inputs of a report on the interphase: production runs, averages over replicas, structures and thermodynamics."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from interphase_flows.analysis.growth.results import GrowthResult
 from interphase_flows.analysis.pipeline.results import TrajectorySummary
 from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
@@ -193,6 +195,16 @@ class InterfaceResults:
     trajectories: Mapping[str, TrajectorySummary]
     """By run."""
     temperature_K: float
+
+    def growth_laws(self) -> dict[str, Counter[str]]:
+        """Return how many runs have each growth law, by side."""
+        laws: dict[str, Counter[str]] = {}
+        for parts in self.runs.values():
+            growth = parts.get("growth")
+            for side, kinetics in growth.sides.items() if isinstance(growth, GrowthResult) else ():
+                law = "unavailable" if isinstance(kinetics, Unavailable) else kinetics.decision.replace("_", " ")
+                laws.setdefault(side, Counter())[law] += 1
+        return laws
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,7 @@ def headline_rows(inputs: ReportInputs) -> list[HeadlineRow]:
                 ("Energy", "meV/atom", audit.energy_mae_meV_per_atom),
             )
         ]
+    rows += _thickness_rows(inputs)
     if inputs.environments is not None and len(inputs.environments.time_ps):
         rows += _anion_rows(inputs.environments)
     if inputs.displacement is not None and len(inputs.displacement.time_ps):
@@ -134,6 +135,21 @@ def _interval_of(error: KinkUncertainty | None) -> str:
         return "one calculation per phase, no interval"
     low, high = (f"{x:.3f}" for x in (error.energy_eV_per_atom.lower, error.energy_eV_per_atom.upper))
     return f"95 %: {minus(low)} to {minus(high)}"
+
+
+def _thickness_rows(inputs: ReportInputs) -> list[HeadlineRow]:
+    rows = []
+    for side, band in inputs.thickness.items():
+        errors = band.curves.standard_error
+        error = None if errors is None else errors[-1, 0]
+        text = with_error(band.curves.value[-1, 0], error, band.n_replicas, "Å")
+        meaning = f"of the interphase {side} the electrolyte, after {band.time_ps[-1]:.3g} ps"
+        rows.append(HeadlineRow(f"Thickness {side}, last frame", text, meaning, "boundaries"))
+    for side, laws in ({} if inputs.analyses is None else inputs.analyses.growth_laws()).items():
+        texts = [f"{law} ({n} of {laws.total()})" for law, n in laws.most_common()]
+        meaning = "law of the thickness, and the replicas that have it"
+        rows.append(HeadlineRow(f"Growth law {side}", ", ".join(texts), meaning, "growth"))
+    return rows
 
 
 def _anion_rows(band: SeriesBand) -> list[HeadlineRow]:
