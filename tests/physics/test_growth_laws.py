@@ -149,3 +149,45 @@ def test_replicas_of_few_independent_samples_are_undecided():
     average = average_kinetics(runs)
     assert average.decision == "undecided"
     assert "independent samples" in average.reason
+
+
+def crossovers_of(early_crossover_points, size, seed, n_series=20, fast_angstrom=1.0):
+    """Return the kinetics of two-stage series whose fast stage lasts a few points of 200."""
+    time = np.linspace(0.0, 100.0, 200)
+    crossover = time[1] * early_crossover_points
+    clean = LinearThenParabolic().curve(time, np.array([0.5, fast_angstrom / crossover, crossover, 0.5]))
+    noise = correlated_noise(n_series, seed, size=size, correlation=0.5, n_frames=200)
+    return crossover, [thickness_kinetics(time, clean + each, n_resamples=100) for each in noise]
+
+
+@pytest.mark.parametrize("size", [0.03, 0.1])
+def test_crossover_at_the_limit_of_the_search_is_undecided(size):
+    """The earliest crossover of the search is at the third point; a rival may also fit as well (power, 8 of 20)."""
+    _, found = crossovers_of(2.0, size, seed=5)
+    assert sum(each.decision == "undecided" for each in found) >= 18
+    assert any("crossover_ps of linear_then_parabolic reaches" in each.reason for each in found)
+
+
+def test_crossover_off_the_limit_of_the_search_is_decided():
+    crossover, found = crossovers_of(6.0, 0.03, seed=5, fast_angstrom=3.0)
+    assert sum(each.decision == "linear_then_parabolic" for each in found) >= 18
+    intervals = [each.candidates[0].parameters["crossover_ps"] for each in found]
+    assert sum(each.lower < crossover < each.upper for each in intervals) >= 17
+
+
+def test_growth_that_stops_is_not_a_parabolic_stage():
+    series = LinearThenParabolic().curve(TIME_PS, np.array([0.5, 0.1, 60.0, 0.0])) + correlated_noise(5, 4)
+    for each in series:
+        found = thickness_kinetics(TIME_PS, each, n_resamples=100)
+        assert found.decision == "undecided"
+        assert "parabolic_constant_angstrom2_per_ps of linear_then_parabolic reaches 0" in found.reason
+
+
+def test_replicas_with_a_parameter_at_a_limit_are_undecided():
+    """Two crossovers are resolved; the mean with one that the search truncates is none."""
+    _, resolved = crossovers_of(6.0, 0.03, seed=5, n_series=2, fast_angstrom=3.0)
+    _, truncated = crossovers_of(2.0, 0.03, seed=5, n_series=1)
+    assert average_kinetics([resolved[0], resolved[1], resolved[0]]).decision == "linear_then_parabolic"
+    average = average_kinetics([*resolved, *truncated])
+    assert average.decision == "undecided"
+    assert "in one replica or more, crossover_ps" in average.reason

@@ -1,7 +1,7 @@
 """Growth kinetics: the law of a thickness or a phase fraction against time, with confidence intervals."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,7 @@ from interphase_flows.analysis.growth.laws.parabolic import Parabolic
 from interphase_flows.analysis.growth.laws.power import Power
 from interphase_flows.analysis.growth.least_squares import LawFit, fit_law, fit_many
 from interphase_flows.analysis.growth.model_selection import DECISIVE, LawScore, rivals_of_the_best, scores_of
+from interphase_flows.analysis.growth.search_limits import parameter_at_a_limit
 from interphase_flows.analysis.interfaces.depletion import Depletion, find_depletion
 from interphase_flows.analysis.statistics.autocorrelation import statistical_inefficiency
 from interphase_flows.analysis.statistics.block_bootstrap import block_length, resampled_noise
@@ -38,8 +39,6 @@ LEAST_INDEPENDENT = 20.0
 """Minimum number of independent samples for a choice among seven laws of up to four parameters."""
 MOST_POINTS = 600
 """Maximum number of points of a fit; consecutive frames of longer series are averaged."""
-AT_A_LIMIT = 0.01
-"""Relative distance of a parameter from a limit of its search range at which it counts as being there."""
 SMALLEST_THICKNESS_CHANGE_ANGSTROM = 1.0
 SMALLEST_FRACTION_CHANGE = 0.02
 
@@ -172,8 +171,11 @@ def _kinetics(
         assert line is not None  # a straight line can always be fitted
         slope = _estimate(line, time, unit, per_point, n_resamples, random)
     decision, reason = _decided(names, independent, slope, time[-1] - time[0], smallest_change, unit)
-    if decision != UNDECIDED and (limit := _at_a_limit(fits[decision], time, unit)):
-        decision, reason = UNDECIDED, limit
+    for i, score in enumerate(scores):
+        intervals = estimates[score.law].parameters if score.law in estimates else None
+        scores[i] = replace(score, limit=parameter_at_a_limit(fits[score.law], time, unit, intervals))
+    if decision != UNDECIDED and scores[0].limit:
+        decision, reason = UNDECIDED, scores[0].limit
     if slope is not None and decision == UNDECIDED:
         estimates[Linear.name] = slope
     return GrowthKinetics(
@@ -202,23 +204,11 @@ def _decided(
     if len(names) > 1:
         return UNDECIDED, f"{', '.join(names)} are within {DECISIVE:g} in BIC"
     if slope is None:
-        return names[0], f"every other law as simple is worse by more than {DECISIVE:g} in BIC"
+        return names[0], f"every rival is worse by more than {DECISIVE:g} in BIC"
     change = slope.parameters[f"rate_{unit}_per_ps"].largest_magnitude * length_ps
     if change > smallest_change:
         return UNDECIDED, f"no growth is detected, but {change:.2g} {unit} over the series are not excluded"
     return names[0], f"growth by more than {change:.2g} {unit} over the series is excluded"
-
-
-def _at_a_limit(fit: LawFit, time: FloatArray, unit: str) -> str:
-    """Return a message if a parameter of a fit is at a limit of its search range, which is not a measurement of it."""
-    lower, upper = fit.law.bounds(time)
-    for name, value, *limits in zip(fit.law.parameter_names(unit), fit.parameters, lower, upper, strict=True):
-        for limit in limits:
-            # zero is a physical limit, such as of an initial thickness; a series may begin long after the contact
-            scale = min(abs(limit), limits[1] - limits[0])
-            if np.isfinite(limit) and limit != 0 and abs(value - limit) <= AT_A_LIMIT * scale:
-                return f"{name} of {fit.law.name} is at {limit:.3g}, a limit of what this series can resolve"
-    return ""
 
 
 def _estimate(

@@ -4,8 +4,8 @@ BIC = n' ln(S / n) + (p + 1) ln n', with the sum S of squared residuals of n fra
 independent samples (Schwarz, Ann. Statist. 6, 461 (1978)). With n instead of n', correlated noise would be
 fitted as structure. The statistical inefficiency g is that of the residuals of the best fit.
 
-The law with the lowest BIC is selected if no law with as many or fewer parameters is within `DECISIVE` of it. Laws with
-more parameters do not compete, because they can imitate simpler ones.
+The law with the lowest BIC is selected if no rival is within `DECISIVE` of it. Laws with more parameters are no rivals
+of the laws with up to `MOST_NESTED` parameters, which are special cases of them.
 """
 
 import math
@@ -19,6 +19,8 @@ from interphase_flows.analysis.statistics.autocorrelation import statistical_ine
 
 DECISIVE = 6.0
 """Difference of BIC that is strong evidence (Kass and Raftery, J. Am. Stat. Assoc. 90, 773 (1995))."""
+MOST_NESTED = 2
+"""Number of parameters up to which laws are special cases of larger ones, which can therefore imitate them."""
 NUMERICAL_NOISE = 1e-9
 """Relative size of residuals below which they are rounding errors."""
 
@@ -33,6 +35,8 @@ class LawScore:
     aic: float
     parameters: Mapping[str, float]
     """Best parameters, without intervals."""
+    limit: str = ""
+    """Message if a parameter reaches a limit of its search range."""
 
 
 def scores_of(fits: Sequence[LawFit], unit: str, size: float) -> tuple[list[LawScore], float]:
@@ -72,6 +76,7 @@ def scores_of(fits: Sequence[LawFit], unit: str, size: float) -> tuple[list[LawS
 def rivals_of_the_best(scores: Sequence[LawScore]) -> list[str]:
     """Return the best law and the laws that the data do not distinguish from it, by increasing BIC."""
     best = scores[0]
+    most = best.n_parameters if best.n_parameters <= MOST_NESTED else math.inf
     return [best.law] + [
-        score.law for score in scores[1:] if score.bic - best.bic < DECISIVE and score.n_parameters <= best.n_parameters
+        score.law for score in scores[1:] if score.bic - best.bic < DECISIVE and score.n_parameters <= most
     ]

@@ -57,7 +57,7 @@ def average_kinetics(replicas: Sequence[GrowthKinetics]) -> AverageKinetics:
     scores = sorted((_summed([each[law] for each in by_law]) for law in common), key=lambda s: s.bic)
     names = rivals_of_the_best(scores)
     independent = sum(each.n_independent for each in replicas)
-    decision, reason = names[0], f"every other law as simple is worse by more than {DECISIVE:g} in summed BIC"
+    decision, reason = names[0], f"every rival is worse by more than {DECISIVE:g} in summed BIC"
     if independent < LEAST_INDEPENDENT:
         decision = UNDECIDED
         reason = f"{independent:.0f} independent samples in all replicas; a choice needs {LEAST_INDEPENDENT:.0f}"
@@ -65,6 +65,8 @@ def average_kinetics(replicas: Sequence[GrowthKinetics]) -> AverageKinetics:
         decision, reason = UNDECIDED, f"{', '.join(names)} are within {DECISIVE:g} in summed BIC"
     elif all(each.decision == UNDECIDED for each in replicas):
         decision, reason = UNDECIDED, f"no replica alone has a law ({replicas[0].reason})"
+    elif limit := next((score.limit for each in by_law if (score := each[decision]).limit), ""):
+        decision, reason = UNDECIDED, f"in one replica or more, {limit}"
     elif decision == Constant.name and any(each.decision != Constant.name for each in replicas):
         decision, reason = UNDECIDED, "no growth is detected, but not every replica excludes it"
     return AverageKinetics(

@@ -50,6 +50,11 @@ class Law(ABC):
         """Return the smallest and the largest value of each parameter, (p,) each."""
         return np.full(self.n_parameters, -np.inf), np.full(self.n_parameters, np.inf)
 
+    def search_limits(self, time_ps: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the bounds that are limits of the search, infinite where there is none; zero is one of physics."""
+        lower, upper = self.bounds(time_ps)
+        return np.where(lower == 0, -np.inf, lower), np.where(upper == 0, np.inf, upper)
+
     def allowed(self, parameters: FloatArray) -> BoolArray:
         """Return which parameters (..., p) are physically meaningful, (...,)."""
         return np.asarray(np.isfinite(parameters).all(axis=-1))

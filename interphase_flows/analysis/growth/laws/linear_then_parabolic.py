@@ -66,6 +66,10 @@ class LinearThenParabolic(Law):
             np.array([np.inf, np.inf, time_ps[-LEAST_POINTS_OF_A_STAGE], np.inf]),
         )
 
+    def search_limits(self, time_ps: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return limits including k = 0: a plateau is no second stage of growth."""
+        return self.bounds(time_ps)
+
     def allowed(self, parameters: FloatArray) -> BoolArray:
         """Return where both stages grow from a positive thickness, and the second does not begin faster."""
         start, rate, crossover, k = (parameters[..., i] for i in range(4))

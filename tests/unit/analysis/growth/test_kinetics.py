@@ -201,7 +201,7 @@ def test_parameter_at_its_limit_makes_a_law_undecided():
     series = 1.0 + 5.0 * (TIME_PS / 100.0) ** 5.5 + correlated_noise(1, 22, size=0.2, correlation=0.0, n_frames=120)[0]
     found = thickness_kinetics(TIME_PS, series, laws=(Power(),), n_resamples=5)
     assert found.decision == "undecided"
-    assert found.reason == "exponent of power is at 5, a limit of what this series can resolve"
+    assert found.reason == "exponent of power reaches 5, a limit of what this series can resolve"
 
 
 def test_independent_samples_do_not_collapse():
