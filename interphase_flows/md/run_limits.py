@@ -13,8 +13,8 @@ stress_drift      mean normal stress of the last `STRESS_WINDOW` evaluations, af
 anions_lost       fewer than ``min_anion_bond_fraction`` of the initial bonds between centres and ligands (P-S)
 ================  ================================================================================================
 
-V0 and the initial bonds are those of the first evaluation of the run. A void that the start of the run has is no reason;
-once it has closed, the limit applies.
+V0 and the initial bonds are those of the first evaluation of the run. A void that the start of the run has is no reason,
+unless it grows; once it has closed, the limit applies.
 """
 
 from collections.abc import Sequence
@@ -34,6 +34,8 @@ GRID_PER_RADIUS = 3.0
 """Points of the void search along the radius of the smallest void."""
 CLOSED_VOID = 0.8
 """Radius of a closed void in units of the limit, which fluctuations of a void at the limit do not reach."""
+GROWN_VOID = 0.5
+"""Growth of the radius of a void of the start, in units of the limit, that ends a run; more than the grid's error."""
 THERMAL_FACTOR = 1.15
 """Longest bond of an anion at temperature, relative to that in a crystal."""
 
@@ -43,8 +45,8 @@ class RunReference(BaseModel):
 
     volume_angstrom3: float
     n_anion_bonds: int
-    has_void: bool
-    """Whether the start has a void that has not closed yet."""
+    open_void_radius_angstrom: float | None
+    """Smallest radius until now of a void of the start that has not closed yet; None if there is none."""
 
 
 class RunLimits(BaseModel):
@@ -66,19 +68,22 @@ class RunLimits(BaseModel):
         """
         if np.linalg.det(atoms.cell.array) == 0.0:
             raise DynamicsError("limits of a run need a periodic cell, the start has none. Hint: use no limits")
-        radius = self.max_void_radius_angstrom
+        limit = self.max_void_radius_angstrom
+        radius = 0.0 if limit is None else largest_void(atoms, limit)[0]
         return RunReference(
             volume_angstrom3=float(atoms.get_volume()),
             n_anion_bonds=n_anion_bonds(atoms),
-            has_void=radius is not None and largest_void(atoms, radius)[0] > radius,
+            open_void_radius_angstrom=radius if limit is not None and radius > limit else None,
         )
 
     def followed(self, atoms: Atoms, reference: RunReference) -> RunReference:
-        """Return the reference after a frame, in which a void of the start may have closed."""
-        limit = self.max_void_radius_angstrom
-        if limit is None or not reference.has_void or largest_void(atoms, limit)[0] > CLOSED_VOID * limit:
+        """Return the reference after a frame, in which a void of the start may have shrunk or closed."""
+        limit, smallest = self.max_void_radius_angstrom, reference.open_void_radius_angstrom
+        if limit is None or smallest is None:
             return reference
-        return reference.model_copy(update={"has_void": False})
+        radius = largest_void(atoms, limit)[0]
+        still_open = min(radius, smallest) if radius > CLOSED_VOID * limit else None
+        return reference.model_copy(update={"open_void_radius_angstrom": still_open})
 
     def violation(
         self,
@@ -130,15 +135,18 @@ class RunLimits(BaseModel):
         )
 
     def _void(self, atoms: Atoms, reference: RunReference) -> tuple[StopReason, str] | None:
-        limit = self.max_void_radius_angstrom
-        if limit is None or reference.has_void:
+        limit, smallest = self.max_void_radius_angstrom, reference.open_void_radius_angstrom
+        if limit is None:
             return None
+        largest = limit if smallest is None else max(limit, smallest + GROWN_VOID * limit)
         radius, centre = largest_void(atoms, limit)
-        if radius <= limit:
+        if radius <= largest:
             return None
         x, y, z = centre
+        grown = "" if smallest is None else f"; a void of the start grew from {smallest:.1f} Å"
         return "void", (
-            f"empty sphere of radius {radius:.1f} Å or more at ({x:.1f}, {y:.1f}, {z:.1f}) Å, limit {limit:g} Å"
+            f"empty sphere of radius {radius:.1f} Å or more at ({x:.1f}, {y:.1f}, {z:.1f}) Å, limit {largest:.3g} Å"
+            + grown
         )
 
 

@@ -55,18 +55,38 @@ def test_void_of_the_start_counts_once_it_has_closed():
     gapped.cell[2, 2] += 10.0
     narrow.cell[2, 2] += 5.2  # a sphere of 3.5 Å, below the limit, but not closed
     reference = limits.followed(narrow, limits.reference(gapped))
-    assert limits.violation(gapped, reference, NO_STRESS, 0.0) is None
+    assert limits.violation(gap_of(8.0), reference, NO_STRESS, 0.0) is None
     reference = limits.followed(compact, reference)
     assert limits.violation(compact, reference, NO_STRESS, 0.0) is None
     assert limits.violation(gapped, limits.followed(gapped, reference), NO_STRESS, 0.0)[0] == "void"
 
 
+def gap_of(width_angstrom):
+    gapped = bulk("Li", cubic=True) * (4, 4, 4)
+    gapped.cell[2, 2] += width_angstrom
+    return gapped
+
+
+def test_void_of_the_start_that_grows_without_closing_ends_the_run():
+    """The radius in a gap is about half its width; the limit of growth is 2 Å of it, from the smallest until now."""
+    limits = RunLimits(max_volume_change=None)
+    reference = limits.reference(gap_of(10.0))
+    assert limits.violation(gap_of(11.0), reference, NO_STRESS, 0.0) is None
+    reason, detail = limits.violation(gap_of(18.0), reference, NO_STRESS, 0.0)
+    assert reason == "void"
+    assert "a void of the start grew from" in detail
+    for width in (10.5, 8.0, 6.5):
+        reference = limits.followed(gap_of(width), reference)
+        assert limits.violation(gap_of(width), reference, NO_STRESS, 0.0) is None
+    assert limits.violation(gap_of(13.0), limits.followed(gap_of(13.0), reference), NO_STRESS, 0.0)[0] == "void"
+
+
 def test_void_that_closed_counts_in_later_segments(go, tmp_path):
     limits = RunLimits(max_volume_change=None)
     start = read_checkpoint(go(tmp_path / "first", limits=limits).last_good_checkpoint)
-    start.metadata["reference"]["has_void"] = True
+    start.metadata["reference"]["open_void_radius_angstrom"] = 5.0
     second = go(tmp_path / "second", start=start, seed=None, limits=limits)
-    assert read_checkpoint(second.last_good_checkpoint).metadata["reference"]["has_void"] is False
+    assert read_checkpoint(second.last_good_checkpoint).metadata["reference"]["open_void_radius_angstrom"] is None
 
 
 def test_drift_of_the_volume():
