@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from interphase_flows.cli.application import (
     CAMPAIGN_PANEL,
@@ -22,7 +21,6 @@ from interphase_flows.cli.application import (
 
 if TYPE_CHECKING:
     from interphase_flows.campaign.schema import Campaign
-    from interphase_flows.costs.machine_speed import MachineSpeed
     from interphase_flows.settings import Settings
 
 
@@ -54,8 +52,10 @@ def run(
 
     campaign = Campaign.from_file(file)
     if dry_run:
+        from interphase_flows.cli.plan_display import print_plan
+
         check_campaign(campaign, is_run_here=False)
-        _print_plan(campaign, settings_of(root), measure, workers)
+        print_plan(campaign, settings_of(root), measure, workers)
         missing = missing_on_this_machine(campaign)
         if missing:
             write_line(f"missing on this machine: {missing}")
@@ -238,74 +238,3 @@ def _run(campaign: "Campaign", settings: "Settings", accept_changes: bool, worke
         path = update_campaign_report(workspace)
     write_line(f"{campaign.name}: {result.outcome.replace('_', ' ')}")
     write_line(f"report: {path}")
-
-
-def _print_plan(campaign: "Campaign", settings: "Settings", measure: bool | None, workers: int | None) -> None:
-    from interphase_flows.costs.budget import known_label_costs
-    from interphase_flows.costs.campaign_plan import plan_campaign
-    from interphase_flows.costs.model import format_duration, format_size
-    from interphase_flows.costs.stages import PRODUCTION
-    from interphase_flows.runtime.local_workers import default_workers
-
-    n_workers = workers or default_workers(settings)
-    speed, basis = _speed(campaign, settings, measure, n_workers)
-    costs = known_label_costs(settings, campaign)
-    stages = plan_campaign(campaign, costs, speed)
-    title = f"{campaign.name}: {campaign.description}"
-    with_workers = f"{n_workers} worker{'' if n_workers == 1 else 's'}"
-    table = Table("stage", "amount", "one core", with_workers, "within", title=title, box=None)
-    for stage in stages:
-        if not stage.cost_s:
-            table.add_row(stage.stage, stage.amount, "none", "", "")
-            continue
-        cost, wall = (format_duration(seconds) for seconds in (stage.cost_s, stage.wall_s(n_workers)))
-        table.add_row(stage.stage, stage.amount, cost, wall, f"x {stage.cost_factor:.1f}")
-    total_s, total_wall_s = (
-        sum(seconds) for seconds in zip(*((each.cost_s, each.wall_s(n_workers)) for each in stages), strict=True)
-    )
-    table.add_row("total, at most", "", format_duration(total_s), format_duration(total_wall_s), "")
-    PlainConsole().print(table)
-    production = next(stage for stage in stages if stage.stage == PRODUCTION)
-    write_line(
-        f"Production: {format_size(production.disk_GB)} of files (all dynamics "
-        f"{format_size(sum(stage.disk_GB for stage in stages))}), {format_size(production.memory_GB)} of memory for each "
-        "process."
-    )
-    labels = (
-        f"costs of labels are fitted to {costs.n_labels} labels computed here"
-        if costs.n_labels
-        else "no label of this method has been computed here yet"
-    )
-    write_line(
-        "Dry run: nothing of the campaign was computed. The loop ends earlier if it converges; costs are uncertain by "
-        f"the factor given; {labels}."
-    )
-    write_line(basis)
-
-
-def _speed(
-    campaign: "Campaign", settings: "Settings", measure: bool | None, n_workers: int
-) -> "tuple[MachineSpeed, str]":
-    """Return the speed of this machine, and a line that describes it."""
-    from interphase_flows.costs.machine_speed import BUILT_IN, stored_speed
-    from interphase_flows.exceptions import InterphaseError
-    from interphase_flows.settings import EmbeddedSettings
-
-    if measure is None:
-        measure = isinstance(settings.store, EmbeddedSettings)
-    speed = stored_speed(campaign, settings)
-    if measure:
-        from interphase_flows.cli.progress_display import shown_progress
-        from interphase_flows.runners.speed_measurement import campaign_speed
-
-        try:
-            with shown_progress(PlainConsole(stderr=True)):
-                speed = campaign_speed(campaign, settings, n_workers)
-        except InterphaseError as error:  # a plan needs no measurement
-            return BUILT_IN, f"Speeds are built-in figures of a laptop core: {error}"
-    if speed is None:
-        return BUILT_IN, "Speeds are built-in figures of a laptop core; --measure measures this machine."
-    cells = ", ".join(f"{1 / step.step_s:.3g} steps/s at {step.n_atoms:,} atoms" for step in speed.steps)
-    notes = "".join(f"; {note}" for note in speed.notes)
-    at_once = "one process" if speed.n_processes == 1 else f"{speed.n_processes} processes at the same time"
-    return speed, f"Measured on this machine, {speed.evaluation}, {at_once}: {cells}{notes}."

@@ -9,7 +9,14 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.costs.amounts import grid_amount, melt_quench_amount, steps_of_melt_and_quench
 from interphase_flows.costs.machine_speed import BUILT_IN, MachineSpeed
 from interphase_flows.costs.model import LabelCostModel, LabelSize, typical_size
-from interphase_flows.costs.plan import LabelPlan, imported_atoms, n_interface_atoms, plan_labels, production_cell_atoms
+from interphase_flows.costs.plan import (
+    LabelPlan,
+    imported_atoms,
+    n_interface_atoms,
+    plan_labels,
+    production_cell_atoms,
+    walker_atoms,
+)
 from interphase_flows.costs.stages import (
     ANALYSIS,
     COMPILATION,
@@ -32,6 +39,7 @@ from interphase_flows.exceptions import AnalysisError
 from interphase_flows.md.phase_references.plan import plan_references
 from interphase_flows.md.uncertainty_monitor import UncertaintyMonitor
 from interphase_flows.reference.registry import method_spec
+from interphase_flows.runtime.local_workers import WORKER_MEMORY_GB
 from interphase_flows.structures.crystals.library import load_crystal
 
 ANALYSIS_S_PER_ATOM_FRAME = 3.0e-5
@@ -97,10 +105,18 @@ class _Planner:
 
     @property
     def _interface_atoms(self) -> int:
-        return self.speed.labelled_atoms or n_interface_atoms(self.campaign)
+        return n_interface_atoms(self.campaign)
 
     def _dynamics_s(self, n_atoms: int, n_steps: float, interval_steps: int, n_segments: float = 1) -> float:
         return n_steps * self.speed.step_s(n_atoms, self._members, interval_steps) + n_segments * self.speed.segment_s
+
+    @property
+    def _label_GB(self) -> float:
+        return WORKER_MEMORY_GB if self.campaign.reference.method == "chgnet" else 0.0
+
+    def _loading_s(self, n_jobs: int, n_committees: int = 1) -> float:
+        """Return the time of loading committees, once in each process."""
+        return n_committees * min(n_jobs, self.speed.n_processes) * self._members * self.speed.load_s
 
     def _disk_GB(self, n_atoms: int, n_steps: float, frame_interval_steps: int, n_segments: float) -> float:
         frames = n_steps / frame_interval_steps * self.speed.bytes_per_atom_frame
@@ -110,7 +126,9 @@ class _Planner:
 
     def _labelling(self, stage: str, amount: str, sizes: Sequence[LabelSize]) -> PlannedStage:
         expected = self.costs.estimate(sizes)
-        return PlannedStage(stage, amount, expected.cost_s, expected.factor, n_jobs=None)
+        return PlannedStage(
+            stage, amount, expected.cost_s, expected.factor, n_jobs=None, n_labels=len(sizes), memory_GB=self._label_GB
+        )
 
     def _initial_amount(self) -> str:
         imported, labels = self.campaign.initial_labels, self.labels.initial
@@ -171,6 +189,8 @@ class _Planner:
                 labels.cost_s + self._members * atom_epochs * self.speed.training_s_per_atom_epoch,
                 max(labels.factor, self.speed.factor),
                 n_jobs=self._members,
+                n_labels=spec.n_labels,
+                memory_GB=WORKER_MEMORY_GB,
             )
         ]
 
@@ -193,27 +213,26 @@ class _Planner:
             self._members * atom_epochs * self.speed.training_s_per_atom_epoch,
             self.speed.factor,
             n_jobs=self._members,
+            memory_GB=WORKER_MEMORY_GB,
         )
 
     def _exploration(self) -> PlannedStage:
         exploration, n_rounds = self.campaign.exploration, self.campaign.learning.max_iterations
-        n_walkers = exploration.n_walkers
-        n_segments = n_rounds * n_walkers
-        n_steps = n_segments * exploration.steps_per_iteration
-        n_melting, melt_atoms = exploration.n_melt_quench_walkers, exploration.melt_quench.n_atoms
-        melt_steps = n_melting * steps_of_melt_and_quench(self.campaign)
+        n_walkers, n_melting = exploration.n_walkers, exploration.n_melt_quench_walkers
         interval, frames = exploration.uncertainty_interval_steps, exploration.frame_interval_steps
+        runs = [(n_atoms, n_rounds * exploration.steps_per_iteration) for n_atoms in walker_atoms(self.campaign)]
+        melt_steps = steps_of_melt_and_quench(self.campaign)
+        runs += [(exploration.melt_quench.n_atoms, melt_steps)] * n_melting
         return PlannedStage(
             EXPLORATION,
             f"{n_walkers} walkers x up to {n_rounds} x {exploration.steps_per_iteration} steps"
             + melt_quench_amount(self.campaign),
-            self._dynamics_s(self._interface_atoms, n_steps, interval, n_segments)
-            + self._dynamics_s(melt_atoms, melt_steps, interval, n_rounds * n_melting),
+            sum(self._dynamics_s(n_atoms, n_steps, interval, n_rounds) for n_atoms, n_steps in runs)
+            + self._loading_s(n_walkers + n_melting, n_rounds),
             self.speed.factor,
             n_jobs=max(1, n_walkers + n_melting),
-            disk_GB=self._disk_GB(self._interface_atoms, n_steps, frames, n_segments)
-            + self._disk_GB(melt_atoms, melt_steps, frames, n_rounds * n_melting),
-            memory_GB=self.speed.memory_of_GB(self._interface_atoms),
+            disk_GB=sum(self._disk_GB(n_atoms, n_steps, frames, n_rounds) for n_atoms, n_steps in runs),
+            memory_GB=self.speed.memory_of_GB(max((n_atoms for n_atoms, _ in runs), default=0)),
         )
 
     def _refinement(self) -> list[PlannedStage]:
@@ -233,6 +252,7 @@ class _Planner:
                 n * stage.cost_s + training + expected.cost_s,
                 max(expected.factor, self.speed.factor),
                 n_jobs=stage.n_jobs,
+                n_labels=len(sizes),
                 disk_GB=n * stage.disk_GB,
                 memory_GB=stage.memory_GB,
             )
@@ -252,7 +272,8 @@ class _Planner:
             PRODUCTION,
             f"{n} replicas x {n_steps} steps ({n_steps * production.dynamics.timestep_fs / 1000:g} ps) of "
             f"{', '.join(map(str, cells))} atoms",
-            sum(n * self._dynamics_s(n_atoms, n_steps + relaxation, interval, n_segments) for n_atoms in cells),
+            sum(n * self._dynamics_s(n_atoms, n_steps + relaxation, interval, n_segments) for n_atoms in cells)
+            + self._loading_s(n * len(cells)),
             self.speed.factor,
             n_jobs=n * len(cells),
             disk_GB=sum(
@@ -297,6 +318,7 @@ class _Planner:
             f"{sum(run.n_steps for run in runs)} steps",
             sum(run.n_steps * self.speed.step_s(run.n_atoms) for run in runs),
             self.speed.factor,
+            memory_GB=self.speed.memory_of_GB(max(sizes)),
         )
 
     def _analysis(self) -> PlannedStage:

@@ -21,6 +21,7 @@ from interphase_flows.potentials.compiled.graph_keys import (
     machine_type,
     package_versions,
 )
+from interphase_flows.potentials.spec import NequIPSpec
 from interphase_flows.reference.spec import ChgnetSpec
 from interphase_flows.runtime.checked_json import read_checked, write_checked
 from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
@@ -30,10 +31,16 @@ from interphase_flows.structures.crystals.library import load_crystal
 
 FOLDER = ".machine_speed"
 """Folder of measured speeds below the root; the name of a campaign does not start with a dot."""
-MEASUREMENT_VERSION = 1
+MEASUREMENT_VERSION = 2
 """Version of the method of measurement; a change invalidates stored speeds."""
 BUILT_IN_FACTOR, MEASURED_FACTOR = 2.0, 1.5
 """Uncertainty of times: cores differ by the first factor; a measurement leaves the second."""
+OTHER_ARCHITECTURE_FACTOR = 10.0
+"""Uncertainty of built-in times for an architecture other than the default, whose size they ignore."""
+MAX_MEASURED_ATOMS = 10_000
+"""Larger production cells are measured with about this size, narrower: the time of a step is proportional to it."""
+MAX_EXTRAPOLATION = 3.0
+"""A stored speed is used up to cells of this many times the size of the largest measured one."""
 
 
 class StepTime(BaseModel):
@@ -49,22 +56,22 @@ class StepTime(BaseModel):
 class MachineSpeed(BaseModel):
     """Speed of an architecture on a machine.
 
-    ``segment_s`` is the time to load the potentials and to start and end a segment. ``labelled_atoms`` is the number of
-    atoms of the labelled interface, ``surrogate_s`` the time of a CHGNet label by number of atoms. ``is_graph_shared`` is
-    whether campaigns below this root find the compiled graph, so that none compiles it again.
+    ``load_s`` is the time to load one member of a committee, once in each process; ``segment_s`` that of starting and
+    ending a segment; ``surrogate_s`` that of a CHGNet label by number of atoms. ``is_graph_shared`` is whether campaigns
+    below this root find the compiled graph, so that none compiles it again.
     """
 
     model_config = ConfigDict(frozen=True)
 
     steps: tuple[StepTime, ...]
     training_s_per_atom_epoch: float
+    load_s: float = 0.0
     segment_s: float = 0.0
     compile_s: float = 0.0
     bytes_per_atom_frame: float = 10.0
     memory_GB: float = 0.8
     memory_kB_per_atom: float = 80.0
     surrogate_s: dict[int, float] = Field(default_factory=dict)
-    labelled_atoms: int | None = None
     evaluation: Literal["compiled", "eager"] = "eager"
     device: str = "cpu"
     machine: str = ""
@@ -73,10 +80,12 @@ class MachineSpeed(BaseModel):
     is_measured: bool = True
     notes: tuple[str, ...] = ()
 
+    built_in_factor: float = BUILT_IN_FACTOR
+
     @property
     def factor(self) -> float:
         """Uncertainty of times, as a factor."""
-        return MEASURED_FACTOR if self.is_measured else BUILT_IN_FACTOR
+        return MEASURED_FACTOR if self.is_measured else self.built_in_factor
 
     def step_s(self, n_atoms: float, n_members: int = 1, interval_steps: int = 1) -> float:
         """Return the mean time of a step, with a committee that is evaluated every ``interval_steps``."""
@@ -141,8 +150,20 @@ def is_compiled_here(campaign: Campaign, settings: Settings) -> bool:
     return wanted and cpp_compiler() is not None
 
 
+def built_in_speed(campaign: Campaign) -> MachineSpeed:
+    """Return the built-in speed, with its uncertainty for the architecture of a campaign."""
+    if campaign.committee.model == NequIPSpec():
+        return BUILT_IN
+    return BUILT_IN.model_copy(update={"built_in_factor": OTHER_ARCHITECTURE_FACTOR})
+
+
+def uses_surrogate(campaign: Campaign) -> bool:
+    """Return whether CHGNet labels structures of a campaign or drives its initial dynamics."""
+    return campaign.reference.method == "chgnet" or campaign.structures.dynamics_method != "reference"
+
+
 def speed_key(campaign: Campaign, settings: Settings) -> str:
-    """Return the key of a measured speed: architecture, type of machine, device, threads, versions and cells."""
+    """Return the key of a measured speed: architecture, batch size, type of machine, device, threads and versions."""
     return content_key(
         "machine_speed",
         architecture=architecture_key(campaign.committee.model, phase_elements(campaign)),
@@ -151,17 +172,22 @@ def speed_key(campaign: Campaign, settings: Settings) -> str:
         machine=machine_type(settings.device),
         n_threads=settings.n_threads,
         versions=package_versions(),
-        ends=[campaign.electrode, campaign.electrolyte],
-        labelled=campaign.structures.interfaces.model_dump(include={"size", "max_strain", "max_atoms", "facets"}),
-        production=production_cell_atoms(campaign),
+        batch_size=campaign.committee.training.batch_size,
         version=MEASUREMENT_VERSION,
     )
 
 
 def stored_speed(campaign: Campaign, settings: Settings) -> MachineSpeed | None:
-    """Return the measured speed of a campaign's architecture on this machine; None if it was not measured."""
+    """Return the measured speed of a campaign's architecture on this machine.
+
+    None if it was not measured, or in cells much smaller than those of the campaign, or without a surrogate that the
+    campaign uses.
+    """
     found = read_checked(_path(settings, speed_key(campaign, settings)), MachineSpeed)
-    if found is None:
+    if found is None or (uses_surrogate(campaign) and not found.surrogate_s):
+        return None
+    needed = min(max(production_cell_atoms(campaign)), MAX_MEASURED_ATOMS)
+    if needed > MAX_EXTRAPOLATION * max(step.n_atoms for step in found.steps):
         return None
     return found.model_copy(update={"is_graph_shared": shared_graph(campaign, settings) is not None})
 

@@ -55,7 +55,6 @@ class SpeedRequest(BaseModel):
     elements: list[str]
     device: str = "cpu"
     n_threads: int = 1
-    n_members: int = 1
     graph: Path | None = None
     constants: dict[str, str] = {}
     cells: list[Path]
@@ -73,6 +72,7 @@ class SpeedReport(BaseModel):
     """Measured times in seconds, and memory."""
 
     steps: list[StepTime]
+    load_s: float
     segment_s: float
     bytes_per_atom_frame: float
     memory_GB: float
@@ -142,7 +142,8 @@ def measure(request: SpeedRequest) -> SpeedReport:
         found = [_measure_cell(cell, members, request, clock) for cell in cells]
     report = SpeedReport(
         steps=[step for step, _, _ in found],
-        segment_s=loading_s * request.n_members / 2 + min(overhead_s for _, overhead_s, _ in found),
+        load_s=loading_s / len(members),
+        segment_s=min(overhead_s for _, overhead_s, _ in found),
         bytes_per_atom_frame=found[-1][2],
         memory_GB=memory_GB,
         memory_kB_per_atom=per_atom_kB,

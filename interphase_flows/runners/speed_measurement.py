@@ -15,7 +15,9 @@ from ase.io import write
 
 import interphase_flows
 from interphase_flows.campaign.schema import Campaign
+from interphase_flows.costs.interfaces import labelled_interfaces, production_cell_plans
 from interphase_flows.costs.machine_speed import (
+    MAX_MEASURED_ATOMS,
     MachineSpeed,
     StepTime,
     is_compiled_here,
@@ -23,29 +25,26 @@ from interphase_flows.costs.machine_speed import (
     shared_graph,
     store_speed,
     stored_speed,
+    uses_surrogate,
 )
-from interphase_flows.costs.plan import production_cell_atoms
 from interphase_flows.costs.speed_process import SpeedReport, SpeedRequest
 from interphase_flows.exceptions import SpeedError
 from interphase_flows.jobs.compile import CompileMaker
-from interphase_flows.jobs.inputs import JobMaker
-from interphase_flows.jobs.structures.interfaces import InterfaceMaker
-from interphase_flows.jobs.structures.production_cells import ProductionCellsMaker
-from interphase_flows.jobs.structures.structure_sets import load_set
 from interphase_flows.potentials.compiled.graph_keys import machine_type
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.settings import EmbeddedSettings, MongodbSettings, Settings
 from interphase_flows.storage.shared_graphs import SharedGraphs
 from interphase_flows.storage.workspace import Workspace, current_workspace, use_workspace
+from interphase_flows.structures.crystals.library import load_crystal
+from interphase_flows.structures.crystals.perturb import repeated
 
 CAMPAIGN = "interphase-speed"
 MODULE = "interphase_flows.costs.speed_process"
 TIMEOUT_S = 900.0
 MAX_PROCESSES = 8
 """Processes that are measured at the same time; they share caches and memory as workers do."""
-MAX_ATOMS, MAX_ATOMS_OF_TEN_STEPS = 10_000, 3_000
-"""Larger production cells are measured with about this size, narrower: the time of a step is proportional to it."""
+MAX_ATOMS_OF_TEN_STEPS = 3_000
 MIN_LATERAL_ANGSTROM = 12.0
 LABEL = "measuring this machine"
 HINT = "Hint: interphase run FILE --dry-run --no-measure plans with built-in figures"
@@ -67,16 +66,16 @@ def campaign_speed(campaign: Campaign, settings: Settings, n_workers: int) -> Ma
         return stored
     emit(LABEL, 0, 3, "building cells")
     with _workspace(settings) as folder:
-        cells = measured_cells(campaign, MAX_ATOMS)
+        cells = measured_cells(campaign, MAX_MEASURED_ATOMS)
         compiled = graph = None
         if is_compiled_here(campaign, settings):
             emit(LABEL, 1, 3, "compiling the potentials, which the campaign will use")
             compiled, graph = _compiled(campaign, settings)
         emit(LABEL, 2, 3, f"{', '.join(str(len(cell)) for cell in cells)} atoms, {n_processes} processes")
         request = _request(campaign, settings, cells, compiled, graph, folder).model_copy(
-            update={"training": campaign.committee.training, "measures_surrogate": _uses_surrogate(campaign)}
+            update={"training": campaign.committee.training, "measures_surrogate": uses_surrogate(campaign)}
         )
-        speed = speed_of(_run(request, n_processes), compiled, settings, labelled_atoms=len(cells[0]))
+        speed = speed_of(_run(request, n_processes), compiled, settings)
     store_speed(campaign, settings, speed)
     emit(LABEL, 3, 3)
     return stored_speed(campaign, settings) or speed
@@ -102,7 +101,6 @@ def speed_of(
     reports: Sequence[SpeedReport],
     compiled: CompiledPotentialDoc | None,
     settings: Settings,
-    labelled_atoms: int | None = None,
 ) -> MachineSpeed:
     """Return the mean of reports of processes that ran at the same time."""
 
@@ -121,13 +119,13 @@ def speed_of(
             for row, step in enumerate(first.steps)
         ),
         training_s_per_atom_epoch=mean([report.training_s_per_atom_epoch for report in reports]),
+        load_s=mean([report.load_s for report in reports]),
         segment_s=mean([report.segment_s for report in reports]),
         compile_s=0.0 if compiled is None else compiled.wall_time_s,
         bytes_per_atom_frame=first.bytes_per_atom_frame,
         memory_GB=max(report.memory_GB for report in reports),
         memory_kB_per_atom=max(report.memory_kB_per_atom for report in reports),
         surrogate_s={n: mean([report.surrogate_s[n] for report in reports]) for n in first.surrogate_s},
-        labelled_atoms=labelled_atoms,
         evaluation="compiled" if has_graph else "eager",
         device=settings.device,
         machine=machine_type(settings.device),
@@ -141,29 +139,21 @@ def measured_cells(campaign: Campaign, max_atoms: int) -> list[Atoms]:
 
     A production cell of more than ``max_atoms`` is built narrower.
     """
-    interfaces, ends = campaign.structures.interfaces, (campaign.electrode, campaign.electrolyte)
-    labelled = InterfaceMaker(spec=interfaces, structure_files=campaign.structure_files)
-    facet = interfaces.facets[0] if interfaces.facets else None
-    cells = load_set(_now(labelled, *ends, facet=facet))
+    cells = [labelled.atoms for labelled in labelled_interfaces(campaign)[:1]]
     spec = campaign.production.interface
     if spec is not None:
-        n_atoms = max(production_cell_atoms(campaign))
+        plans = production_cell_plans(campaign)
+        n_atoms = max(plan.n_atoms for plan in plans)
         if n_atoms > max_atoms:
             narrower = max(spec.lateral_angstrom * (max_atoms / n_atoms) ** 0.5, MIN_LATERAL_ANGSTROM)
             spec = spec.model_copy(update={"lateral_angstrom": min(narrower, spec.lateral_angstrom)})
-        production = ProductionCellsMaker(spec=spec, labelled=interfaces, structure_files=campaign.structure_files)
-        cells.append(max(load_set(_now(production, *ends)), key=len))
+            production = campaign.production.model_copy(update={"interface": spec})
+            plans = production_cell_plans(campaign.model_copy(update={"production": production}))
+        cells.append(max(plans, key=lambda plan: plan.n_atoms).build().atoms)
+    if not cells:  # a labelled interface too large to build for a plan
+        crystal = load_crystal(campaign.electrolyte, campaign.structure_files)
+        cells.append(repeated(crystal, min(max_atoms, campaign.structures.interfaces.max_atoms)))
     return cells
-
-
-def _now(maker: JobMaker, *arguments: object, **options: object) -> Any:
-    """Run the job of a Maker in this process, and return its document."""
-    make: Any = type(maker).make
-    return make.original(maker, *arguments, **options)
-
-
-def _uses_surrogate(campaign: Campaign) -> bool:
-    return campaign.reference.method == "chgnet" or campaign.structures.dynamics_method != "reference"
 
 
 def _compiled(campaign: Campaign, settings: Settings) -> tuple[CompiledPotentialDoc, Path | None]:
@@ -171,7 +161,8 @@ def _compiled(campaign: Campaign, settings: Settings) -> tuple[CompiledPotential
     if (found := shared_graph(campaign, settings)) is not None:
         return found
     maker = CompileMaker(spec=campaign.committee.model, structure_files=campaign.structure_files)
-    document: CompiledPotentialDoc = _now(maker, campaign.phases)
+    make: Any = type(maker).make
+    document: CompiledPotentialDoc = make.original(maker, campaign.phases)
     if document.artifact is None:
         return document, None
     graph = current_workspace().artifacts.get(document.artifact)
@@ -213,7 +204,6 @@ def _request(
         elements=phase_elements(campaign),
         device=settings.device,
         n_threads=settings.n_threads,
-        n_members=campaign.committee.n_members,
         graph=graph,
         constants={} if compiled is None else compiled.constants,
         cells=files,

@@ -16,12 +16,12 @@ from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.origin import CRYSTAL, EQUATION_OF_STATE, Origin
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.perturb import (
+    WALKER_ATOMS,
     equation_of_state,
     rattled_at_volumes,
-    repeated,
     strained_and_rattled,
+    walker_supercell,
 )
-from interphase_flows.structures.crystals.symmetry import primitive_cell
 from interphase_flows.structures.crystals.vacancies import vacancies
 from interphase_flows.structures.interfaces.slabs import slabs
 from interphase_flows.structures.structure_keys import structure_key
@@ -107,21 +107,14 @@ class CrystalsMaker(PhaseStructuresMaker):
 
 @dataclass
 class WalkerCrystalsMaker(PhaseStructuresMaker):
-    """Make a perfect supercell of each phase that walkers start from, with a along x and b in the xy plane.
-
-    A barostat along z needs this orientation.
-    """
+    """Make a perfect supercell of each phase that walkers start from."""
 
     name: str = "crystals of walkers"
-    min_atoms: int = 40
+    min_atoms: int = WALKER_ATOMS
 
     def structures_of_phase(self, crystal: Atoms, seed: int) -> list[Atoms]:
         """Return the supercell; the seed has no effect."""
-        # its frames are labelled, so the primitive cell of a large crystal is enough
-        smallest = primitive_cell(crystal) if len(crystal) > self.min_atoms else crystal
-        supercell = repeated(smallest, self.min_atoms)
-        supercell.set_cell(supercell.cell.standard_form()[0], scale_atoms=True)
-        return [supercell]
+        return [walker_supercell(crystal, self.min_atoms)]
 
 
 @dataclass

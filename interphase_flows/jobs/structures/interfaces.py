@@ -1,11 +1,10 @@
 """Jobs that build interfaces and run short reactive dynamics of them."""
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ase import Atoms
-
+from interphase_flows.campaign.labelled_interfaces import build_labelled_interface
 from interphase_flows.campaign.structures import InterfaceSnapshotSpec, InterfaceStructuresSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached, cached_exclusive
@@ -22,12 +21,6 @@ from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.crystals.library import phase_names
 from interphase_flows.structures.interfaces import builder as interfaces
-from interphase_flows.structures.interfaces.oriented_cells import parse_facet
-from interphase_flows.structures.interfaces.small_interfaces import (
-    MIN_FILM_LAYERS,
-    fill_with_electrode,
-    small_interface,
-)
 from interphase_flows.structures.structure_keys import structure_key
 
 
@@ -76,34 +69,19 @@ class InterfaceMaker(JobMaker):
         )
 
         def compute() -> StructureSetDoc:
-            spec = interfaces.InterfaceSpec(
-                electrode=name,
-                electrolyte=other_name,
-                gap_angstrom=gap_angstrom,
-                max_strain=self.spec.max_strain,
-                max_atoms=self.spec.max_atoms,
-                seed=variant,
+            built = build_labelled_interface(
+                self.spec,
+                (name, other_name),
+                ends,
+                facet,
+                gap_angstrom,
+                variant,
+                replaced=() if in_library else (name, other_name),
             )
-            built = self._build(spec, facet, ends, in_library)
             origin = Origin(f"{self.family}-{variant}")
             return store_set(key, origin, [built.atoms], [origin], {origin: interface_details(built)})
 
         return cached(KIND, key, StructureSetDoc, compute)
-
-    def _build(
-        self, spec: interfaces.InterfaceSpec, facet: str | None, ends: tuple[Atoms, Atoms], in_library: bool
-    ) -> interfaces.BuiltInterface:
-        if facet is not None:
-            film_miller, substrate_miller = parse_facet(facet)
-            spec = replace(spec, film_miller=film_miller, substrate_miller=substrate_miller)
-        if self.spec.size == "coherent":
-            return interfaces.build_interface(spec, *ends)
-        smallest = replace(spec, film_layers=MIN_FILM_LAYERS)
-        if facet is None:
-            return small_interface(smallest, ends=None if in_library else ends)
-        filled = fill_with_electrode(smallest, ends)
-        # without a lattice match the unchanged spec raises an error with a hint
-        return interfaces.build_interface(filled[1] if filled else spec, *ends)
 
 
 def interface_details(built: interfaces.BuiltInterface) -> dict[str, float | int | str]:

@@ -6,8 +6,11 @@ from ase.neighborlist import neighbor_list
 
 from interphase_flows.exceptions import OverlappingAtomsError, StructureError
 from interphase_flows.structures.checks import check_has_cell, check_no_overlap
+from interphase_flows.structures.crystals.symmetry import primitive_cell
 
 MAX_TRIES = 50
+WALKER_ATOMS = 40
+"""Smallest number of atoms of the crystals that walkers start from."""
 
 
 def repeated(atoms: Atoms, min_atoms: int) -> Atoms:
@@ -18,6 +21,18 @@ def repeated(atoms: Atoms, min_atoms: int) -> Atoms:
     while len(atoms) * repeats.prod() < min_atoms:
         repeats[np.argmin(lengths * repeats)] += 1
     return atoms.repeat(tuple(int(n) for n in repeats))
+
+
+def walker_supercell(crystal: Atoms, min_atoms: int) -> Atoms:
+    """Return the perfect supercell that a walker starts from, of at least ``min_atoms`` atoms.
+
+    Vector a is along x and b in the xy plane, which a barostat along z needs. Its frames are labelled, so the primitive
+    cell of a large crystal is enough.
+    """
+    smallest = primitive_cell(crystal) if len(crystal) > min_atoms else crystal
+    supercell = repeated(smallest, min_atoms)
+    supercell.set_cell(supercell.cell.standard_form()[0], scale_atoms=True)
+    return supercell
 
 
 def strained_and_rattled(

@@ -84,6 +84,17 @@ class PlannedCell:
         tile = n_atoms_of_match(self.match, self.film, self.substrate, self.interface)
         return tile * self.repeats[0] * self.repeats[1]
 
+    def build(self) -> BuiltInterface:
+        """Build the cell; raises OverlappingAtomsError if the gap is so small that atoms of both sides overlap."""
+        tile = assemble_interface(self.interface, self.match, self.film, self.substrate)
+        n_tiles = self.repeats[0] * self.repeats[1]
+        return replace(
+            tile,
+            atoms=tile.atoms.repeat((*self.repeats, 1)),
+            n_broken_units=tile.n_broken_units * n_tiles,
+            area_angstrom2=tile.area_angstrom2 * n_tiles,
+        )
+
 
 def plan_production_cell(
     spec: ProductionCellSpec, electrode: Atoms | None = None, electrolyte: Atoms | None = None
@@ -134,15 +145,7 @@ def build_production_cell(
     OverlappingAtomsError
         The gap is so small that atoms of both sides overlap.
     """
-    planned = plan_production_cell(spec, electrode, electrolyte)
-    tile = assemble_interface(planned.interface, planned.match, planned.film, planned.substrate)
-    n_tiles = planned.repeats[0] * planned.repeats[1]
-    return replace(
-        tile,
-        atoms=tile.atoms.repeat((*planned.repeats, 1)),
-        n_broken_units=tile.n_broken_units * n_tiles,
-        area_angstrom2=tile.area_angstrom2 * n_tiles,
-    )
+    return plan_production_cell(spec, electrode, electrolyte).build()
 
 
 def _smallest_match(spec: ProductionCellSpec, film: Atoms, substrate: Atoms) -> tuple[LatticeMatch, tuple[int, int]]:

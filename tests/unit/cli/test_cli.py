@@ -82,7 +82,15 @@ def test_dry_run_prints_the_plan_and_writes_no_file(interphase):
     Path("c.yaml").write_text("name: unit\n")
     code, out, _ = interphase("run", "c.yaml", "--dry-run", "--no-measure")
     assert code == 0
-    for part in ("training", "exploration", "total, at most", "of memory for each process", "nothing of the campaign"):
+    for part in (
+        "training",
+        "exploration",
+        "total, at most",
+        "labelled: Li(110)/Li7P3S11(011), 84 atoms",
+        "memory",
+        "disk",
+        "nothing of the campaign",
+    ):
         assert part in out
     assert written() == {"c.yaml"}
 

@@ -140,7 +140,12 @@ def test_all_kinds_of_initial_structures_are_planned_within_the_limit():
         "slabs": {"n_per_phase": 1},
         "dimers": {"n_distances": 4, "isolated_atoms": True},
         "amorphous": {"n_per_fraction": 0},
-        "interfaces": {"n_as_built": 1, "facets": ["110/001", "100/001"], "snapshots": {"n_steps": 4}},
+        "interfaces": {
+            "n_as_built": 1,
+            "facets": ["110/001"],
+            "gaps_angstrom": [2.2, 2.5],
+            "snapshots": {"n_steps": 4},
+        },
     }
     fields = {"name": "unit", "phases": ["Li", "Li2S", "Li7P3S11"], "structures": structures}
     campaign = Campaign.model_validate(fields)

@@ -9,6 +9,7 @@ from interphase_flows.costs.machine_speed import (
     BUILT_IN,
     MachineSpeed,
     StepTime,
+    built_in_speed,
     speed_key,
     store_speed,
     stored_speed,
@@ -23,13 +24,13 @@ SPEED = MachineSpeed(
         StepTime(n_atoms=1100, step_s=0.06, member_s=0.05),
     ),
     training_s_per_atom_epoch=1e-3,
+    load_s=0.5,
     segment_s=2.0,
     compile_s=90.0,
     bytes_per_atom_frame=10.0,
     memory_GB=1.0,
     memory_kB_per_atom=50.0,
     surrogate_s={80: 0.5},
-    labelled_atoms=80,
     evaluation="compiled",
 )
 PRODUCTION = {
@@ -74,13 +75,13 @@ def test_largest_cell_follows_from_memory_per_atom():
 
 def test_production_takes_time_files_and_memory_of_the_measured_speed():
     stage = plan(production=PRODUCTION, committee={"n_members": 3})["production"]
-    step_s = SPEED.step_s(80, 3, 20)
-    assert stage.cost_s == pytest.approx(3 * (2000 * step_s + 2 * 2.0))
+    step_s = SPEED.step_s(84, 3, 20)
+    assert stage.cost_s == pytest.approx(3 * (2000 * step_s + 2 * 2.0) + 3 * 0.5), "one process loads three members"
     assert stage.wall_s(2) == pytest.approx(2 / 3 * stage.cost_s)
     assert stage.wall_s(3) == stage.wall_s(8) == pytest.approx(stage.cost_s / 3)
-    frames_GB = 3 * 80 * 100 * 10 / 1e9
+    frames_GB = 3 * 84 * 100 * 10 / 1e9
     assert frames_GB < stage.disk_GB < 20 * frames_GB
-    assert stage.memory_GB == pytest.approx(1.0 + 80 * 50e-6)
+    assert stage.memory_GB == pytest.approx(1.0 + 84 * 50e-6)
     assert stage.cost_factor == SPEED.factor < BUILT_IN.factor
 
 
@@ -128,14 +129,34 @@ def test_speed_is_cached_by_architecture_and_machine(tmp_path, monkeypatch):
     assert stored_speed(campaign, settings) is None
 
 
-def test_other_cells_of_production_are_another_measurement(tmp_path):
+def test_much_larger_cells_are_measured_again(tmp_path):
+    """Measured up to 1100 atoms: used up to 3300."""
     settings = Settings(root=tmp_path)
-    cells = {"facets": ["110/001"], "electrode_angstrom": 20, "electrolyte_angstrom": 20, "lateral_angstrom": 10}
-    campaigns = [
-        Campaign.model_validate({"name": "unit", "production": {"interface": cells | {"electrode_angstrom": length}}})
-        for length in (20, 40)
-    ]
-    assert len({speed_key(campaign, settings) for campaign in campaigns}) == 2
+    cells = {"facets": ["110/001"], "electrode_angstrom": 30, "electrolyte_angstrom": 30}
+    of_size = {
+        length: Campaign.model_validate(
+            {"name": "unit", "production": {"interface": cells | {"lateral_angstrom": length}}}
+        )
+        for length in (14, 60)
+    }
+    assert len({speed_key(campaign, settings) for campaign in of_size.values()}) == 1
+    store_speed(of_size[14], settings, SPEED)
+    assert stored_speed(of_size[14], settings) == SPEED
+    assert stored_speed(of_size[60], settings) is None
+
+
+def test_surrogate_is_measured_where_a_campaign_uses_it(tmp_path):
+    settings, without = Settings(root=tmp_path), SPEED.model_copy(update={"surrogate_s": {}})
+    store_speed(Campaign(name="unit"), settings, without)
+    assert stored_speed(Campaign(name="unit"), settings) is None
+    own = {"name": "unit", "reference": "gpaw", "structures": {"dynamics_method": "reference"}}
+    assert stored_speed(Campaign.model_validate(own), settings) == without
+
+
+def test_built_in_speed_of_another_architecture_is_uncertain_by_more():
+    wide = Campaign.model_validate({"name": "unit", "committee": {"model": {"n_features": 64}}})
+    assert built_in_speed(Campaign(name="unit")) == BUILT_IN
+    assert built_in_speed(wide).factor >= 10
 
 
 def test_damaged_cache_is_measured_again(tmp_path):

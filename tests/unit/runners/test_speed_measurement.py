@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.cli import app
 from interphase_flows.costs.machine_speed import StepTime
+from interphase_flows.costs.plan import production_cell_atoms
 from interphase_flows.costs.speed_process import SpeedReport, SpeedRequest, measure
 from interphase_flows.exceptions import SpeedError
 from interphase_flows.runners import speed_measurement
@@ -38,6 +39,7 @@ CAMPAIGN = Campaign.model_validate(FIELDS)
 def report(factor: float = 1.0) -> SpeedReport:
     return SpeedReport(
         steps=[StepTime(n_atoms=84, step_s=0.01 * factor, member_s=0.02 * factor)],
+        load_s=factor,
         segment_s=2.0 * factor,
         bytes_per_atom_frame=9.0,
         memory_GB=0.5 * factor,
@@ -61,7 +63,7 @@ def runs(monkeypatch) -> list[tuple[SpeedRequest, int]]:
 
 
 def test_speed_is_the_mean_of_processes_at_the_same_time(tmp_path):
-    speed = speed_of([report(1.0), report(2.0)], None, Settings(root=tmp_path), labelled_atoms=84)
+    speed = speed_of([report(1.0), report(2.0)], None, Settings(root=tmp_path))
     assert speed.steps[0] == StepTime(n_atoms=84, step_s=0.015, member_s=0.03)
     assert (speed.segment_s, speed.training_s_per_atom_epoch) == pytest.approx((3.0, 1.5e-4))
     assert speed.surrogate_s == {84: pytest.approx(0.45)}
@@ -74,7 +76,7 @@ def test_campaign_is_measured_once_in_its_own_cells(tmp_path, runs):
     assert campaign_speed(CAMPAIGN, settings, 2) == speed
     ((request, n_processes),) = runs
     assert n_processes == speed.n_processes == 2
-    assert (request.elements, request.n_members) == (["Li", "P", "S"], 3)
+    assert request.elements == ["Li", "P", "S"]
     assert request.measures_surrogate
     assert request.training == CAMPAIGN.committee.training
     assert [path.name for path in tmp_path.iterdir()] == [".machine_speed"]
@@ -89,7 +91,7 @@ def test_cells_are_those_of_the_loop_and_of_production(tmp_path):
         wide = CAMPAIGN.production.model_copy(update={"interface": wide})
         narrower = measured_cells(CAMPAIGN.model_copy(update={"production": wide}), 1_000)[-1]
         smallest = measured_cells(CAMPAIGN, 100)[-1]
-    assert (len(labelled), len(production)) == (84, speed_measurement.production_cell_atoms(CAMPAIGN)[0])
+    assert (len(labelled), len(production)) == (84, production_cell_atoms(CAMPAIGN)[0])
     assert len(production) < len(narrower) < 1_500
     assert len(smallest) == len(production)
     assert narrower.cell.array[2, 2] == pytest.approx(production.cell.array[2, 2])
