@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from interphase_flows.campaign.values import Spec
-from interphase_flows.datasets.readers.records import LabelConventions
+from interphase_flows.datasets.label_conventions import LabelConventions
 
 
 class InitialLabelsSpec(Spec):

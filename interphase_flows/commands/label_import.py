@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.commands.label_stores import read_store
 from interphase_flows.datasets.frames import extxyz_bytes, labelled_atoms
+from interphase_flows.datasets.label_conventions import LabelConventions
 from interphase_flows.datasets.readers import STORE_SUFFIXES, ReadLabels, read_labels
-from interphase_flows.datasets.readers.records import LabelConventions
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.import_labels import ImportedLabels, ImportLabelsMaker
 from interphase_flows.reference.registry import method_spec, method_specs

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from interphase_flows.datasets.isolated import is_isolated
-from interphase_flows.datasets.symmetry import largest_asymmetry
 from interphase_flows.reference.labelling import RawLabel
 
 Positive = Annotated[float, Field(gt=0.0)]
@@ -158,6 +157,8 @@ class Gates(BaseModel):
                 "net_force",
                 f"the net force of {net:.3f} eV/Å is over {limit:.3f} eV/Å for {len(atoms)} atoms",
             )
+        from interphase_flows.datasets.symmetry import largest_asymmetry  # slow import
+
         asymmetry, n_operations = largest_asymmetry(atoms, forces_eV_per_angstrom)
         if asymmetry > self.max_asymmetry_eV_per_angstrom:
             return Rejection(

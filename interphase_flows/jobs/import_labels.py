@@ -16,8 +16,9 @@ from interphase_flows.datasets.duplicates import find_duplicates
 from interphase_flows.datasets.foreign_labels import check_foreign_labels
 from interphase_flows.datasets.gates import Gates, Rejection
 from interphase_flows.datasets.isolated import is_isolated
+from interphase_flows.datasets.label_conventions import LabelConventions
 from interphase_flows.datasets.readers import ReadLabels, read_labels
-from interphase_flows.datasets.readers.records import ForeignLabel, LabelConventions
+from interphase_flows.datasets.readers.records import ForeignLabel
 from interphase_flows.exceptions import InputError, StructureError
 from interphase_flows.jobs.caching import begin_work, cached
 from interphase_flows.jobs.inputs import JobMaker

@@ -23,10 +23,8 @@ import numpy as np
 from ase import Atoms
 from pydantic import BaseModel, ConfigDict, Field
 
-from interphase_flows.analysis.geometry.neighbours import PeriodicTree
 from interphase_flows.exceptions import DynamicsError
 from interphase_flows.schemas.segment import StopReason
-from interphase_flows.structures.anions import anion_bonds_angstrom, is_centre, is_ligand
 
 STRESS_WINDOW = 30
 """Evaluations of the committee over which the normal stress is averaged; they may be in several segments."""
@@ -155,6 +153,9 @@ def largest_void(atoms: Atoms, radius_angstrom: float) -> tuple[float, np.ndarra
 
     Three-dimensionally periodic cells only.
     """
+    # slow import; every command reads campaign files, which contain the limits
+    from interphase_flows.analysis.geometry.neighbours import PeriodicTree
+
     cell = atoms.cell.array
     n_points = np.maximum(1, np.ceil(atoms.cell.lengths() * GRID_PER_RADIUS / radius_angstrom)).astype(int)
     axes = [(np.arange(n) + 0.5) / n for n in n_points]
@@ -174,6 +175,9 @@ def n_anion_bonds(atoms: Atoms) -> int:
 
     Three-dimensionally periodic cells only.
     """
+    from interphase_flows.analysis.geometry.neighbours import PeriodicTree  # slow imports
+    from interphase_flows.structures.anions import anion_bonds_angstrom, is_centre, is_ligand
+
     n_bonds, symbols = 0, np.array(atoms.get_chemical_symbols())
     for (centre, ligand), length_angstrom in anion_bonds_angstrom(atoms.symbols).items():
         if is_centre(centre) and is_ligand(ligand):

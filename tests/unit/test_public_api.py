@@ -36,6 +36,17 @@ def test_import_loads_no_heavy_library():
     assert done.stdout.strip() == "[]"
 
 
+def test_campaign_files_are_read_without_slow_imports():
+    """Every command and every worker reads a campaign file."""
+    script = (
+        "import sys, interphase_flows.campaign.schema\n"
+        "slow = ('torch', 'pymatgen', 'scipy.spatial', 'scipy.sparse', 'ase.io', 'ase.db', 'matplotlib')\n"
+        "print([name for name in slow if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_import_of_the_flow_of_campaigns_loads_neither_torch_nor_plots():
     """As in a resume of a finished campaign, which computes nothing."""
     script = (

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from interphase_flows.datasets.label_conventions import LabelConventions
 from interphase_flows.datasets.readers.extxyz import read_with_ase
-from interphase_flows.datasets.readers.records import ForeignLabel, LabelConventions
+from interphase_flows.datasets.readers.records import ForeignLabel
 from interphase_flows.datasets.readers.trajectories import with_origins
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.spec import VaspSpec

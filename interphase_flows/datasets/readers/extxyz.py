@@ -11,8 +11,9 @@ from ase.io import iread
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
+from interphase_flows.datasets.label_conventions import LabelConventions, UNITS_eV_PER_ANGSTROM3
 from interphase_flows.datasets.readers.frame_names import FrameNames
-from interphase_flows.datasets.readers.records import ForeignLabel, LabelConventions, UNITS_eV_PER_ANGSTROM3
+from interphase_flows.datasets.readers.records import ForeignLabel
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.labelling import RawLabel
 from interphase_flows.schemas.origin import IMPORTED, Origin

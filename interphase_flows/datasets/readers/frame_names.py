@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from interphase_flows.datasets.readers.records import LabelConventions
+from interphase_flows.datasets.label_conventions import LabelConventions
 from interphase_flows.exceptions import InputError
 
 NEEDED = ("energy", "forces")

@@ -11,8 +11,9 @@ import numpy as np
 from monty.io import zopen
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from interphase_flows.datasets.label_conventions import LabelConventions
 from interphase_flows.datasets.readers.extxyz import read_with_ase
-from interphase_flows.datasets.readers.records import ForeignLabel, LabelConventions
+from interphase_flows.datasets.readers.records import ForeignLabel
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.labelling import RawLabel
 from interphase_flows.reference.spec import VaspSpec

@@ -11,8 +11,8 @@ from monty.serialization import dumpfn
 
 from interphase_flows.commands.label_import import check_labels, import_maker
 from interphase_flows.commands.label_stores import read_store
+from interphase_flows.datasets.label_conventions import LabelConventions
 from interphase_flows.datasets.readers import read_labels
-from interphase_flows.datasets.readers.records import LabelConventions
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.spec import VaspSpec
 from vasp_records import SILICON, unpack

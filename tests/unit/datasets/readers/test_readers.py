@@ -17,8 +17,8 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from interphase_flows.datasets.label_conventions import LabelConventions
 from interphase_flows.datasets.readers import read_labels
-from interphase_flows.datasets.readers.records import LabelConventions
 from interphase_flows.datasets.readers.trajectories import group_frames
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.spec import VaspSpec
