@@ -30,15 +30,15 @@ together, with their line numbers, before any job starts. Units are part of the 
 
 ## Estimated cost
 
-`interphase run campaign.yaml --dry-run` prints the stages of the campaign: labels, time on one core (or GPU) and with all
-workers, memory and disk; and the interfaces with their faces, atoms, strain and size, which are built for it. It measures
-this machine first: dynamics of the campaign's architecture with random weights in its labelled cell and in its largest
-production cell, training, and labels of the surrogate, in as many processes at the same time as there are workers (up to
-eight). This takes about half a minute. Where the campaign would compile its potentials, they are compiled first, and the
-campaign uses the graph. Speeds are stored in `.machine_speed` below the root, by architecture and type of machine, and used
-again unless cells are more than three times as large. `--no-measure` plans with stored speeds or built-in figures; it is
-the default where results go to a database, because the workers are other machines. Cells of more than 10,000 atoms are
-measured narrower. The loop is planned at its largest number of iterations.
+`interphase run campaign.yaml --dry-run` prints the stages of the campaign: labels, time on one core (or GPU) and with
+all workers, memory and disk; and the interfaces with their faces, atoms, strain and size, which are built for it. It
+measures this machine first: dynamics of the campaign's architecture with random weights in its labelled cell and in its
+largest production cell, training, and labels of the surrogate, in as many processes at the same time as there are
+workers (up to eight). This takes about half a minute. Where the campaign would compile its potentials, they are
+compiled first, and the campaign uses the graph. Speeds are stored in `.machine_speed` below the root, by architecture
+and type of machine, and used again unless cells are more than three times as large. `--no-measure` plans with stored
+speeds or built-in figures; it is the default where results go to a database, because the workers are other machines.
+Cells of more than 10,000 atoms are measured narrower. The loop is planned at its largest number of iterations.
 
 `interphase status` prints the time that an unfinished campaign has left at most, with the same speeds.
 
