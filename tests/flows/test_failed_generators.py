@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from interphase_flows.campaign import labelled_interfaces
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import StructureError
 from interphase_flows.flows.initial_data import InitialDataMaker
-from interphase_flows.jobs.structures import amorphous, interfaces
+from interphase_flows.jobs.structures import amorphous
 from interphase_flows.runners.local.flow_runner import FlowRunner
 from interphase_flows.schemas.label import LabelBatch
 from interphase_flows.schemas.segment import Walker
@@ -73,7 +74,7 @@ def campaign(spheres) -> Campaign:
 @pytest.fixture
 def plant(monkeypatch):
     """Make the interfaces of some in-plane shifts and the amorphous cells of some seeds fail."""
-    build, pack = interfaces.small_interface, amorphous.mixture_packing
+    build, pack = labelled_interfaces.small_interface, amorphous.mixture_packing
 
     def failing(shifts=(), seeds=()):
         def small_interface(spec, **rest):
@@ -86,7 +87,7 @@ def plant(monkeypatch):
                 raise StructureError(f"planted: cell {seed}")
             return pack(x_electrode, n_atoms, seed, *ends)
 
-        monkeypatch.setattr(interfaces, "small_interface", small_interface)
+        monkeypatch.setattr(labelled_interfaces, "small_interface", small_interface)
         monkeypatch.setattr(amorphous, "mixture_packing", mixture_packing)
 
     return failing
