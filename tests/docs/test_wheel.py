@@ -38,12 +38,13 @@ def test_wheel_has_every_file_of_the_package(installed):
 
 
 def test_command_of_the_wheel_runs(installed, tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(installed[1])}
-    command = [installed[1] / "bin" / "interphase"]
-    shown = subprocess.run([*command, "--help"], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "Simulate and measure the interphase" in shown.stdout
-    where = [sys.executable, "-c", "import interphase_flows.cli as c; print(c.__file__)"]
-    found = subprocess.run(where, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert Path(found.stdout.strip()).is_relative_to(installed[1])
-    subprocess.run([*command, "init", "new"], env=environment, cwd=tmp_path, capture_output=True, check=True)
+    def output_of(*command):
+        environment = os.environ | {"PYTHONPATH": str(installed[1])}
+        return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    interphase = installed[1] / "bin" / "interphase"
+    assert "Simulate and measure the interphase" in output_of(interphase, "--help")
+    where = output_of(sys.executable, "-c", "import interphase_flows.cli as c; print(c.__file__)")
+    assert Path(where.strip()).is_relative_to(installed[1])
+    output_of(interphase, "init", "new")
     assert (tmp_path / "new" / "campaign.yaml").is_file()
