@@ -139,6 +139,7 @@ def compare(
     from interphase_flows.report.collect.comparison import compared_campaign
     from interphase_flows.report.inputs.comparison import compared_results, differing_keys
     from interphase_flows.report.sections.comparison import write_comparison
+    from interphase_flows.settings import MongodbSettings
     from interphase_flows.storage.workspace import open_workspace
 
     if len(campaigns) < 2:
@@ -148,6 +149,10 @@ def compare(
         folder = Path(given)
         elsewhere = folder.name != given
         settings = settings_of(folder.parent if elsewhere else root)
+        if elsewhere and isinstance(settings.store, MongodbSettings):
+            raise InputError(
+                f"{given}: campaigns of a database have no folder. Hint: interphase compare NAME OTHER_NAME"
+            )
         with open_workspace(settings, folder.name, read_only=True) as workspace:
             found.append(compared_campaign(workspace, given))
     table = Table(box=None, show_edge=False, pad_edge=False)

@@ -49,7 +49,7 @@ def test_results_have_one_value_for_each_campaign(pair):
     assert found["Campaign"] == ["budget exhausted", "running"]
     assert found["Force error"] == ["96 meV/Å", "–"]
     assert found["Labels rejected"] == ["5", "–"]
-    assert found["Core time, all stages"] == ["14 min", "–"]
+    assert found["Wall time of jobs, all stages"] == ["14 min", "–"]
 
 
 def test_page_has_all_rows_and_escapes_names(pair, tmp_path):

@@ -16,7 +16,11 @@ from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.report.collect.production import band_over_replicas, composition_over_replicas
+from interphase_flows.report.collect.production import (
+    band_over_replicas,
+    composition_over_replicas,
+    thickness_over_replicas,
+)
 from interphase_flows.report.html import rendered_page, write_report
 from interphase_flows.report.inputs.interphase import InterfaceResults
 from interphase_flows.report.text.numbers import rounded
@@ -80,6 +84,22 @@ def test_curves_leave_out_replicas_with_other_labels():
     arrays |= {f"replica-{i}/share PS4": series for i in (0, 1)} | {"replica-2/share PCl/S4": series}
     band = band_over_replicas(arrays, "share ", "time_ps")
     assert (band.names, band.n_replicas) == (["PS4"], 2)
+
+
+def test_curves_are_averaged_at_the_times_that_all_replicas_have():
+    """A boundary may be found late in one replica and be lost early in another."""
+    time_ps = 0.1 * np.arange(10)
+    parts = {"replica-0": slice(0, 10), "replica-1": slice(3, 10), "replica-2": slice(0, 8)}
+    arrays = {f"{run}/above.time_ps": time_ps[rows] for run, rows in parts.items()}
+    arrays |= {f"{run}/above.thickness_angstrom": 5 + 2 * time_ps[rows] for run, rows in parts.items()}
+    band = thickness_over_replicas(arrays)["above"]
+    np.testing.assert_array_equal(band.time_ps, time_ps[3:8])
+    np.testing.assert_allclose(band.curves.value[:, 0], 5 + 2 * time_ps[3:8])
+    np.testing.assert_allclose(band.curves.standard_error, 0, atol=1e-12)
+    assert band.n_replicas == 3
+    early = {"replica-3/above.time_ps": time_ps[:2], "replica-3/above.thickness_angstrom": time_ps[:2]}
+    assert thickness_over_replicas(arrays | early) == {}
+    assert band_over_replicas(arrays, "share ", "above.time_ps") is None
 
 
 def test_verdict_of_three_replicas_at_rest_is_undecided(results):

@@ -1,6 +1,7 @@
 """Production runs, their first and last structures, and curves of the interphase over replicas."""
 
 from collections.abc import Mapping
+from functools import reduce
 
 import numpy as np
 from ase.symbols import Symbols
@@ -33,7 +34,10 @@ def production_runs(documents: CampaignDocuments, cited: Citations) -> list[Prod
 
 
 def band_over_replicas(arrays: Mapping[str, np.ndarray], prefix: str, time: str) -> SeriesBand | None:
-    """Return curves against time, averaged over the replicas that have the curves of the first one; None without any.
+    """Return curves against time, averaged over the replicas that have the curves of the first one.
+
+    The times are those that all of them have: a series may begin late, where no boundary is found before, or end early.
+    None if there are no curves or no such times.
 
     Parameters
     ----------
@@ -43,15 +47,20 @@ def band_over_replicas(arrays: Mapping[str, np.ndarray], prefix: str, time: str)
         Common prefix of the names of the curves, and name of their times.
     """
     runs = sorted({key.split("/", 1)[0] for key in arrays if key.endswith(f"/{time}")})
-    if not runs:
+    names = [key.split("/", 1)[1] for key in arrays if runs and key.startswith(f"{runs[0]}/{prefix}")]
+    if not names:
         return None
-    names = [key.split("/", 1)[1] for key in arrays if key.startswith(f"{runs[0]}/{prefix}")]
     alike = [run for run in runs if all(f"{run}/{name}" in arrays for name in names)]
-    curves = mean_over_replicas([np.stack([arrays[f"{run}/{name}"] for name in names], axis=1) for run in alike])
+    time_ps = reduce(np.intersect1d, [arrays[f"{run}/{time}"] for run in alike])
+    if not len(time_ps):
+        return None
+    rows = {run: np.isin(arrays[f"{run}/{time}"], time_ps) for run in alike}
     return SeriesBand(
-        time_ps=arrays[f"{runs[0]}/{time}"][: len(curves.value)],
+        time_ps=time_ps,
         names=[name.removeprefix(prefix) for name in names],
-        curves=curves,
+        curves=mean_over_replicas(
+            [np.stack([arrays[f"{run}/{name}"][rows[run]] for name in names], axis=1) for run in alike]
+        ),
         n_replicas=len(alike),
     )
 

@@ -77,8 +77,8 @@ def _results(campaign: ComparedCampaign) -> Iterator[tuple[str, str, str]]:
         yield "Cost", "Labels accepted", str(spending.labels_accepted)
         yield "Cost", "Labels rejected", str(sum(spending.labels_rejected.values()))
         for stage, seconds in spending.wall_time_s.items():
-            yield "Cost", f"Core time, {stage}", duration(seconds)
-        yield "Cost", "Core time, all stages", duration(sum(spending.wall_time_s.values()))
+            yield "Cost", f"Wall time of jobs, {stage}", duration(seconds)
+        yield "Cost", "Wall time of jobs, all stages", duration(sum(spending.wall_time_s.values()))
         if spending.atom_steps is not None:
             yield "Cost", "Atoms times steps", f"{spending.atom_steps:.2e}"
 

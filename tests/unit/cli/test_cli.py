@@ -249,3 +249,9 @@ def test_error_of_a_file_has_its_name_with_control_characters_escaped(interphase
     assert code == 2
     assert r"a\x1b[2J" in err
     assert "\x1b" not in err
+
+
+def test_campaigns_of_a_database_are_compared_by_name_only(interphase, monkeypatch):
+    """Their folders do not distinguish them: one campaign would be compared with itself."""
+    monkeypatch.setenv("INTERPHASE_STORE__TYPE", "mongodb")
+    assert_rejected(interphase("compare", "runs/one", "other_runs/one"), "runs/one", "have no folder", "Hint")
