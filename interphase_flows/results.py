@@ -232,6 +232,11 @@ class CampaignResults:
         InputError
             The run does not exist, has no stored frames, or is not unique.
         """
+        segments = self.run_segments(run_id, **fields)
+        return RunFrames([self.artifacts.get(s.trajectory) for s in segments if s.trajectory])
+
+    def run_segments(self, run_id: str, **fields: Any) -> list[SegmentDoc]:
+        """Return the segments of a run that have frames, in order; arguments and errors as for `trajectory`."""
         selected: JsonDocument = {"run_id": run_id} | fields
         result = self.result
         if result is None:
@@ -251,7 +256,7 @@ class CampaignResults:
                     f"campaign {self.campaign}: several runs are named {run_id!r}. Hint: select one by "
                     "committee_key=... or role=..."
                 )
-        return RunFrames([self.artifacts.get(s.trajectory) for s in segments if s.trajectory])
+        return segments
 
     def arrays(
         self, analysis: "InterfaceAnalysisDoc | PartDoc[Any, Any] | TransportGridDoc"

@@ -23,6 +23,7 @@ from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.analysis.transport.settings import TransportSettings
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import InputError, StructureError
+from interphase_flows.jobs.interface_analysis import other_temperatures_K
 from interphase_flows.jobs.structures.crystals import phase_keys
 from interphase_flows.md.phase_references.plan import plan_references
 from interphase_flows.md.phase_references.runs import phase_references
@@ -221,18 +222,20 @@ def campaign_run_input(
     parts: Sequence[str],
     transport: TransportSettings,
 ) -> Iterator[AnalysisInput]:
-    """Open a run of a campaign; its file defines the two sides and the temperature."""
+    """Open a run of a campaign; its file defines the two sides, and by default its thermostat the temperature."""
     spec = stored_campaign(settings, campaign)
-    if temperature_K is None:
-        temperature_K = spec.production.dynamics.temperature_K
-    analysis = InterfaceAnalysisSettings(
-        composition_of_phase(spec.electrode, spec.structure_files),
-        composition_of_phase(spec.electrolyte, spec.structure_files),
-        temperature_K,
-        tuple(parts) or PARTS,
-        transport,
-    )
     with CampaignResults(campaign, settings) as results, results.trajectory(run_id) as frames:
+        if temperature_K is None:
+            of_production_K = spec.production.dynamics.temperature_K
+            others_K = other_temperatures_K(results.run_segments(run_id), of_production_K)
+            temperature_K = others_K.get(run_id, of_production_K)
+        analysis = InterfaceAnalysisSettings(
+            composition_of_phase(spec.electrode, spec.structure_files),
+            composition_of_phase(spec.electrolyte, spec.structure_files),
+            temperature_K,
+            tuple(parts) or PARTS,
+            transport,
+        )
         title = f"{spec.electrode} | {spec.electrolyte}: {run_id} of {campaign}"
         about = (f"run {run_id} of campaign {campaign}",)
         references = campaign_references(results) if "phases" in analysis.parts else None

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -56,6 +56,8 @@ class InterfaceAnalysisMaker(JobMaker):
     ----------
     electrode, electrolyte
         Names of phases, or formulas.
+    temperature_K
+        Of trajectory files, and of replicas whose thermostat changes; others are evaluated at that of their thermostat.
     anions
         Elements and bonds of molecular anions; measured in the trajectory by default.
     time_step_fs, frame_interval_fs, elements
@@ -99,9 +101,15 @@ class InterfaceAnalysisMaker(JobMaker):
             anions=self.anions,
         )
         input_keys = [s.key if isinstance(s, SegmentDoc) else self._file_key(s) for s in done]
-        key = analysis_key(settings, input_keys, None if references is None else references.key)
+        temperatures_K = other_temperatures_K(done, self.temperature_K)
+        key = analysis_key(settings, input_keys, None if references is None else references.key, temperatures_K)
         runs = self._runs(done)
-        return cached(KIND, key, InterfaceAnalysisDoc, lambda: _analyse(key, settings, input_keys, runs, references))
+        return cached(
+            KIND,
+            key,
+            InterfaceAnalysisDoc,
+            lambda: _analyse(key, settings, input_keys, runs, references, temperatures_K),
+        )
 
     def _composition(self, name: str) -> dict[str, float]:
         is_phase = name in self.structure_files or name in phase_names()
@@ -135,14 +143,31 @@ class InterfaceAnalysisMaker(JobMaker):
         return runs
 
 
-def analysis_key(settings: InterfaceAnalysisSettings, segment_keys: Sequence[str], references_key: str | None) -> str:
+def other_temperatures_K(inputs: Sequence[SegmentDoc | str], temperature_K: float) -> dict[str, float]:
+    """Return the temperature by run of those whose thermostat has another one; not of runs in which it changes."""
+    targets_K: dict[str, set[float]] = {}
+    for each in inputs:
+        if isinstance(each, SegmentDoc):
+            targets_K.setdefault(each.run_id, set()).add(each.temperature_target_K)
+    constant_K = {run_id: found.pop() for run_id, found in sorted(targets_K.items()) if len(found) == 1}
+    return {run_id: target_K for run_id, target_K in constant_K.items() if target_K != temperature_K}
+
+
+def analysis_key(
+    settings: InterfaceAnalysisSettings,
+    segment_keys: Sequence[str],
+    references_key: str | None,
+    other_temperatures_K: Mapping[str, float] | None = None,
+) -> str:
     """Return the content key of an analysis, which contains the version of every part."""
+    others = {"other_temperatures_K": dict(other_temperatures_K)} if other_temperatures_K else {}
     return content_key(
         KIND,
         settings=settings,
         versions={part: analysis_part(part).version for part in settings.parts_to_run()},
         segments=segment_keys,
         references=references_key,
+        **others,
     )
 
 
@@ -152,6 +177,7 @@ def _analyse(
     input_keys: list[str],
     runs: Mapping[str, Opener | None],
     references: PhaseReferencesDoc | None,
+    other_temperatures_K: Mapping[str, float],
 ) -> InterfaceAnalysisDoc:
     workspace = current_workspace()
     artifacts = workspace.artifacts
@@ -161,7 +187,7 @@ def _analyse(
         known = unpacked_references(artifacts.get(references.artifact))
     elif "phases" in settings.parts:
         notes.append("no reference runs of phases, so atoms have no phase labels. Hint: see interphase query failures")
-    analyses, missing = analyse_runs(runs, settings, known)
+    analyses, missing = analyse_runs(runs, settings, known, other_temperatures_K)
     replicas = {part: {run: each.parts[part] for run, each in analyses.items()} for part in settings.parts_to_run()}
     archived = {part: found for part, found in replicas.items() if not _fits_inline(found)}
     artifact = artifacts.put_arrays(_arrays(analyses, archived), "analyses")
@@ -183,9 +209,14 @@ def _analyse(
 
 
 def analyse_runs(
-    runs: Mapping[str, Opener | None], settings: InterfaceAnalysisSettings, references: PhaseReferences | None
+    runs: Mapping[str, Opener | None],
+    settings: InterfaceAnalysisSettings,
+    references: PhaseReferences | None,
+    other_temperatures_K: Mapping[str, float],
 ) -> tuple[dict[str, InterfaceAnalysis], list[str]]:
     """Return the analysis of every run, by run, and notes on runs without a trajectory.
+
+    ``other_temperatures_K`` are those of runs that have another temperature than the settings.
 
     Raises
     ------
@@ -202,7 +233,7 @@ def analyse_runs(
         with opened() as frames:
             analyses[run_id] = analyse_interface(
                 frames,
-                settings,
+                replace(settings, temperature_K=other_temperatures_K.get(run_id, settings.temperature_K)),
                 stage=f"analyse {run_id}:",
                 references=references,
                 bond_cutoffs_angstrom=bond_cutoffs,

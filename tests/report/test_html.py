@@ -167,9 +167,11 @@ def test_numbers_carry_error_bars_and_one_replica_has_none(page, full_inputs):
 
 def test_temperature_of_a_run_shorter_than_equilibration_is_not_measured(full_inputs):
     segment = full_inputs.production[0].segments[0]
-    short = segment.model_copy(update={"temperature_mean_K": None, "temperature_std_K": None})
+    short = segment.model_copy(
+        update={"temperature_mean_K": None, "temperature_std_K": None, "temperature_target_K": 450.0}
+    )
     text = text_of_inputs(replace(full_inputs, production=[ProductionRun([short])]))
-    assert "not measured (target 300)" in text
+    assert "not measured (target 450)" in text  # of its thermostat, not of the campaign
     assert "nan" not in re.findall(r"\w+", text)
 
 

@@ -68,6 +68,7 @@ def analyse_interface(
             n_atoms=context.frames.n_atoms,
             elements=list(elements_of(context.frames)),
             length_ps=float(time_ps[-1] - time_ps[0]),
+            temperature_K=settings.temperature_K,
         ),
         settings,
         context.results,

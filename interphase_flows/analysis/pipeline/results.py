@@ -19,6 +19,8 @@ class TrajectorySummary(Result):
     n_atoms: int
     elements: list[str]
     length_ps: float
+    temperature_K: float | None = None
+    """Temperature for which transport was evaluated; None in documents of earlier versions."""
 
 
 @dataclass(frozen=True)

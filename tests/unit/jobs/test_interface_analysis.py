@@ -1,15 +1,23 @@
 """Content keys of interface analyses."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 from monty.json import MontyDecoder, MontyEncoder
 
+from growing_interphase import growing
 from interphase_flows.analysis.pipeline.parts.growth import GrowthPart
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.speciation.anion_species import AnionChemistry
 from interphase_flows.content_keys import content_key
-from interphase_flows.jobs.interface_analysis import InterfaceAnalysisMaker, analysis_key
+from interphase_flows.jobs.interface_analysis import (
+    InterfaceAnalysisMaker,
+    analyse_runs,
+    analysis_key,
+    other_temperatures_K,
+)
+from loop_documents import segment
 
 
 def settings(*parts):
@@ -33,3 +41,18 @@ def test_stored_maker_has_the_same_anions_and_key(kind):
     assert stored.anions == maker.anions == AnionChemistry(("B", "P"), ("O", "S"), 2.6, 2.6, 2.4)
     assert hash(stored.anions) == hash(maker.anions)
     assert content_key("unit", anions=stored.anions) == content_key("unit", anions=maker.anions)
+
+
+def test_each_replica_is_evaluated_at_the_temperature_of_its_thermostat():
+    """Onsager coefficients are proportional to 1 / T; a ramp has no single temperature."""
+    targets_K = {"replica-0": (300, 300), "replica-1": (450, 450), "replica-2": (400, 500)}
+    segments = [segment(run, temperature_target_K=each) for run, both in targets_K.items() for each in both]
+    others_K = other_temperatures_K([*segments, "run.dump"], 300.0)
+    assert others_K == {"replica-1": 450}
+    frames = growing(1.0, n_frames=3, planes_per_angstrom=2)
+    runs = dict.fromkeys(targets_K, lambda: nullcontext(frames))
+    analyses, _ = analyse_runs(runs, settings("displacement"), None, others_K)
+    assert [each.settings.temperature_K for each in analyses.values()] == [300, 450, 300]
+    assert [each.trajectory.temperature_K for each in analyses.values()] == [300, 450, 300]
+    keys = {analysis_key(settings("growth"), ["a"], None, others) for others in (None, {}, others_K)}
+    assert len(keys) == 2
