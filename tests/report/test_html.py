@@ -135,7 +135,7 @@ def test_answer_shows_thickness_of_both_sides_with_errors(full_inputs):
     single = replace(band, curves=Estimate.symmetric(np.ones((4, 1)), np.full((4, 1), np.nan)), n_replicas=1)
     [axes, _] = answer_figure(replace(full_inputs, thickness={"above": band, "below": single})).axes
     assert axes.get_title(loc="left") == "Thickness of the interphase"
-    assert [line.get_label() for line in axes.lines] == ["above the electrolyte", "below the electrolyte"]
+    assert [line.get_label() for line in axes.lines] == ["above the electrode", "below the electrode"]
     assert len(axes.collections) == 1  # one replica has no error
     assert np.allclose(axes.lines[0].get_ydata(), [0, 2, 3, 4])
     rows = {row.name: row.value for row in headline_rows(replace(full_inputs, thickness={"above": band}))}

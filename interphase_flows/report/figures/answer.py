@@ -46,7 +46,7 @@ def _band(axes: Axes, band: SeriesBand, index: int, order: int, label: str, scal
 
 def _thickness(axes: Axes, inputs: ReportInputs) -> None:
     for order, (side, band) in enumerate(inputs.thickness.items()):
-        _band(axes, band, 0, order, f"{side} the electrolyte")
+        _band(axes, band, 0, order, f"{side} the electrode")
     axes.set(title="Thickness of the interphase", xlabel="Time (ps)", ylabel="Thickness (Å)")
     axes.set_ylim(0, None)
     axes.legend(loc="best")

@@ -143,7 +143,7 @@ def _thickness_rows(inputs: ReportInputs) -> list[HeadlineRow]:
         errors = band.curves.standard_error
         error = None if errors is None else errors[-1, 0]
         text = with_error(band.curves.value[-1, 0], error, band.n_replicas, "Å")
-        meaning = f"of the interphase {side} the electrolyte, after {band.time_ps[-1]:.3g} ps"
+        meaning = f"of the interphase {side} the electrode, after {band.time_ps[-1]:.3g} ps"
         rows.append(HeadlineRow(f"Thickness {side}, last frame", text, meaning, "boundaries"))
     for side, laws in ({} if inputs.analyses is None else inputs.analyses.growth_laws()).items():
         texts = [f"{law} ({n} of {laws.total()})" for law, n in laws.most_common()]
