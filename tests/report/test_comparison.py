@@ -7,6 +7,8 @@ import pytest
 
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.campaign.schema import Campaign
+from interphase_flows.report.figures.comparison import comparison_figure
+from interphase_flows.report.figures.style import rendered
 from interphase_flows.report.inputs.comparison import ComparedCampaign, compared_results, differing_keys
 from interphase_flows.report.inputs.interphase import SeriesBand
 from interphase_flows.report.sections.comparison import write_comparison
@@ -59,6 +61,13 @@ def test_page_has_all_rows_and_escapes_names(pair, tmp_path):
     assert "learning.max_labels" in page
     assert "data:image/svg+xml;base64," in page
     assert (tmp_path / "figures" / "comparison.csv").is_file()
+
+
+def test_legend_names_campaigns_by_any_path(pair):
+    names = ["_runs/first", r"$RUNS/$\second"]
+    figure = comparison_figure([replace(pair[0], name=name) for name in names])
+    rendered(figure, "comparison", "")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == names
 
 
 def test_campaigns_without_any_result_are_compared_without_a_figure(bare_inputs, tmp_path):

@@ -142,6 +142,12 @@ def test_answer_shows_thickness_of_both_sides_with_errors(full_inputs):
     assert rows["Thickness above, last frame"] == "4.00 ± 0.50 Å (n = 3 replicas)"
 
 
+def test_answer_omits_anions_of_a_cell_without_centres(full_inputs):
+    anions = full_inputs.environments
+    zero = replace(anions, curves=Estimate.symmetric(0 * anions.curves.value, 0 * anions.curves.value))
+    assert answer_figure(replace(full_inputs, environments=zero)) is None
+
+
 def test_outcome_budget_exhausted_is_not_converged(page, full_inputs):
     assert "Learning: budget exhausted" in text_of(page)
     assert "did not meet its targets" in text_of(page)

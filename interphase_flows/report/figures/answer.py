@@ -21,7 +21,7 @@ def answer_figure(inputs: ReportInputs) -> Figure | None:
     panels: list[Callable[[Axes], None]] = []
     if inputs.thickness:
         panels.append(lambda axes: _thickness(axes, inputs))
-    if (anions := inputs.environments) is not None and len(anions.time_ps):
+    if (anions := inputs.environments) is not None and _drawn_anions(anions):
         panels.append(lambda axes: _anions(axes, anions))
     if isinstance(phases, PhasesAverage) and phases.phases:
         panels.append(lambda axes: _phases(axes, phases))
@@ -52,9 +52,13 @@ def _thickness(axes: Axes, inputs: ReportInputs) -> None:
     axes.legend(loc="best")
 
 
+def _drawn_anions(band: SeriesBand) -> list[int]:
+    """Return the columns that are drawn; none in a cell without centres of anions."""
+    return np.flatnonzero((np.asarray(band.curves.value) >= SMALLEST_FRACTION).any(axis=0)).tolist()
+
+
 def _anions(axes: Axes, band: SeriesBand) -> None:
-    drawn = [i for i in range(len(band.names)) if np.max(band.curves.value[:, i]) >= SMALLEST_FRACTION]
-    for order, index in enumerate(drawn):
+    for order, index in enumerate(_drawn_anions(band)):
         _band(axes, band, index, order, band.names[index], scale=100)
     axes.set(title="Centres of anions", xlabel="Time (ps)", ylabel="Fraction (%)")
     axes.set_ylim(0, None)

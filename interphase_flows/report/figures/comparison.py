@@ -40,8 +40,9 @@ def comparison_figure(campaigns: Sequence[ComparedCampaign]) -> Figure | None:
         for axes in panels:
             axes.margins(y=0.1)
             axes.set_ylim(0, None)
-        handles = {
-            label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
-        }
-        figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=4)
+        # get_legend_handles_labels leaves out labels that start with an underscore
+        handles = {str(line.get_label()): line for axes in panels for line in axes.lines}
+        legend = figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=4)
+        for text in legend.get_texts():
+            text.set_parse_math(False)  # a path may contain dollar signs
     return figure
