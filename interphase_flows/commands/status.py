@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass as validated_dataclass
 
 from interphase_flows.campaign.stored import stored_specification
 from interphase_flows.commands.queries import count_by_reason
-from interphase_flows.exceptions import InputError
+from interphase_flows.exceptions import InputError, StructureError
 from interphase_flows.report import REPORT_NAME
 from interphase_flows.runners.campaign_records import (
     PROGRESS_FILE,
@@ -57,8 +57,8 @@ class IterationStatus:
 class CampaignStatus:
     """State of a campaign.
 
-    ``remaining_labels``, ``pace`` and ``time_left`` are None once there is a result, ``cluster`` if the campaign was not
-    submitted to FireWorks.
+    ``remaining_labels``, ``pace`` and ``time_left`` are None once there is a result, or if a structure of the plan cannot
+    be built; ``cluster`` if the campaign was not submitted to FireWorks.
     """
 
     name: str
@@ -137,9 +137,13 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
         rejected = count_by_reason(workspace)
         # before the documents are counted: others add labels meanwhile, and none is removed
         pace = labels = left = None
+        notes = _notes_of_committee(workspace)
         if not state.get("result"):
-            pace, labels = _pace(workspace, state, status), _remaining_labels(workspace, state)
-            left = _time_left(workspace, state, labels)
+            try:
+                pace, labels = _pace(workspace, state, status), _remaining_labels(workspace, state)
+                left = _time_left(workspace, state, labels)
+            except StructureError as error:  # a campaign continues without an interface that cannot be built
+                notes.append(f"the time left is unknown: {error}")
         return CampaignStatus(
             name=name,
             status=status,
@@ -158,7 +162,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             iterations=_iterations(workspace, state.get("result")),
             report=str(report) if report.exists() else None,
             cluster=cluster,
-            notes=_notes_of_committee(workspace),
+            notes=notes,
         )
 
 
