@@ -14,6 +14,7 @@ from ase.calculators.calculator import kptdensity2monkhorstpack
 from interphase_flows.datasets.compared_labels import compare_labels, compare_with_method
 from interphase_flows.datasets.gates import Gates, Rejection
 from interphase_flows.datasets.isolated import is_isolated
+from interphase_flows.datasets.readers.records import UNREADABLE
 from interphase_flows.reference.k_points import n_irreducible_k_points
 from interphase_flows.reference.labelling import RawLabel, ReferenceMethod
 from interphase_flows.runtime.progress import emit
@@ -66,7 +67,8 @@ def check_foreign_labels(
         if number % PROGRESS_INTERVAL == 0:
             emit("check labels", number, len(frames))
         found.append(
-            gates.before(atoms)
+            _unreadable(raw)
+            or gates.before(atoms)
             or _foreign_element(atoms, elements)
             or _level_of_theory(raw, expected)
             or _k_points(atoms if start is None else start, raw, method)
@@ -87,6 +89,11 @@ def check_foreign_labels(
         for index, rejection in zip(solids, compared, strict=True):
             found[index] = rejection
     return found
+
+
+def _unreadable(raw: RawLabel) -> Rejection | None:
+    reason = raw.details.get(UNREADABLE)
+    return None if reason is None else Rejection("unreadable", f"the frame cannot be read: {reason}")
 
 
 def _foreign_element(atoms: Atoms, elements: Collection[str] | None) -> Rejection | None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import read
 
 from interphase_flows.content_keys import content_key
+from interphase_flows.datasets.readers.extxyz import frames_of_file
+from interphase_flows.datasets.readers.xyz_frames import UnreadableFrame
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.exceptions import InputError
 from interphase_flows.schemas.dataset import SPLITS, Split
@@ -35,10 +36,13 @@ def read_frames(sources: Sequence[str | Path | Atoms]) -> list[tuple[str, Atoms]
         if not path.is_file():
             raise InputError(f"{path.absolute()}: no such file. Hint: give the path of labelled frames (extxyz)")
         try:
-            frames = read(path, index=":")
+            frames = list(frames_of_file(path))
         except Exception as error:  # ASE's parsers raise any exception
             raise InputError(f"{path}: cannot be read ({error}). Hint: write it with ase.io.write as extxyz") from error
-        found += [(f"{path}, frame {index}", frame) for index, frame in enumerate(frames)]
+        for index, frame in enumerate(frames):
+            if isinstance(frame, UnreadableFrame):
+                raise InputError(f"{path}, frame {index}: cannot be read ({frame.reason}). Hint: remove it")
+            found.append((f"{path}, frame {index}", frame))
     if not found:
         raise InputError("there are no labelled frames. Hint: give an extxyz file, or a list of ase.Atoms")
     return found

@@ -18,7 +18,7 @@ from interphase_flows.datasets.gates import Gates, Rejection
 from interphase_flows.datasets.isolated import is_isolated
 from interphase_flows.datasets.label_conventions import LabelConventions
 from interphase_flows.datasets.readers import ReadLabels, read_labels
-from interphase_flows.datasets.readers.records import ForeignLabel
+from interphase_flows.datasets.readers.records import UNREADABLE, ForeignLabel
 from interphase_flows.exceptions import InputError, StructureError
 from interphase_flows.jobs.caching import begin_work, cached
 from interphase_flows.jobs.inputs import JobMaker
@@ -209,6 +209,8 @@ def _document(
     digest = hashlib.sha256()
     for values in (raw.energy_eV, raw.forces_eV_per_angstrom, raw.stress_eV_per_angstrom3, *coordinates):
         digest.update(np.asarray(np.nan if values is None else values, dtype=float).tobytes())
+    if UNREADABLE in raw.details:  # there are no numbers
+        digest.update(f"{label.where}: {raw.details['text_sha256']}".encode())
     reason = rejection.reason if rejection else None
     key = content_key(KIND, of=document.key, imported=digest.hexdigest(), reason=reason)
     recorded: dict[str, object] = {

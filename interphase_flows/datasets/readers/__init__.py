@@ -6,16 +6,15 @@ from pathlib import Path
 
 from interphase_flows.datasets.label_conventions import LabelConventions
 from interphase_flows.datasets.readers.extxyz import read_with_ase
+from interphase_flows.datasets.readers.file_formats import COMPRESSED, OUTCAR, VASPRUN, file_format
 from interphase_flows.datasets.readers.records import ForeignLabel
 from interphase_flows.datasets.readers.trajectories import with_origins
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.spec import VaspSpec
 from interphase_flows.runtime.progress import emit
 
-VASPRUN, OUTCAR = "vasprun.xml", "OUTCAR"
 STORE_SUFFIXES = (".yaml", ".yml")
 """Of files that describe job stores of atomate2."""
-COMPRESSED = ("", ".gz", ".bz2", ".xz")
 
 
 @dataclass(frozen=True)
@@ -97,11 +96,12 @@ def read_file(path: Path, keys: LabelConventions, spec: VaspSpec | None = None) 
         raise InputError(
             f"{path}: a job store is read by `interphase import` only. Hint: give the accepted.extxyz that it writes"
         )
-    if path.name.startswith(VASPRUN):
+    known = file_format(path)
+    if known == "vasprun":
         from interphase_flows.datasets.readers.vasp import read_vasprun  # slow import
 
         return read_vasprun(path, spec)
-    if path.name.startswith(OUTCAR):
+    if known == "outcar":
         from interphase_flows.datasets.readers.vasp import read_outcar  # slow import
 
         return read_outcar(path)

@@ -1,5 +1,6 @@
 """Labels in files that ASE reads: extxyz with any names of labels, ASE's databases and trajectories, OUTCAR."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,20 +13,26 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
 from interphase_flows.datasets.label_conventions import LabelConventions, UNITS_eV_PER_ANGSTROM3
+from interphase_flows.datasets.readers.file_formats import FileFormat, file_format
 from interphase_flows.datasets.readers.frame_names import FrameNames
-from interphase_flows.datasets.readers.records import ForeignLabel
+from interphase_flows.datasets.readers.records import UNREADABLE, ForeignLabel
+from interphase_flows.datasets.readers.xyz_frames import UnreadableFrame, read_xyz_frames
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.labelling import RawLabel
 from interphase_flows.schemas.origin import IMPORTED, Origin
 
 PREFIXES = ("ref", "dft", "vasp", "gpaw", "qm", "true", "target")
 """Parts of names such as ``REF_energy`` and ``energy_dft`` for labels of a reference method."""
+ASE_FORMATS: dict[FileFormat, str] = {"vasprun": "vasp-xml", "outcar": "vasp-out"}
+"""Names of formats in ASE, which recognises these files by their names only."""
 ORIGIN_NAMES = ("origin", "trajectory", "config_type")
 """Entries of ``info`` that say which frames belong together, the first one that a frame has."""
 
 
 def read_with_ase(path: Path, keys: LabelConventions) -> Iterator[ForeignLabel]:
     """Yield the labelled frames of a file. One without energy, forces or a stated name has an incomplete label.
+
+    A frame of extxyz that cannot be read has no atoms, and the reason among its details.
 
     Raises
     ------
@@ -34,11 +41,23 @@ def read_with_ase(path: Path, keys: LabelConventions) -> Iterator[ForeignLabel]:
         or, after the last frame, no frame has energy, forces or a stated name.
     """
     index, names = -1, FrameNames(path, keys)
+    unreadable: UnreadableFrame | None = None
+    n_read = 0
     try:
-        for index, atoms in enumerate(_frames(path)):
+        for index, atoms in enumerate(frames_of_file(path)):
             where = f"{path}, frame {index}"
+            if isinstance(atoms, UnreadableFrame):
+                unreadable = unreadable or atoms
+                yield ForeignLabel(Atoms(), _unreadable(atoms), where, Origin.of(IMPORTED, UNREADABLE))
+                continue
+            n_read += 1
             yield ForeignLabel(_bare(atoms), _raw(atoms, keys, where, names), where, _origin(atoms, keys, where, names))
-        if index >= 0:
+        if unreadable is not None and not n_read:
+            raise InputError(
+                f"{path}: no frame can be read, the first one because {unreadable.reason}. Hint: write it as extxyz with "
+                "ase.io.write"
+            )
+        if n_read:
             names.check_complete()
     except InputError:
         raise
@@ -49,15 +68,23 @@ def read_with_ase(path: Path, keys: LabelConventions) -> Iterator[ForeignLabel]:
         ) from error
 
 
-def _frames(path: Path) -> Iterator[Atoms]:
-    if path.suffix != ".db":
-        yield from iread(str(path), index=":", do_not_split_by_at_sign=True)
-        return
-    with connect(path) as database:
-        for row in database.select():
-            atoms = row.toatoms()
-            atoms.info.update(row.key_value_pairs)  # which ase.io leaves out
-            yield atoms
+def frames_of_file(path: Path) -> Iterator[Atoms | UnreadableFrame]:
+    """Yield the frames of a file that ASE reads; of extxyz also those that cannot be read."""
+    known = file_format(path)
+    if known == "extxyz":
+        yield from read_xyz_frames(path)
+    elif path.suffix == ".db":
+        with connect(path) as database:
+            for row in database.select():
+                atoms = row.toatoms()
+                atoms.info.update(row.key_value_pairs)  # which ase.io leaves out
+                yield atoms
+    else:
+        yield from iread(str(path), index=":", format=ASE_FORMATS.get(known), do_not_split_by_at_sign=True)
+
+
+def _unreadable(frame: UnreadableFrame) -> RawLabel:
+    return RawLabel(None, np.zeros((0, 3)), None, details={UNREADABLE: frame.reason, "text_sha256": frame.sha256})
 
 
 def _bare(atoms: Atoms) -> Atoms:
@@ -175,12 +202,17 @@ def _origin(atoms: Atoms, keys: LabelConventions, where: str, names: FrameNames)
     info = atoms.info
     possible = (keys.origin,) if keys.origin is not None else ORIGIN_NAMES
     # OVITO writes the corner of the cell as an array called Origin
-    name = next((name for name in possible if name in info and np.ndim(info[name]) == 0), None)
+    name = next((name for name in possible if name in info and not isinstance(info[name], np.ndarray)), None)
     if keys.origin is not None:
         names.add("origin", name, where)
-    given = None if name is None else str(info[name]).strip()
+    given = None if name is None else _text(info[name])
     if not given:
         return None
     # the origin that this package has written stays; in another file, a slash names no family
     is_own = keys.origin is None and "label_key" in info
     return Origin(given) if is_own and "/" in given else Origin.of(IMPORTED, given)
+
+
+def _text(value: Any) -> str:
+    """Return a name; of JSON one that does not depend on the order of its keys."""
+    return json.dumps(value, sort_keys=True, default=str) if isinstance(value, dict | list) else str(value).strip()

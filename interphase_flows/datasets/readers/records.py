@@ -1,11 +1,15 @@
 """Labelled frames of other programs, as the readers return them."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from ase import Atoms
 
 from interphase_flows.reference.labelling import RawLabel
 from interphase_flows.schemas.origin import Origin
+
+UNREADABLE: Final = "unreadable"
+"""Detail of a frame that cannot be read: why. Also the name of its origin."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from interphase_flows.datasets.label_conventions import LabelConventions
 from interphase_flows.datasets.readers.extxyz import read_with_ase
+from interphase_flows.datasets.readers.file_formats import OUTCAR, VASPRUN
 from interphase_flows.datasets.readers.records import ForeignLabel
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.labelling import RawLabel
@@ -66,7 +67,7 @@ def read_vasprun(path: Path, spec: VaspSpec | None) -> Iterator[ForeignLabel]:
         ) from error
     if found:
         level["deviations"] = "; ".join(found)
-    origin = Origin.of(IMPORTED, str(path.parent))
+    origin = _origin(path)
     start = AseAtomsAdaptor.get_atoms(steps[0]["structure"], msonable=False)
     for number, step in enumerate(steps):
         n_scf_steps = len(step["electronic_steps"])  # none in steps of a machine-learned force field
@@ -79,6 +80,12 @@ def read_vasprun(path: Path, spec: VaspSpec | None) -> Iterator[ForeignLabel]:
         )
         atoms = AseAtomsAdaptor.get_atoms(step["structure"], msonable=False)
         yield ForeignLabel(atoms, raw, f"{path}, ionic step {number}", origin, start)
+
+
+def _origin(path: Path) -> Origin:
+    """Return the folder of a run; of a file with a name of its own, such as ``run1_vasprun.xml``, its path."""
+    is_usual = path.name.startswith((VASPRUN, OUTCAR))
+    return Origin.of(IMPORTED, str(path.parent if is_usual else path))
 
 
 def _is_complete(step: dict[str, Any]) -> bool:
@@ -107,7 +114,7 @@ def read_outcar(path: Path) -> Iterator[ForeignLabel]:
     has_force_field = bool(level.pop("ML_LMLFF", False))
     tags = (str(level.pop("GGA", "PE")), str(level.pop("METAGGA", "--")))
     level["functional"] = functional_name(*tags)
-    origin = Origin.of(IMPORTED, str(path.parent))
+    origin = _origin(path)
     labels = list(read_with_ase(path, LabelConventions()))
     if has_force_field and len(labels) != len(n_scf_steps):
         n_scf_steps = dict.fromkeys(range(1, len(labels) + 1), 0)  # it is unknown which steps had an SCF

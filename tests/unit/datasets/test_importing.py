@@ -112,7 +112,7 @@ def test_unreadable_files_raise_with_their_name(tmp_path):
     with pytest.raises(InputError, match=r"none.extxyz: no such file"):
         labelled_frames([tmp_path / "none.extxyz"], METHOD)
     (tmp_path / "bad.extxyz").write_text("not a frame")
-    with pytest.raises(InputError, match=r"bad.extxyz: cannot be read"):
+    with pytest.raises(InputError, match=r"bad.extxyz, frame 0: cannot be read"):
         labelled_frames([tmp_path / "bad.extxyz"], METHOD)
     write(tmp_path / "plain.xyz", [frame(0), Atoms("H")], format="extxyz")
     with pytest.raises(InputError, match=r"plain.xyz, frame 1: has no energy"):
