@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ase import Atoms
-from ase.io import read, write
+from ase.io import iread, write
 
 from interphase_flows.datasets.chemiscope import SUFFIXES, chemiscope_input, write_chemiscope
 from interphase_flows.datasets.colabfit import Publication, colabfit_record
@@ -64,7 +64,8 @@ def export_dataset(
         or f"Structures of the interphase between {campaign.electrode} and {campaign.electrolyte}, selected by active "
         "learning",
     )
-    has_stress = "stress" in read(source, index=0, format="extxyz").calc.results
+    # labels of other programs may have none
+    has_stress = any("stress" in frame.calc.results for frame in iread(source, index=":", format="extxyz"))
     record = colabfit_record(dataset, target.name, keys, about, has_stress)
     write_json_atomic(metadata, record.model_dump(mode="json"))
     return [target, metadata]

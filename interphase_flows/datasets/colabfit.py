@@ -96,7 +96,10 @@ class ColabFitRecord(BaseModel):
 def colabfit_record(
     dataset: DatasetDoc, file_name: str, keys: LabelKeys, about: Publication, has_stress: bool = True
 ) -> ColabFitRecord:
-    """Return the metadata of a dataset that was written to a file with the given keys."""
+    """Return the metadata of a dataset that was written to a file with the given keys.
+
+    ``has_stress`` is whether any configuration has a stress.
+    """
     method = dataset.method
     functional = method.settings.get("functional")
     theory = f"DFT-{functional}" if functional else method.name

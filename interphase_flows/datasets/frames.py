@@ -34,8 +34,13 @@ def labelled_atoms(label: LabelDoc, origin: Origin | None = None, split: Split |
     atoms.info.update(label_key=label.key, origin=origin or label.origin, method=label.method_name)
     if split is not None:
         atoms.info["split"] = split
+    if label.is_imported:
+        atoms.info[IS_IMPORTED] = True
     return atoms
 
+
+IS_IMPORTED = "is_imported"
+"""Entry of frames in a dataset whose labels are of other programs."""
 
 KEY_PREFIX = "label-"
 """Prefix of keys in extxyz, whose readers convert digits to numbers and ``12e34...`` to infinity."""

@@ -10,12 +10,12 @@ from ase.calculators.calculator import all_properties
 from ase.io import write
 from ase.stress import voigt_6_to_full_3x3_stress
 
-from interphase_flows.datasets.frames import labelled_copy
+from interphase_flows.datasets.frames import IS_IMPORTED, labelled_copy
 from interphase_flows.exceptions import InputError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WRITTEN = ("species", "pos", "numbers", "positions", "Lattice", "Properties", "pbc", "cell")
-_INFO = ("label_key", "origin", "method", "split")
+_INFO = ("label_key", "origin", "method", "split", IS_IMPORTED)
 
 
 @dataclass(frozen=True)

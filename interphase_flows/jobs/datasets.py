@@ -11,7 +11,7 @@ from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.baseline import composition_matrix, fit_baseline
 from interphase_flows.datasets.duplicates import find_duplicates
-from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split, labelled_atoms, read_extxyz
+from interphase_flows.datasets.frames import IS_IMPORTED, extxyz_bytes, frames_of_split, labelled_atoms, read_extxyz
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.exceptions import InputError
@@ -141,8 +141,6 @@ class DatasetMaker(JobMaker):
                 "then interphase resume"
             )
         frames.sort(key=lambda f: (SPLITS.index(f.info["split"]), f.info["origin"], f.info["label_key"]))
-        imported = {label.key for label in labels.values() if label.is_imported}
-        n_imported = sum(frame.info["label_key"] in imported for frame in frames)
         train = frames_of_split(frames, "train")
         solids = [frame for frame in train if not Origin(frame.info["origin"]).is_isolated]
         if len(train) < 2 or not frames_of_split(frames, "validation") or not frames_of_split(frames, "test"):
@@ -156,7 +154,7 @@ class DatasetMaker(JobMaker):
             parent_key=parent.key if parent else None,
             method=identity,
             n_frames={side: len(frames_of_split(frames, side)) for side in SPLITS},
-            n_imported=n_imported + (parent.n_imported if parent else 0),
+            n_imported=(parent.n_imported if parent else 0) + _n_imported(frames) - _n_imported(inherited),
             split_of_origin=split_of_origin,
             baseline=parent.baseline if parent else fit_baseline(solids or train, self.cutoff_angstrom),
             artifact=current_workspace().artifacts.put_bytes(extxyz_bytes(frames), "datasets", ".extxyz"),
@@ -192,6 +190,10 @@ class DatasetMaker(JobMaker):
             _record_exclusion(frames.pop(checked[index]), "energy_window", reason)
             for index in np.flatnonzero(outliers)[::-1]
         ]
+
+
+def _n_imported(frames: Sequence[Atoms]) -> int:
+    return sum(IS_IMPORTED in frame.info for frame in frames)
 
 
 def _record_exclusion(frame: Atoms, reason: str, explanation: str) -> str:

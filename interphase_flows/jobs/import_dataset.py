@@ -9,7 +9,7 @@ from ase import Atoms
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.baseline import fit_baseline
-from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split
+from interphase_flows.datasets.frames import IS_IMPORTED, extxyz_bytes, frames_of_split
 from interphase_flows.datasets.importing import labelled_frames, split_frames
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.datasets import KIND
@@ -73,11 +73,12 @@ class ImportDatasetMaker(JobMaker):
         found, notes = labelled_frames([frames] if isinstance(frames, str | Atoms) else frames, identity)
         split_of_origin = split_frames(found, self.seed, self.validation_fraction, self.test_fraction)
         found.sort(key=lambda f: (SPLITS.index(f.info["split"]), f.info["origin"], f.info["label_key"]))
-        content = extxyz_bytes(found)
-        digest = hashlib.sha256(content).hexdigest()
+        digest = hashlib.sha256(extxyz_bytes(found)).hexdigest()
         key = content_key(KIND, method=identity.key, frames=digest, cutoff_angstrom=self.cutoff_angstrom)
 
         def compute() -> DatasetDoc:
+            for frame in found:
+                frame.info[IS_IMPORTED] = True
             train = frames_of_split(found, "train")
             solids = [frame for frame in train if not Origin(frame.info["origin"]).is_isolated]
             return DatasetDoc(
@@ -88,7 +89,7 @@ class ImportDatasetMaker(JobMaker):
                 n_imported=len(found),
                 split_of_origin=split_of_origin,
                 baseline=fit_baseline(solids or train, self.cutoff_angstrom),
-                artifact=current_workspace().artifacts.put_bytes(content, "datasets", ".extxyz"),
+                artifact=current_workspace().artifacts.put_bytes(extxyz_bytes(found), "datasets", ".extxyz"),
                 notes=notes,
             )
 

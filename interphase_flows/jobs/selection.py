@@ -39,7 +39,8 @@ class SelectMaker(JobMaker):
     """Select candidates that pass the gates by a strategy, and draw the audit sample.
 
     Candidates are the frames of the exploring walkers above the selection level; for the strategy ``random``, all their
-    stored frames. For a strategy of your own, override `select`.
+    stored frames, whose uncertainties are NaN. For a strategy of your own, override `select`; its pool has the
+    candidates of the strategy in ``learning.selection``.
 
     The audit sample is drawn at random from the frames of the audit walkers, independent of their uncertainty. Its
     labels measure the true error of the committee and never train. Frames of crystal walkers are drawn at random, too,

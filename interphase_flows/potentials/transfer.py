@@ -4,7 +4,7 @@ The weights are those of a checkpoint or package of NequIP, such as a potential 
 foundation model. It must have the architecture of the campaign; its types may be more than the campaign's elements, of
 which only the embeddings are kept. Force scales and the number of neighbours remain those of the file, with which its
 weights were trained. Energies of two methods differ by arbitrary constants of each element, so the energy shifts are
-those of the file plus the smallest ones that fit the new labels in the sense of least squares.
+those of the file plus the smallest ones that fit the new labels of solids in the sense of least squares.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from interphase_flows.potentials.committee import COMPILED, load_calculator
 from interphase_flows.potentials.compiled.architecture import STATISTICS, loaded_tensors, new_model
 from interphase_flows.potentials.spec import NequIPSpec
 from interphase_flows.schemas.dataset import Baseline
+from interphase_flows.schemas.origin import Origin
 
 NORM, SCALES, SHIFTS = STATISTICS
 EMBEDDING = "type_embed.embed_module.weight"
@@ -50,7 +51,8 @@ def transfer(file: Path, spec: NequIPSpec, elements: Sequence[str], frames: Sequ
     elements
         Types of the model, sorted.
     frames
-        Labelled frames, to which the energy shifts are fitted; the first ones check that the copy is exact.
+        Labelled frames. The energy shifts are fitted to those that are no isolated atoms and dimers; the first ones
+        check that the copy is exact.
 
     Raises
     ------
@@ -107,8 +109,10 @@ def _statistics(
         (values,) = (tensor.ravel().tolist() for name, tensor in tensors.items() if name.endswith(suffix))
         return dict(zip(elements, values, strict=True))
 
-    counts = np.array([[(frame.symbols == element).sum() for element in elements] for frame in frames])
-    residual_eV = [frame.get_potential_energy() - source.get_property("energy", frame.copy()) for frame in frames]
+    # energies of isolated atoms do not belong to the composition of a solid, as in the fit of the baseline
+    solids = [frame for frame in frames if not Origin(frame.info.get("origin", "")).is_isolated] or frames
+    counts = np.array([[(frame.symbols == element).sum() for element in elements] for frame in solids])
+    residual_eV = [frame.get_potential_energy() - source.get_property("energy", frame.copy()) for frame in solids]
     n_atoms = counts.sum(axis=1)
     corrections, *_ = np.linalg.lstsq(counts / n_atoms[:, None], np.array(residual_eV) / n_atoms)
     shifts = of_elements(SHIFTS)

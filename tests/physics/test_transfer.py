@@ -59,6 +59,15 @@ def test_energy_shifts_of_the_new_method_are_found(trained, other_method):
     assert found.mean_n_neighbours == pytest.approx(before.mean_n_neighbours)
 
 
+@pytest.mark.parametrize("family", ["atom", "dimer"])
+def test_energies_of_isolated_atoms_do_not_change_the_shifts(trained, other_method, family):
+    expected = transfer(trained, SPEC, ELEMENTS, other_method).statistics
+    far = Atoms("LiS", [[0, 0, 0], [0, 0, 2.4]], cell=[12.0] * 3, pbc=True)
+    far.calc = SinglePointCalculator(far, energy=500.0, forces=np.zeros((2, 3)), stress=np.zeros(6))
+    far.info["origin"] = f"{family}/Li-S"
+    assert transfer(trained, SPEC, ELEMENTS, [*other_method, far]).statistics == expected
+
+
 def test_elements_of_the_campaign_are_taken_from_a_potential_of_more_elements(trained):
     """`transfer` itself compares forces of the copy with those of the file."""
     frames = labelled("Li2S", 3)

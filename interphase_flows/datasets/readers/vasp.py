@@ -83,7 +83,7 @@ def read_vasprun(path: Path, spec: VaspSpec | None) -> Iterator[ForeignLabel]:
 
 
 def _origin(path: Path) -> Origin:
-    """Return the folder of a run; of a file with a name of its own, such as ``run1_vasprun.xml``, its path."""
+    """Return the folder of a run; of a file with another name, such as ``run1_vasprun.xml``, its path."""
     is_usual = path.name.startswith((VASPRUN, OUTCAR))
     return Origin.of(IMPORTED, str(path.parent if is_usual else path))
 

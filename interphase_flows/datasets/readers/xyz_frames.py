@@ -18,6 +18,17 @@ from monty.io import zopen
 N_HEADER_LINES = 2
 CELL_VECTOR = "VEC"
 """Begin of the lines of the cell in ADF's variant of the format, after the atoms."""
+PARSER_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""Errors of ASE's parser, of which some are by accident."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ def _is_header(line: str) -> bool:
 def _frame(lines: list[str]) -> Atoms | UnreadableFrame:
     try:
         return _parsed(lines)
-    except Exception as error:  # ASE's parser raises any exception
+    except PARSER_ERRORS as error:
         text = "".join(lines)
         reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
         return UnreadableFrame(reason[:200], hashlib.sha256(text.encode()).hexdigest())

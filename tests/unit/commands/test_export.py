@@ -164,6 +164,22 @@ def test_functional_is_part_of_the_method_in_the_metadata(with_data, settings, t
     assert (found["name"], found["description"]) == ("interphases", "ours")
 
 
+@pytest.mark.parametrize("with_stress", [(), (0,), (2,)])
+def test_metadata_have_stress_if_any_frame_has(with_data, settings, tmp_path, with_stress):
+    """Only some labels of other programs have a stress, and the order of frames is by origin."""
+    frames = [labelled(k) for k in range(3)]
+    for number, frame in enumerate(frames):
+        if number not in with_stress:
+            del frame.calc.results["stress"]
+    artifact = with_data.artifacts.put_bytes(extxyz_bytes(frames), "datasets", ".extxyz")
+    with_data.ledger.put("datasets", "mixed", documents.dataset(artifact, key="mixed"))
+    with_data.ledger.put("iterations", "i2", documents.iteration("i2", 2, "mixed"))
+    with CampaignResults("unit", settings) as results:
+        export_dataset(results, tmp_path / "data.extxyz")
+    found = json.loads((tmp_path / "data.json").read_text())
+    assert ("cauchy-stress" in found["property_map"]) == bool(with_stress)
+
+
 def test_target_that_cannot_be_written_is_rejected(results, tmp_path):
     with pytest.raises(InputError, match="give the name of a file"):
         export_dataset(results, tmp_path)

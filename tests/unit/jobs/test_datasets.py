@@ -1,12 +1,18 @@
 """Assembly of immutable datasets, split by origin."""
 
+from dataclasses import replace
+
 import pytest
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
 
 from interphase_flows.datasets.frames import read_extxyz
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.datasets import DatasetMaker
+from interphase_flows.jobs.import_dataset import ImportDatasetMaker
+from interphase_flows.jobs.import_labels import ImportLabelsMaker
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.schemas.label import LabelBatch
@@ -138,3 +144,27 @@ def test_dimers_are_exempt_from_energy_window_and_baseline(workspace, spheres, c
     assert with_dimers.baseline == without.baseline
     remaining = [frame.info["origin"] for frame in frames_of(workspace, with_dimers)]
     assert remaining.count("dimer/Li-S") == 5
+
+
+@pytest.mark.parametrize("maker", [ImportDatasetMaker(method=SpheresSpec(), cutoff_angstrom=4.0), None])
+def test_an_imported_frame_that_an_extension_leaves_out_is_not_counted(workspace, spheres, crystals, tmp_path, maker):
+    """A frame of the parent is outside the narrower energy window of the extension."""
+    frames = [atoms.copy() for atoms in crystals]
+    for number, frame in enumerate(frames):
+        raw = spheres.label(frame)
+        energy = raw.energy_eV + 0.1 * len(frame) * (number == 0)
+        frame.calc = SinglePointCalculator(
+            frame, energy=energy, forces=raw.forces_eV_per_angstrom, stress=raw.stress_eV_per_angstrom3
+        )
+        frame.info["origin"] = f"run {number // 2}"
+    write(tmp_path / "labels.extxyz", frames)
+    if maker is None:
+        parent = run(MAKER, run(ImportLabelsMaker(reference=SpheresSpec()), [str(tmp_path / "labels.extxyz")]), None, 1)
+    else:
+        parent = run(maker, str(tmp_path / "labels.extxyz"))
+    more = crystals[3].copy()
+    more.rattle(0.05, seed=99)
+    found = run(LabelMaker(reference=SpheresSpec()), store_set("more", "more", [more], ["explore/interface-0"]), [0])
+    child = run(replace(MAKER, gates=Gates(energy_window_eV_per_atom=0.05)), found, parent, 1)
+    assert (parent.n_imported, sum(parent.n_frames.values())) == (6, 6)
+    assert (child.n_imported, sum(child.n_frames.values())) == (5, 6)

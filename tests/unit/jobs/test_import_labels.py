@@ -135,6 +135,20 @@ def test_a_frame_without_forces_is_rejected_alone(workspace, spheres, crystals, 
     assert "frame 1: there are no forces" in document.explanation
 
 
+def test_each_unreadable_frame_has_its_own_document(workspace, spheres, crystals, tmp_path):
+    """Also two of the same text, in one file or in two."""
+    write(tmp_path / "labels.extxyz", labelled(crystals))
+    text = (tmp_path / "labels.extxyz").read_text()
+    broken = '2\nLattice="4 0 0 0 4 0 0 0 4"\nLi 0 0 0\n'
+    (tmp_path / "labels.extxyz").write_text(broken + text + broken)
+    (tmp_path / "more.extxyz").write_text(broken + text)
+    batch = run(MAKER, tmp_path / "labels.extxyz", tmp_path / "more.extxyz")
+    documents = [each for each in stored(workspace, batch.rejected) if each.reason == "unreadable"]
+    assert len(batch.accepted) == 6
+    assert len({document.key for document in documents}) == len(documents) == 3
+    assert "labels.extxyz, frame 7: the frame cannot be read: it has 1 lines" in str(documents[1].explanation)
+
+
 def test_lookup_of_stored_results_does_not_read_the_files(workspace, tmp_path):
     """A worker reads them; the process that looks for stored results would read them a second time."""
     with lookups_only(), pytest.raises(NotStoredError):

@@ -1,5 +1,6 @@
 """Selection of frames to label, from segments of real dynamics."""
 
+import numpy as np
 import pytest
 from ase import Atoms
 
@@ -7,6 +8,7 @@ import loop_documents as documents
 from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.datasets.frames import extxyz_bytes
 from interphase_flows.datasets.gates import Gates
+from interphase_flows.datasets.selection.strategy import CandidatePool, Selection
 from interphase_flows.jobs.selection import SelectMaker
 from interphase_flows.jobs.structures.structure_sets import load_set
 from interphase_flows.md.candidates import pack_candidates
@@ -151,6 +153,24 @@ def test_own_selection_has_another_key(segments, trained):
     )
     assert own.key != default.key
     assert own.notes == ["most uncertain"]
+
+
+@pytest.mark.parametrize(("strategy", "has_all_frames"), [("random", True), ("uncertainty", False)])
+def test_own_selection_gets_the_candidates_of_the_strategy(segments, trained, strategy, has_all_frames):
+    """As docs/use_one_part.md describes."""
+    pools = []
+
+    class RecordingMaker(SelectMaker):
+        def select(self, pool: CandidatePool, n: int, seed: int) -> Selection:
+            pools.append(pool)
+            return Selection([0])
+
+    learning = LearningSpec(selection={"strategy": strategy})
+    RecordingMaker.make.original(RecordingMaker(learning=learning), segments, trained, 1)
+    (pool,) = pools
+    assert (len(pool.frames) == N_STEPS // 2) == has_all_frames
+    assert np.isnan(pool.uncertainty_eV_per_angstrom).all() == has_all_frames
+    assert np.isfinite(pool.uncertainty_eV_per_angstrom).all() != has_all_frames
 
 
 @pytest.mark.parametrize(("strategy", "is_same"), [("largest_cluster", False), ("uncertainty", True)])
