@@ -3,6 +3,7 @@
 import difflib
 import types
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -52,6 +53,16 @@ def load_yaml_model(path: str | Path, model_cls: type[_Model]) -> _Model:
     n_mistakes = len(set(mistakes))
     head = f"{path}: {n_mistakes} mistake{'s' if n_mistakes > 1 else ''}; nothing was started"
     raise CampaignFileError("\n".join([head, *lines]))
+
+
+def yaml_of_model(model: BaseModel) -> str:
+    """Return a model as YAML with all its defaults, which `load_yaml_model` reads into an equal model."""
+    yaml = YAML()
+    yaml.default_flow_style = None
+    yaml.width = 110
+    text = StringIO()
+    yaml.dump(model.model_dump(mode="json"), text)
+    return text.getvalue()
 
 
 def _read(path: Path) -> str:

@@ -35,6 +35,16 @@ class RunFrames(AbstractContextManager["RunFrames"]):
         """Initial side of each atom: 0 electrode, 1 electrolyte, (n_atoms,); None if unknown."""
         self.time_fs: NDArray[np.float64] = np.concatenate([np.asarray(part.time_fs) for part in self._parts])
 
+    @property
+    def temperature_K(self) -> NDArray[np.float64]:
+        """Kinetic temperature, (n_frames,)."""
+        return np.concatenate([np.asarray(part.temperature_K) for part in self._parts])
+
+    @property
+    def potential_energy_eV(self) -> NDArray[np.float64]:
+        """Potential energy of the first member of the committee, (n_frames,)."""
+        return np.concatenate([np.asarray(part.potential_energy_eV) for part in self._parts])
+
     def positions(self, frame: int, /) -> NDArray[np.float64]:
         """Return unwrapped positions in Å, (n_atoms, 3)."""
         frame = range(self.n_frames)[frame]

@@ -22,6 +22,7 @@ from interphase_flows.report.figures.label_effects import label_effects
 from interphase_flows.report.figures.structure_scene import draw_scene, scene_of
 from interphase_flows.report.figures.style import FigureFile, rendered
 from interphase_flows.report.figures.training import training_curves
+from interphase_flows.report.figures.trajectories import ligand_counts_figure, traces_figure
 from interphase_flows.report.inputs.campaign import ReportInputs
 from interphase_flows.report.inputs.interphase import InterfaceResults
 from interphase_flows.report.sections.convergence import convergence_section
@@ -45,10 +46,11 @@ from interphase_flows.report.text.numbers import with_error
 from interphase_flows.runtime.atomic_files import check_writable, write_bytes_atomic
 
 FIGURES_FOLDER = "figures"
+CAMPAIGN_FILE_NAME = "campaign.yaml"
 
 
 def write_report(inputs: ReportInputs, folder: Path) -> Path:
-    """Write ``report.html``, ``figures/`` and, if phases were analysed, ``phases.json`` into a folder.
+    """Write ``report.html``, ``figures/``, ``campaign.yaml`` and, if phases were analysed, ``phases.json`` into a folder.
 
     An existing report is replaced once the new one is complete.
 
@@ -79,6 +81,8 @@ def write_report(inputs: ReportInputs, folder: Path) -> Path:
         figure.write(folder / FIGURES_FOLDER)
     if inputs.analyses is not None and phases_of(inputs.analyses):
         write_phases_json(inputs.analyses, folder)
+    if inputs.campaign_file:
+        write_bytes_atomic(folder / CAMPAIGN_FILE_NAME, inputs.campaign_file.encode("utf-8"))
     write_bytes_atomic(folder / REPORT_NAME, page.encode("utf-8"))
     return folder / REPORT_NAME
 
@@ -114,6 +118,14 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
         "anions": (
             interphase_figures.anions_against_time(inputs.environments),
             "Fraction of anion centres in each kind of anion against time",
+        ),
+        "ligand_counts": (
+            ligand_counts_figure(inputs.trajectories.ligand_counts),
+            "Fraction of the centres of anions by their number of ligands, at the start and at the end",
+        ),
+        "traces": (
+            traces_figure(inputs.trajectories.traces),
+            "Temperature, potential energy and normal stress of production runs against time",
         ),
         "displacement": (
             interphase_figures.displacement_against_time(inputs.displacement),

@@ -17,6 +17,7 @@ from interphase_flows.report.inputs.campaign import (
 )
 from interphase_flows.report.inputs.interphase import ProductionRun, SeriesBand, StructureView, Thermodynamics
 from interphase_flows.report.inputs.learning import IterationErrors, ParityData, TrainingCurve
+from interphase_flows.report.inputs.trajectories import BuiltCell, LigandCounts, RunTraces, TrajectoryInputs
 from interphase_flows.schemas.iteration import EnvironmentUncertainty, ErrorChange, IterationDoc
 from interphase_flows.schemas.model import ErrorSummary
 from interphase_flows.schemas.origin import Origin
@@ -257,6 +258,44 @@ def displacement_band(time: np.ndarray) -> SeriesBand:
     return SeriesBand(time, ("Li", "P", "S"), Estimate.symmetric(mean, 0.12 * mean), n_replicas=3)
 
 
+def built_cell() -> BuiltCell:
+    details = {
+        "film_miller": "(110)",
+        "substrate_miller": "(001)",
+        "film_strain": 0.0053,
+        "area_angstrom2": 71.2,
+        "electrode_angstrom": 29.8,
+        "electrolyte_angstrom": 35.0,
+        "gap_angstrom": 2.2,
+        "n_broken_units": 0,
+    }
+    return BuiltCell("production cell/0", "Li38P12S16", 66, details)
+
+
+def trajectories(time: np.ndarray) -> TrajectoryInputs:
+    """Return traces of three replicas at zero pressure, and the loss of S by P."""
+    traces = []
+    for number in range(3):
+        rng = np.random.default_rng(number)
+        traces.append(
+            RunTraces(
+                run=f"replica-{number}",
+                time_ps=time,
+                temperature_K=300.0 + rng.normal(0, 22, len(time)),
+                potential_energy_eV_per_atom=-3.4 - 0.1 * (1 - np.exp(-time / 3)),
+                temperature_target_K=300.0,
+                segment_ps=np.array([[0.0, 5.0], [5.0, 10.0]]),
+                normal_stress_GPa=rng.normal(0, 0.05, 2),
+                normal_stress_standard_error_GPa=np.array([0.03, np.nan]),
+                pressure_target_GPa=0.0,
+            )
+        )
+    fractions = np.array([[0, 0, 0, 0.01, 0.99], [0.02, 0.05, 0.06, 0.2, 0.67]])
+    return TrajectoryInputs(
+        traces, [LigandCounts("P", "S", 2.9, Estimate.symmetric(fractions, np.full((2, 5), 0.02)), 3)]
+    )
+
+
 @pytest.fixture(scope="session")
 def full_inputs() -> ReportInputs:
     """Return a campaign with all inputs."""
@@ -301,6 +340,10 @@ def full_inputs() -> ReportInputs:
             bcc_fraction_end=Estimate.symmetric(0.41, 0.13, n_independent=3),
         ),
         thermodynamics=thermodynamics(),
+        cells=[built_cell()],
+        trajectories=trajectories(time),
+        campaign_file="name: laptop-demo\nelectrode: Li\n",
+        settings={"store": "embedded", "n_threads": "1"},
         before=view("Before: as built", 0, 0),
         after=view("After 10 ps, replica 1", 1, 8),
         provenance=[ProvenanceRow(s, "segment", f"{i:02d}" + "c0ffee" * 5, "9e3f" * 8) for i, s in enumerate(subjects)],

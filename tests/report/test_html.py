@@ -87,7 +87,7 @@ def test_figures_are_written_as_png_and_svg(folder):
 
 
 def test_no_temporary_file_is_left(folder):
-    assert {p.name for p in folder.iterdir()} == {"report.html", "figures"}
+    assert {p.name for p in folder.iterdir()} == {"report.html", "campaign.yaml", "figures"}
 
 
 def test_same_inputs_give_the_same_page(full_inputs, page, tmp_path):
@@ -122,7 +122,7 @@ def test_answer_comes_first_and_details_are_folded(page, full_inputs):
     html = outside_scripts(page)
     places = [html.index(f'id="{anchor}"') for anchor in ("answer", "trust", "structures", "interphase", "provenance")]
     assert places == sorted(places)
-    assert html.count("<section><details><summary><h2>") == 7
+    assert html.count("<section><details><summary><h2>") == 8
     assert "<details open" not in html[: html.index('id="interphase"')]
     assert html.index("Limitations") < html.index('id="structures"')
     figure = answer_figure(full_inputs)

@@ -111,7 +111,7 @@ def test_verdict_of_three_replicas_at_rest_is_undecided(results):
 
 
 def test_report_shows_numbers_and_figures_of_each_run(bare_inputs, results, tmp_path):
-    shown = replace(results, runs={"replica-1": results.runs["replica-1"]})
+    shown = replace(results, runs={"replica-0": {}, "replica-1": results.runs["replica-1"]})
     page = write_report(replace(bare_inputs, analyses=shown), tmp_path).read_text(encoding="utf-8")
     text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
     assert "All replicas" in text
@@ -156,7 +156,7 @@ def test_replicas_without_an_interface_are_undecided_with_the_reason(bare_inputs
     numbers = np.repeat([3, 15, 16], [14, 6, 22])
     places = np.random.default_rng(0).random((4, 42, 3)) * 20.0
     frames = ArrayFrames(numbers, 100.0 * np.arange(4), places, 20.0 * np.eye(3))
-    found = results_of({"replica-0": analyse_interface(frames, SETTINGS)})
+    found = results_of({f"replica-{i}": analyse_interface(frames, SETTINGS) for i in range(2)})
     assert isinstance(found.averages["verdict"], Unavailable)
     page = write_report(replace(bare_inputs, analyses=found), tmp_path).read_text(encoding="utf-8")
     assert "no replica has an interface with tracked boundaries" in page

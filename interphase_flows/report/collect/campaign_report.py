@@ -9,6 +9,7 @@ from pathlib import Path
 from interphase_flows.analysis.passivation.results import VerdictResult
 from interphase_flows.analysis.pipeline.parts.structure import ElectrodeOrderResult
 from interphase_flows.analysis.results import Result, Unavailable
+from interphase_flows.campaign.yaml_file import yaml_of_model
 from interphase_flows.exceptions import InputError
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
 from interphase_flows.report.collect.labelling import LabelRecord, labelling, reference_labels
@@ -21,6 +22,7 @@ from interphase_flows.report.collect.production import (
     thickness_over_replicas,
 )
 from interphase_flows.report.collect.thermodynamics import thermodynamics
+from interphase_flows.report.collect.trajectories import built_cells, trajectory_inputs
 from interphase_flows.report.html import write_report
 from interphase_flows.report.inputs.campaign import InterfaceDescription, Outcome, ReportInputs, Spending
 from interphase_flows.report.inputs.interphase import InterfaceResults, TransportGrid
@@ -115,6 +117,10 @@ def collect_inputs(workspace: Workspace) -> ReportInputs:
         production_audit=audit,
         equations_of_state=bulk,
         thermodynamics=None if predicted is None else thermodynamics(predicted, spec, before, environments),
+        cells=built_cells(documents),
+        trajectories=trajectory_inputs(documents, production, analyses),
+        campaign_file=yaml_of_model(spec),
+        settings={name: str(value) for name, value in state.get("settings", {}).items()},
         before=before,
         after=after,
         provenance=cited.rows,

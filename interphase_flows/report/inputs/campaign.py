@@ -18,6 +18,7 @@ from interphase_flows.report.inputs.interphase import (
     TransportGrid,
 )
 from interphase_flows.report.inputs.learning import IterationErrors, Labelling
+from interphase_flows.report.inputs.trajectories import BuiltCell, TrajectoryInputs
 from interphase_flows.schemas.convergence import ConvergenceStudyDoc
 from interphase_flows.schemas.equations_of_state import EquationsOfStateDoc
 from interphase_flows.schemas.model import CommitteeDoc
@@ -121,6 +122,13 @@ class ReportInputs:
     transport_grid: TransportGrid | None = None
     grid_requested: bool = False
     """Whether the campaign has a transport grid; without one the report has no section on it."""
+    cells: Sequence[BuiltCell] = ()
+    """Cells of production, as they were built."""
+    trajectories: TrajectoryInputs = field(default_factory=TrajectoryInputs)
+    campaign_file: str = ""
+    """The campaign file with all defaults, as YAML."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Settings of the machine that the campaign records; without hosts, users and secrets."""
     before: StructureView | None = None
     after: StructureView | None = None
     provenance: Sequence[ProvenanceRow] = ()

@@ -196,6 +196,11 @@ class InterfaceResults:
     """By run."""
     temperature_K: float
 
+    @property
+    def averages_of_several(self) -> Mapping[str, Result | Unavailable]:
+        """Averages by part; none of a single run, which they would only repeat."""
+        return self.averages if len(self.runs) > 1 else {}
+
     def growth_laws(self) -> dict[str, Counter[str]]:
         """Return how many runs have each growth law, by side."""
         laws: dict[str, Counter[str]] = {}

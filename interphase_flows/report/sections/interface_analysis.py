@@ -31,7 +31,7 @@ SIDES = ("above", "below")
 
 def draw_analyses(results: InterfaceResults) -> dict[str, FigureFile]:
     """Draw the figures of each run, named ``run_figure``, and the verdict of all runs together."""
-    judged = results.averages.get("verdict")
+    judged = results.averages_of_several.get("verdict")
     # a verdict over replicas replaces those of the runs
     hidden = () if judged is None else ("verdict",)
     runs = {

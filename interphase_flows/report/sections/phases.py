@@ -29,8 +29,8 @@ def phases_of(results: InterfaceResults) -> dict[str, Phases]:
 
 
 def phases_average(results: InterfaceResults) -> PhasesAverage | Unavailable | None:
-    """Return the average of the phases over replicas, None if there is none."""
-    found = results.averages.get("phases")
+    """Return the average of the phases over several replicas, None if there is none."""
+    found = results.averages_of_several.get("phases")
     return found if isinstance(found, PhasesAverage | Unavailable) else None
 
 
