@@ -60,8 +60,8 @@ class CampaignResults:
     (``status="accepted"``) or several values (``role=["audit", "explore"]``). ``sort`` names fields, with ``-`` for
     descending order (oldest first by default); ``limit`` is the maximum number of documents, 0 for no limit.
 
-    Campaigns that share a database share results, so these are the documents of all of them; ``campaign="mine"`` selects
-    those that a campaign computed first. ``result``, ``iteration`` and ``dataset_frames`` concern this campaign alone.
+    Campaigns share results. Documents are those that this campaign uses, also if another one has computed them;
+    ``campaign="mine"`` selects those that a campaign computed first.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ class CampaignResults:
         return (FailureDoc.model_validate(found) for found in self._found("failures", *filters, **options))
 
     def count(self, kind: str, *filters: str, **fields: Any) -> int:
-        """Count the matching documents of a kind in the database."""
+        """Count the matching documents of a kind."""
         return count(self._workspace.ledger, kind, filters, self._criteria(kind, filters, (), fields))
 
     @property
@@ -182,7 +182,7 @@ class CampaignResults:
         if result is not None:
             return self._get("iterations", result.iteration_keys[-1])
         # by time, not by index: a campaign whose file was changed has iterations of both versions
-        newest = next(self.iterations(campaign=self.campaign, sort="-created_at", limit=1), None)
+        newest = next(self.iterations(sort="-created_at", limit=1), None)
         if newest is None:
             raise InputError(f"campaign {self.campaign} has no iteration yet: its first committee is not trained")
         return newest
@@ -239,9 +239,7 @@ class CampaignResults:
         """Return the segments of a run that have frames, in order; arguments and errors as for `trajectory`."""
         selected: JsonDocument = {"run_id": run_id} | fields
         result = self.result
-        if result is None:
-            selected.setdefault("campaign", self.campaign)
-        else:
+        if result is not None:
             keys = [*result.exploration_keys, *result.production_keys, *self._grid_segments(result)]
             selected.setdefault("key", keys)
         segments = [s for s in self.segments(sort="first_step", **selected) if s.trajectory is not None]
@@ -314,7 +312,7 @@ class CampaignResults:
         if kind not in KINDS:
             raise InputError(f"unknown kind {kind!r}; kinds are {', '.join(KINDS)}")
         check_fields(kind, [*fields, *fields_of(filters), *(parse_sort(order) or {})])
-        return {
+        return self._workspace.own | {
             field: {"$in": list(value)} if isinstance(value, list | tuple | set | frozenset) else value
             for field, value in fields.items()
         }

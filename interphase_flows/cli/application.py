@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from interphase_flows import __version__
+from interphase_flows.exceptions import InputError
 from interphase_flows.printable import printable_lines
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ Every = Annotated[
     float | None,
     typer.Option(help="Repeat after this many seconds until no job is ready or running; default: run once (for cron)."),
 ]
+CampaignOption = Annotated[
+    str | None,
+    typer.Option("--campaign", "-c", help="Name of the campaign; optional if there is only one."),
+]
 Name = Annotated[
     str | None,
     typer.Argument(help="Name of the campaign; optional if the root contains only one."),
@@ -94,12 +99,14 @@ def _report_settings_file(path: Path) -> None:
     write_line(f"settings: {path}", to_stderr=True)
 
 
-def named(name: str | None, root: Path | None) -> tuple["Settings", str]:
-    """Return the settings and the name of the campaign: the given one, or the only one."""
+def named(name: str | None, root: Path | None, option: str | None = None) -> tuple["Settings", str]:
+    """Return the settings and the name of the campaign: that of the argument or option, or the only one."""
     from interphase_flows.commands.status import only_campaign
 
+    if name is not None and option is not None and name != option:
+        raise InputError(f"campaign {name} and --campaign {option}: two names are given. Hint: leave one out")
     settings = settings_of(root)
-    return settings, name or only_campaign(settings)
+    return settings, name or option or only_campaign(settings)
 
 
 @app.callback(invoke_without_command=True)

@@ -9,6 +9,7 @@ import typer
 from interphase_flows.cli.application import (
     CAMPAIGN_PANEL,
     AcceptChanges,
+    CampaignOption,
     Name,
     PlainConsole,
     Root,
@@ -66,6 +67,7 @@ def run(
 @app.command(rich_help_panel=CAMPAIGN_PANEL)
 def resume(
     name: Name = None,
+    option: CampaignOption = None,
     root: Root = None,
     retry_rejected: Annotated[
         str | None,
@@ -84,7 +86,7 @@ def resume(
     """
     from interphase_flows.runners.campaign_records import stored_campaign
 
-    settings, name = named(name, root)
+    settings, name = named(name, root, option)
     if _release_on_cluster(settings, name, retry_rejected):
         return
     if retry_rejected:

@@ -12,6 +12,7 @@ from rich.table import Table
 from interphase_flows.cli.application import (
     CLUSTER_PANEL,
     AcceptChanges,
+    CampaignOption,
     Every,
     Name,
     PlainConsole,
@@ -213,7 +214,7 @@ def _launch_once(root: Path | None, dry_run: bool) -> None:
 
 
 @app.command(rich_help_panel=CLUSTER_PANEL)
-def pause(name: Name = None, root: Root = None) -> None:
+def pause(name: Name = None, campaign: CampaignOption = None, root: Root = None) -> None:
     """Pause a campaign on a cluster: no further job of it starts.
 
     Running jobs finish; jobs that they create wait. Pending Slurm allocations that no other campaign needs are
@@ -225,7 +226,7 @@ def pause(name: Name = None, root: Root = None) -> None:
     """
     from interphase_flows.runners.fireworks.control import pause_campaign
 
-    settings, name = named(name, root)
+    settings, name = named(name, root, campaign)
     done = pause_campaign(settings, name)
     running = f"; {done.n_running} running jobs finish" if done.n_running else ""
     write_line(f"{name}: {done.hold.state} since {done.hold.since}: no job starts{running}")
@@ -234,7 +235,7 @@ def pause(name: Name = None, root: Root = None) -> None:
 
 
 @app.command(rich_help_panel=CLUSTER_PANEL)
-def cancel(name: Name = None, root: Root = None) -> None:
+def cancel(name: Name = None, campaign: CampaignOption = None, root: Root = None) -> None:
     """Cancel the remaining jobs of a campaign on a cluster; finished work is kept and reused by a new submission.
 
     Running jobs are ended by cancelling their Slurm allocations: at most one checkpoint interval of dynamics, one
@@ -245,7 +246,7 @@ def cancel(name: Name = None, root: Root = None) -> None:
     """
     from interphase_flows.runners.fireworks.control import cancel_campaign
 
-    settings, name = named(name, root)
+    settings, name = named(name, root, campaign)
     done = cancel_campaign(settings, name)
     write_line(f"{name}: {done.n_jobs} jobs cancelled; {done.n_done} finished jobs are kept")
     for message in (*done.ended, *done.not_ended):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from interphase_flows.cli.application import RESULTS_PANEL, Root, app, named, write_line
+from interphase_flows.cli.application import RESULTS_PANEL, CampaignOption, Root, app, named, write_line
 
 if TYPE_CHECKING:
     from interphase_flows.results import CampaignResults
@@ -19,7 +19,6 @@ app.add_typer(
     help="Write results to files that other programs read; `interphase export WHAT --help` describes each.",
 )
 
-Campaign = Annotated[str | None, typer.Option("--campaign", "-c", help="Name of the campaign.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
 Folder = Annotated[Path, typer.Argument(help="Folder of the files, created if missing.")]
 
@@ -35,7 +34,7 @@ def dataset(
     description: Annotated[str, typer.Option(help="Description; default: that of the campaign file.")] = "",
     license: Annotated[str, typer.Option(help="License of the data, such as CC-BY-4.0.")] = "",
     link: Annotated[list[str] | None, typer.Option(help="Address of the publication or the data; repeat.")] = None,
-    name: Campaign = None,
+    name: CampaignOption = None,
     root: Root = None,
     force: Force = False,
 ) -> None:
@@ -66,7 +65,7 @@ def chemiscope(
     atoms: Annotated[
         bool, typer.Option("--atoms", help="Show error and uncertainty of the force on every atom as well.")
     ] = False,
-    name: Campaign = None,
+    name: CampaignOption = None,
     root: Root = None,
     force: Force = False,
 ) -> None:
@@ -94,7 +93,7 @@ def models(
     member: Annotated[
         list[int] | None, typer.Option(help="Number of a member, repeat for several; default: all.")
     ] = None,
-    name: Campaign = None,
+    name: CampaignOption = None,
     root: Root = None,
     force: Force = False,
 ) -> None:
@@ -121,7 +120,7 @@ def models(
 
 
 @export.command()
-def trajectories(target: Folder, name: Campaign = None, root: Root = None, force: Force = False) -> None:
+def trajectories(target: Folder, name: CampaignOption = None, root: Root = None, force: Force = False) -> None:
     """Export the production runs as extxyz, one file per run, with unwrapped positions, cells and times in fs."""
     from interphase_flows.commands.export import export_trajectories
 

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from interphase_flows.cli.application import (
     RESULTS_PANEL,
+    CampaignOption,
     Name,
     PlainConsole,
     Root,
@@ -31,7 +32,11 @@ def query(
             help="FIELD OPERATOR VALUE, such as status=rejected  'energy_eV<-100'  'origin~amorphous'; all must match."
         ),
     ] = None,
-    name: Annotated[str | None, typer.Option("--campaign", "-c", help="Name of the campaign.")] = None,
+    name: CampaignOption = None,
+    all_campaigns: Annotated[
+        bool,
+        typer.Option("--all-campaigns", help="Also documents that only other campaigns of the database use."),
+    ] = False,
     root: Root = None,
     fields: Annotated[
         str | None,
@@ -61,7 +66,7 @@ def query(
         ),
     ] = None,
 ) -> None:
-    """Query the stored documents of a campaign.
+    """Query the documents that a campaign uses, also those that another campaign has computed.
 
     The five lowest energies of a compound:  interphase query labels formula=Li8S4 --sort energy_eV --limit 5
 
@@ -85,7 +90,7 @@ def query(
     )
 
     settings, name = named(name, root)
-    request = DocumentQuery(kind, filters or [], sort.split(",") if sort else [], limit, rejected)
+    request = DocumentQuery(kind, filters or [], sort.split(",") if sort else [], limit, rejected, all_campaigns)
     if count:
         write_line(count_documents(settings, name, request))
     elif files is not None:
@@ -108,12 +113,12 @@ def schema(kind: Annotated[str, typer.Argument(help=f"Kind of document: {', '.jo
 
 
 @app.command(rich_help_panel=RESULTS_PANEL)
-def report(name: Name = None, root: Root = None) -> None:
+def report(name: Name = None, campaign: CampaignOption = None, root: Root = None) -> None:
     """Write the report of a campaign from its stored results; the campaign may be unfinished."""
     from interphase_flows.report.collect.campaign_report import write_campaign_report
     from interphase_flows.storage.workspace import open_workspace
 
-    settings, name = named(name, root)
+    settings, name = named(name, root, campaign)
     with open_workspace(settings, name, read_only=True) as workspace:
         write_line(write_campaign_report(workspace))
 

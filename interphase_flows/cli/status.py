@@ -14,7 +14,16 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand
 
-from interphase_flows.cli.application import RESULTS_PANEL, Name, PlainConsole, Root, app, named, write_line
+from interphase_flows.cli.application import (
+    RESULTS_PANEL,
+    CampaignOption,
+    Name,
+    PlainConsole,
+    Root,
+    app,
+    named,
+    write_line,
+)
 from interphase_flows.exceptions import InputError, InterphaseError
 from interphase_flows.printable import printable_lines
 
@@ -55,6 +64,7 @@ def _is_number(arguments: list[str]) -> bool:
 @app.command(cls=_WatchCommand, rich_help_panel=RESULTS_PANEL)
 def status(
     name: Name = None,
+    campaign: CampaignOption = None,
     root: Root = None,
     json: Annotated[bool, typer.Option("--json", help="Print the complete status as JSON.")] = False,
     watch: Annotated[
@@ -75,7 +85,7 @@ def status(
     """
     from interphase_flows.commands.status import campaign_status
 
-    settings, name = named(name, root)
+    settings, name = named(name, root, campaign)
     if watch is not None and json:
         raise InputError("--json cannot be combined with --watch. Hint: leave out --watch and repeat the command")
     if watch is not None:
@@ -143,7 +153,8 @@ def status_parts(status: "CampaignStatus") -> "Iterator[str | Table]":
     outcome = f" ({status.outcome.replace('_', ' ')})" if status.outcome else ""
     yield f"{status.name}: {status.status}{outcome}, started {status.started_at}"
     if status.missing:
-        yield f"missing: {', '.join(status.missing)}. Hint: for the reasons, interphase query failures"
+        reasons = f"interphase query failures --campaign {status.name}"
+        yield f"missing: {', '.join(status.missing)}. Hint: for the reasons, {reasons}"
     if status.running:
         yield f"running: {status.running}"
         if status.progress:
@@ -157,10 +168,8 @@ def status_parts(status: "CampaignStatus") -> "Iterator[str | Table]":
         yield from _cluster_parts(status.name, status.cluster)
     yield ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in status.documents.items() if n) or "no results yet"
     reasons = ", ".join(f"{n} {reason}" for reason, n in status.labels_rejected_by_reason.items())
-    yield (
-        f"{status.labels_rejected} labels rejected"
-        f"{f' ({reasons}; interphase query labels --rejected)' if reasons else ''}, {status.failures} failures recorded"
-    )
+    details = f" ({reasons}; interphase query labels --rejected --campaign {status.name})" if reasons else ""
+    yield f"{status.labels_rejected} labels rejected{details}, {status.failures} failures recorded"
     yield from (f"note: {note}" for note in status.notes)
     if status.remaining_labels:
         yield _remaining_labels_line(status.remaining_labels)

@@ -44,10 +44,7 @@ def campaign_references(results: CampaignResults) -> PhaseReferences | None:
     """Return the reference runs of a campaign, None if it has none (yet)."""
     document: PhaseReferencesDoc | None = None
     if results.result is None:
-        document = next(
-            results.phase_references(campaign=results.campaign, sort="-created_at", limit=1),
-            None,
-        )
+        document = next(results.phase_references(sort="-created_at", limit=1), None)
     elif (analysis := results.interface_analysis()) is not None and analysis.references_key is not None:
         document = next(results.phase_references(key=analysis.references_key), None)
     if document is None:

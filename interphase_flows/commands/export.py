@@ -108,7 +108,7 @@ def export_chemiscope(results: CampaignResults, target: Path, atoms: bool = Fals
 def _first_iterations(results: CampaignResults, frames: Sequence[Atoms]) -> list[int]:
     """Return the first iteration of the campaign whose dataset has each frame; the last one for others."""
     result = results.result
-    selected = {"campaign": results.campaign} if result is None else {"key": result.iteration_keys}
+    selected = {} if result is None else {"key": result.iteration_keys}
     first: dict[str, int] = {}
     last = results.iteration().index
     for iteration in results.iterations(sort="index", **selected):

@@ -90,10 +90,10 @@ class Exclusion(TypedDict):
     explanation: str | None
 
 
-def excluded_labels(ledger: Ledger, criteria: Criteria | None = None) -> dict[str, Exclusion]:
-    """Return the accepted labels that a dataset excluded, by key; ``criteria`` filters their failures (MongoDB)."""
-    own = {"failed_kind": "labels", "reason": {"$in": list(LEFT_OUT)}}
-    failures = ledger.find("failures", {"$and": [own, criteria]} if criteria else own)
+def excluded_labels(ledger: Ledger, *criteria: Criteria) -> dict[str, Exclusion]:
+    """Return the accepted labels that a dataset excluded, by key; ``criteria`` filter their failures (MongoDB)."""
+    excluded = {"failed_kind": "labels", "reason": {"$in": list(LEFT_OUT)}}
+    failures = ledger.find("failures", {"$and": [excluded, *criteria]})
     return {
         failure["failed_key"]: {
             "reason": failure["reason"],
@@ -105,8 +105,8 @@ def excluded_labels(ledger: Ledger, criteria: Criteria | None = None) -> dict[st
 
 def count_by_reason(workspace: Workspace) -> dict[str, int]:
     """Return the numbers of rejected and excluded labels of a campaign by reason, the most frequent first."""
-    labels = workspace.ledger.find("labels", {"campaign": workspace.campaign}, ["key", "status", "reason"])
-    excluded = excluded_labels(workspace.ledger)
+    labels = workspace.ledger.find("labels", workspace.own, ["key", "status", "reason"])
+    excluded = excluded_labels(workspace.ledger, workspace.own)
     counts = Counter(
         excluded[label["key"]]["reason"] if label["key"] in excluded else label["reason"]
         for label in labels
@@ -156,7 +156,7 @@ def retry_rejected(settings: Settings, name: str, reasons: Sequence[str]) -> int
             f"{reasons_found}"
         )
     with open_workspace(settings, name) as workspace:
-        chosen = {"campaign": name, "status": "rejected", "reason": {"$in": list(reasons)}}
+        chosen = workspace.own | {"status": "rejected", "reason": {"$in": list(reasons)}}
         keys = [label["key"] for label in workspace.ledger.find("labels", chosen, ["key"])]
         for key in keys:
             workspace.ledger.invalidate("labels", key, RETRIED)
@@ -169,7 +169,7 @@ class DocumentQuery:
 
     All filters, such as ``status=rejected``, must match. ``-`` before a field sorts in descending order; default: oldest
     first. No limit is 0. ``rejected`` selects the labels excluded from every dataset: by a gate on the label alone, or
-    by comparison with other labels.
+    by comparison with other labels. ``all_campaigns`` adds what only other campaigns of the database use.
     """
 
     kind: str
@@ -177,6 +177,7 @@ class DocumentQuery:
     sort: Sequence[str] = ()
     limit: int = 0
     rejected: bool = False
+    all_campaigns: bool = False
 
 
 def query_campaign(
@@ -214,7 +215,7 @@ def count_documents(settings: Settings, name: str, request: DocumentQuery) -> in
     _check(request)
     with open_workspace(settings, name, read_only=True) as workspace:
         if not request.rejected:
-            return count(workspace.ledger, request.kind, request.filters)
+            return count(workspace.ledger, request.kind, request.filters, _users(workspace, request))
         others, criteria, _ = _rejected(workspace, request)
         return len(query(workspace.ledger, request.kind, others, ["key"], criteria=criteria))
 
@@ -248,7 +249,8 @@ def _check(request: DocumentQuery, fields: Sequence[str] = ()) -> None:
 
 def _matches(workspace: Workspace, request: DocumentQuery, fields: Sequence[str] | None) -> list[JsonDocument]:
     if not request.rejected:
-        return query(workspace.ledger, request.kind, request.filters, fields, request.limit, request.sort)
+        users = _users(workspace, request)
+        return query(workspace.ledger, request.kind, request.filters, fields, request.limit, request.sort, users)
     others, criteria, excluded = _rejected(workspace, request)
     needed = None if fields is None else [*fields, "key"]
     found = query(workspace.ledger, request.kind, others, needed, request.limit, request.sort, criteria)
@@ -261,9 +263,15 @@ def _rejected(workspace: Workspace, request: DocumentQuery) -> tuple[list[str], 
     of_reason = [text for text in request.filters if fields_of([text]) == ["reason"]]
     others = [text for text in request.filters if text not in of_reason]
     # the reason of an exclusion from a dataset is stored in the failures, not in the label
-    excluded = excluded_labels(workspace.ledger, parse_filters(of_reason))
+    excluded = excluded_labels(workspace.ledger, _users(workspace, request), parse_filters(of_reason))
     own = {"status": "rejected"} | parse_filters(of_reason)
-    return others, {"$or": [own, {"key": {"$in": list(excluded)}}]}, excluded
+    criteria = {"$or": [own, {"key": {"$in": list(excluded)}}]}
+    users = _users(workspace, request)
+    return others, {"$and": [criteria, users]} if users else criteria, excluded
+
+
+def _users(workspace: Workspace, request: DocumentQuery) -> JsonDocument:
+    return {} if request.all_campaigns else workspace.own
 
 
 def json_schema(kind: str) -> JsonDocument:
@@ -277,5 +285,8 @@ def json_schema(kind: str) -> JsonDocument:
     if kind not in document_kinds():
         raise InputError(f"unknown kind {kind!r}; kinds are {', '.join(document_kinds())}")
     found = document_schema(kind).model_json_schema(mode="serialization")
-    found["properties"] = {name: {"type": "string"} for name in LEDGER_FIELDS} | found["properties"]
+    added = {name: {"type": "string"} for name in LEDGER_FIELDS} | {
+        "used_by": {"type": "array", "items": {"type": "string"}}
+    }
+    found["properties"] = added | found["properties"]
     return found

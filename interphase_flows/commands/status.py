@@ -133,7 +133,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             cluster = cluster_status(settings, name)
             status = _status_by_jobs(cluster, state)
         report = workspace.report_folder / REPORT_NAME
-        own = {"campaign": name}  # campaigns share a ledger in MongoDB
+        own = workspace.own
         rejected = count_by_reason(workspace)
         # before the documents are counted: others add labels meanwhile, and none is removed
         pace = labels = left = None
@@ -181,7 +181,7 @@ def missing_structures(workspace: Workspace) -> list[str]:
     """Return the kinds of initial structures that are missing because their generator failed."""
     sets = workspace.ledger.find(
         "structure_sets",
-        {"campaign": workspace.campaign, "name": "initial structures"},
+        workspace.own | {"name": "initial structures"},
         ["notes"],
         sort={"created_at": -1},
         limit=1,
@@ -191,15 +191,13 @@ def missing_structures(workspace: Workspace) -> list[str]:
 
 
 def _notes_of_committee(workspace: Workspace) -> list[str]:
-    own = {"campaign": workspace.campaign}
-    newest = workspace.ledger.find("committees", own, ["notes"], sort={"created_at": -1}, limit=1)
+    newest = workspace.ledger.find("committees", workspace.own, ["notes"], sort={"created_at": -1}, limit=1)
     return [note for committee in newest for note in committee["notes"]]
 
 
 def _iterations(workspace: Workspace, result: JsonDocument | None) -> list[IterationStatus]:
     fields = ["index", "n_labels_total", "errors", "decision"]
-    # another campaign of the database may have computed them first: then the result lists them
-    criteria = {"campaign": workspace.campaign} if result is None else {"key": {"$in": result["iteration_keys"]}}
+    criteria = workspace.own if result is None else {"key": {"$in": result["iteration_keys"]}}
     lines = {}
     for document in workspace.ledger.find("iterations", criteria, fields):
         errors = document["errors"].get("interface") or document["errors"]["test"]

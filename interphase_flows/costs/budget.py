@@ -63,7 +63,7 @@ def known_label_costs(settings: Settings, campaign: Campaign) -> LabelCostModel:
 def remaining_labels(workspace: Workspace, campaign: Campaign) -> RemainingLabels:
     """Return the remaining labels of an unfinished campaign."""
     spec, ledger = campaign.reference, workspace.ledger
-    own = {"campaign": workspace.campaign}
+    own = workspace.own
     sets = ledger.find(
         "structure_sets",
         own | {"name": {"$in": [INITIAL, SELECTION, CUTOUTS, PRODUCTION]}},
@@ -72,12 +72,9 @@ def remaining_labels(workspace: Workspace, campaign: Campaign) -> RemainingLabel
     by_reference = own | COMPUTED | without_pretraining(campaign, workspace.settings)
     labels = ledger.find("labels", by_reference, ["structure_key", "origin", "status"])
     done = {label["structure_key"] for label in labels}
-    selected = [
-        typical_size(spec, entry["formula"])
-        for structures in sets
-        for entry in structures["entries"]
-        if entry["key"] not in done
-    ]
+    entries = [entry for structures in sets for entry in structures["entries"] if entry["key"] not in done]
+    done |= _labelled_by_others(workspace, campaign, [entry["key"] for entry in entries])
+    selected = [typical_size(spec, entry["formula"]) for entry in entries if entry["key"] not in done]
     parts = _further(campaign, Counter(structures["name"] for structures in sets), labels, len(selected))
     if ledger.count("iterations", own | {"decision": {"$ne": "continue"}}):
         parts[SELECTION] = []  # the loop has ended, perhaps within its budget
@@ -85,6 +82,15 @@ def remaining_labels(workspace: Workspace, campaign: Campaign) -> RemainingLabel
     model = _cost_model(workspace, campaign)
     expected = model.estimate([*selected, *further])
     return RemainingLabels(len(selected), len(further), expected.cost_s, expected.factor, model.n_labels)
+
+
+def _labelled_by_others(workspace: Workspace, campaign: Campaign, structure_keys: Sequence[str]) -> set[str]:
+    """Return the structures that have a label of other campaigns by the same reference method, which is reused."""
+    method_key = _method_key(workspace, campaign)
+    if method_key is None or not structure_keys:
+        return set()
+    criteria = {"structure_key": {"$in": list(structure_keys)}, "method_key": method_key}
+    return {label["structure_key"] for label in workspace.find_shared("labels", criteria | COMPUTED, ["structure_key"])}
 
 
 def _further(
@@ -111,8 +117,11 @@ def _further(
 
 
 def _cost_model(workspace: Workspace, campaign: Campaign) -> LabelCostModel:
+    return label_cost_model(workspace.ledger, campaign.reference, _method_key(workspace, campaign))
+
+
+def _method_key(workspace: Workspace, campaign: Campaign) -> str | None:
     try:
-        method_key = reference_method(campaign.reference, workspace.settings).identity.key
+        return reference_method(campaign.reference, workspace.settings).identity.key
     except InterphaseError:  # the method need not be installed here
-        method_key = None
-    return label_cost_model(workspace.ledger, campaign.reference, method_key)
+        return None

@@ -149,17 +149,19 @@ def _seconds(since: datetime, until: datetime) -> float:
 
 
 def _timeline(workspace: Workspace, campaign: Campaign, started_at: str) -> Timeline:
-    ledger, own = workspace.ledger, {"campaign": workspace.campaign}
+    ledger, own = workspace.ledger, workspace.own
     # imported labels and duplicates have no cost and do not count for the rate
     by_reference = own | COMPUTED | without_pretraining(campaign, workspace.settings)
-    labels = ledger.find("labels", by_reference | {"reason": {"$ne": "duplicate"}}, ["created_at", "origin"])
+    labels = ledger.find(
+        "labels", by_reference | {"reason": {"$ne": "duplicate"}}, ["created_at", "origin", "campaign"]
+    )
     iterations = ledger.find("iterations", own, ["created_at", "decision"])
     decisions = [_time(each) for each in iterations]
     batch = _current_batch(workspace, decisions)
     done = {label["structure_key"] for label in ledger.find("labels", by_reference, ["structure_key"])}
     return Timeline(
         started_at=datetime.fromisoformat(started_at),
-        labels=[_time(label) for label in labels],
+        labels=[_time(label) for label in labels if label["campaign"] == workspace.campaign],
         loop_labels=[_time(label) for label in labels if Origin(label["origin"]).is_in_label_budget],
         decisions=decisions,
         batch_at=None if batch is None else _time(batch),
@@ -170,7 +172,7 @@ def _timeline(workspace: Workspace, campaign: Campaign, started_at: str) -> Time
 
 def _current_batch(workspace: Workspace, decisions: Sequence[datetime]) -> JsonDocument | None:
     """Return the latest structure set that the loop has selected for labelling since its last decision."""
-    criteria = {"campaign": workspace.campaign, "name": SELECTION if decisions else INITIAL}
+    criteria = workspace.own | {"name": SELECTION if decisions else INITIAL}
     latest = workspace.ledger.find(
         "structure_sets", criteria, ["created_at", "entries"], sort={"created_at": -1}, limit=1
     )

@@ -89,7 +89,7 @@ def time_left(
 
 def fractions_left(workspace: Workspace, campaign: Campaign, running_steps: Mapping[str, int]) -> dict[str, float]:
     """Return the fraction of each stage that is not done, from 0 to 1; labels are left out."""
-    ledger, own = workspace.ledger, {"campaign": workspace.campaign}
+    ledger, own = workspace.ledger, workspace.own
     sets = [each["name"] for each in ledger.find("structure_sets", own, ["name"])]
     iterations = ledger.find("iterations", own, ["index", "decision", "committee_key"])
     loop_has_ended = any(each["decision"] != "continue" for each in iterations)

@@ -115,6 +115,8 @@ def stored_document(kind: str, key: str, schema: type[D]) -> D | None:
         workspace.ledger.invalidate(kind, key, reason="damaged_artifact")
         emit("repair", 0, 1, f"{error} The {kind} document is recomputed")
         return None
+    if not workspace.read_only:
+        workspace.ledger.mark_used(kind, stored)
     return document
 
 

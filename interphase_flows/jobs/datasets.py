@@ -20,7 +20,7 @@ from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.label_batches import load_labels
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import MethodSpec
-from interphase_flows.schemas.dataset import SPLITS, DatasetDoc, Split
+from interphase_flows.schemas.dataset import SPLITS, DatasetDoc, ExcludedLabel, Split
 from interphase_flows.schemas.label import LabelBatch, MethodIdentity
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.storage.workspace import current_workspace
@@ -84,12 +84,15 @@ class DatasetMaker(JobMaker):
             gates=self.gates,
             cutoff_angstrom=None if parent else self.cutoff_angstrom,
         )
-        return cached(
+        document = cached(
             KIND,
             key,
             DatasetDoc,
             lambda: self._assemble(key, identity, new_keys, batch, inherited, split_of_origin, parent),
         )
+        if current_workspace().shares_documents:
+            _record_exclusions(document.excluded)
+        return document
 
     def _method(self, batch: LabelBatch, parent: DatasetDoc | None) -> MethodIdentity:
         """Return the method of the dataset."""
@@ -134,7 +137,9 @@ class DatasetMaker(JobMaker):
                 f"all {len(batch.rejected)} labels were rejected, so there is nothing to train on. Hint: interphase "
                 "query labels --rejected shows the reasons"
             )
-        notes = self._drop_repeated(frames, len(inherited)) + self._drop_outliers(frames)
+        excluded = self._drop_repeated(frames, len(inherited)) + self._drop_outliers(frames)
+        _record_exclusions(excluded)
+        notes = [f"label {each.label_key} ({each.origin}) excluded: {each.explanation}" for each in excluded]
         if batch.n_lost_jobs:
             notes.append(
                 f"{batch.n_lost_jobs} label jobs failed and their labels are missing. Hint: interphase query failures, "
@@ -159,24 +164,25 @@ class DatasetMaker(JobMaker):
             baseline=parent.baseline if parent else fit_baseline(solids or train, self.cutoff_angstrom),
             artifact=current_workspace().artifacts.put_bytes(extxyz_bytes(frames), "datasets", ".extxyz"),
             notes=notes,
+            excluded=excluded,
         )
 
-    def _drop_repeated(self, frames: list[Atoms], n_inherited: int) -> list[str]:
-        """Remove new frames that repeat an earlier one in any split, record why, and return notes.
+    def _drop_repeated(self, frames: list[Atoms], n_inherited: int) -> list[ExcludedLabel]:
+        """Remove new frames that repeat an earlier one in any split, and return them with the reason.
 
         Frames of the parent stay, even if they repeat each other: a dataset is extended, never changed.
         """
         twins = find_duplicates(frames, self.gates.duplicate_tolerance_angstrom)
-        notes = []
+        excluded = []
         for index, first in sorted(twins.items(), reverse=True):
             if index >= n_inherited:
                 info = frames[first].info
                 reason = f"repeats label {info['label_key']} ({info['origin']}) up to orientation and order of atoms"
-                notes.append(_record_exclusion(frames.pop(index), "duplicate", reason))
-        return notes
+                excluded.append(_excluded(frames.pop(index), "duplicate", reason))
+        return excluded
 
-    def _drop_outliers(self, frames: list[Atoms]) -> list[str]:
-        """Remove frames whose energy is far from the fit to their composition, record why, and return notes."""
+    def _drop_outliers(self, frames: list[Atoms]) -> list[ExcludedLabel]:
+        """Remove frames whose energy is far from the fit to their composition, and return them with the reason."""
         checked = [index for index, frame in enumerate(frames) if not Origin(frame.info["origin"]).is_isolated]
         if not checked:
             return []
@@ -187,8 +193,7 @@ class DatasetMaker(JobMaker):
         )
         reason = f"energy per atom is over {self.gates.energy_window_eV_per_atom} eV from the fit to its composition"
         return [
-            _record_exclusion(frames.pop(checked[index]), "energy_window", reason)
-            for index in np.flatnonzero(outliers)[::-1]
+            _excluded(frames.pop(checked[index]), "energy_window", reason) for index in np.flatnonzero(outliers)[::-1]
         ]
 
 
@@ -196,8 +201,15 @@ def _n_imported(frames: Sequence[Atoms]) -> int:
     return sum(IS_IMPORTED in frame.info for frame in frames)
 
 
-def _record_exclusion(frame: Atoms, reason: str, explanation: str) -> str:
-    """Record why a label is not in the dataset, and return a note."""
-    key = frame.info["label_key"]
-    current_workspace().ledger.record_failure("labels", key, reason, {"explanation": explanation})
-    return f"label {key} ({frame.info['origin']}) excluded: {explanation}"
+def _excluded(frame: Atoms, reason: str, explanation: str) -> ExcludedLabel:
+    info = frame.info
+    return ExcludedLabel(label_key=info["label_key"], origin=info["origin"], reason=reason, explanation=explanation)
+
+
+def _record_exclusions(excluded: Sequence[ExcludedLabel]) -> None:
+    """Record as failures of this campaign which labels a dataset excludes, also if another campaign made it."""
+    ledger = current_workspace().ledger
+    for each in excluded:
+        found = ledger.failure("labels", each.label_key)
+        if found is None or ledger.campaign not in found.get("used_by", []):
+            ledger.record_failure("labels", each.label_key, each.reason, {"explanation": each.explanation})

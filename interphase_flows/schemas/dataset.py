@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
@@ -26,6 +26,17 @@ class Baseline(BaseModel):
     mean_n_neighbours: float
 
 
+class ExcludedLabel(BaseModel):
+    """An accepted label that a dataset excludes after comparison with its other labels."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label_key: str
+    origin: Origin
+    reason: str
+    explanation: str
+
+
 class DatasetDoc(Document):
     """An immutable set of labels with a split by origin.
 
@@ -36,6 +47,7 @@ class DatasetDoc(Document):
     method: MethodIdentity
     n_frames: dict[str, int]
     n_imported: int = 0
+    excluded: list[ExcludedLabel] = Field(default_factory=list)
     split_of_origin: dict[Origin, Split]
     baseline: Baseline
     artifact: ArtifactRef

@@ -13,7 +13,7 @@ from interphase_flows.schemas.campaign import CampaignRecord
 from interphase_flows.schemas.failure import FailureDoc
 from interphase_flows.schemas.kinds import document_kinds, document_schema
 from interphase_flows.storage.ledger import Ledger
-from interphase_flows.storage.ledger_entry import invalid_document
+from interphase_flows.storage.ledger_entry import invalid_document, of_campaign
 
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 """Errors of readers at documents that lack fields, or whose fields have values of other types."""
@@ -25,7 +25,7 @@ def damaged_document(ledger: Ledger) -> CorruptStoreError | None:
     """Return an error that names the first damaged document of a campaign; None if there is none."""
     for kind in (*_RECORDS, *document_kinds()):
         schema = _RECORDS.get(kind) or document_schema(kind)
-        for document in ledger.find(kind, {"campaign": ledger.campaign}):
+        for document in ledger.find(kind, of_campaign(ledger.campaign or "")):
             own = {name: document[name] for name in schema.model_fields if name in document}
             try:
                 schema.model_validate_json(json.dumps(own, default=str), strict=True)

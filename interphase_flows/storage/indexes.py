@@ -17,7 +17,7 @@ from interphase_flows.storage.mongodb import NOT_AUTHORIZED
 
 Fields = tuple[str, ...]
 
-_OF_EVERY_KIND: tuple[Fields, ...] = (("created_at",), ("campaign", "created_at"))
+_OF_EVERY_KIND: tuple[Fields, ...] = (("created_at",), ("campaign", "created_at"), ("used_by", "created_at"))
 
 _OF_SOME_KINDS: dict[str, tuple[Fields, ...]] = {
     "structure_sets": (("name", "created_at"),),
@@ -47,6 +47,7 @@ _OF_SOME_KINDS: dict[str, tuple[Fields, ...]] = {
     "failures": (
         ("last_at",),
         ("campaign", "last_at"),
+        ("used_by", "last_at"),
         ("reason", "last_at"),
         ("failed_kind", "reason", "last_at"),
     ),

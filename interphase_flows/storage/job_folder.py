@@ -114,6 +114,9 @@ class _NoDocuments:
     def modify(self, kind: str, key: str, change: DocumentChange) -> JsonDocument:
         return change(None)
 
+    def add_to_list(self, kind: str, key: str, field: str, value: str) -> None:
+        pass
+
     def remove(self, kind: str, criteria: Criteria) -> None:
         pass
 

@@ -27,11 +27,12 @@ from interphase_flows.storage.ledger_entry import (
     STATE_KINDS,
     invalid_document,
     make_entry,
+    of_campaign,
 )
 from interphase_flows.storage.mongodb_backend import MongodbBackend
 from interphase_flows.storage.sqlite_backend import SqliteBackend
 
-__all__ = ["KINDS", "LEDGER_FIELDS", "MAX_DOCUMENT_BYTES", "STATE_KINDS", "Ledger"]
+__all__ = ["KINDS", "LEDGER_FIELDS", "MAX_DOCUMENT_BYTES", "STATE_KINDS", "Ledger", "of_campaign"]
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -101,6 +102,12 @@ class Ledger:
             return entry
         return self.get(kind, key) or entry
 
+    def mark_used(self, kind: str, document: JsonDocument) -> None:
+        """Record that this campaign uses a stored result, which another one may have computed."""
+        campaign = self.campaign
+        if campaign is not None and campaign not in document.get("used_by", [document.get("campaign")]):
+            self.backend.add_to_list(kind, document["key"], "used_by", campaign)
+
     def set_state(self, kind: str, key: str, document: JsonDocument | BaseModel) -> JsonDocument:
         """Write or replace a state; ``created_at`` remains that of the first.
 
@@ -153,7 +160,8 @@ class Ledger:
         def repeat(old: JsonDocument | None) -> JsonDocument:
             if old is None:
                 return entry | {"tries": 1}
-            return entry | {"tries": old["tries"] + 1, "created_at": old["created_at"]}
+            users = list(dict.fromkeys([*old.get("used_by", [old["campaign"]]), *entry["used_by"]]))
+            return entry | {"tries": old["tries"] + 1, "created_at": old["created_at"], "used_by": users}
 
         return self.backend.modify("failures", entry["key"], repeat)
 

@@ -39,6 +39,9 @@ class LedgerBackend(Protocol):
         ``change`` may be called several times, and may raise to leave the document as it is.
         """
 
+    def add_to_list(self, kind: str, key: str, field: str, value: str) -> None:
+        """Add a value to the list in a field of a document unless it is there; a missing document is left so."""
+
     def remove(self, kind: str, criteria: Criteria) -> None:
         """Remove the matching documents."""
 

@@ -1,4 +1,4 @@
-"""Entries of the ledger: documents with key, kind, campaign and time, limited in size."""
+"""Entries of the ledger: documents with key, kind, campaigns and time, limited in size."""
 
 from datetime import UTC, datetime
 
@@ -17,8 +17,14 @@ STATE_KINDS = ("campaigns", "progress", "leases")
 KINDS: tuple[str, ...] = (*document_kinds(), "failures", *STATE_KINDS)
 """Kinds of documents in the ledger; results have a schema, see `schemas.kinds`."""
 
-LEDGER_FIELDS = ("key", "kind", "campaign", "created_at")
+LEDGER_FIELDS = ("key", "kind", "campaign", "used_by", "created_at")
+"""Fields that the ledger adds: ``campaign`` computed the document first, ``used_by`` are all campaigns that use it."""
 MAX_DOCUMENT_BYTES = 1_000_000
+
+
+def of_campaign(campaign: str) -> JsonDocument:
+    """Return criteria of the documents that a campaign uses, also those of before ``used_by`` was recorded."""
+    return {"$or": [{"used_by": campaign}, {"campaign": campaign}]}
 
 
 def make_entry(kind: str, key: str, campaign: str | None, document: JsonDocument | BaseModel) -> JsonDocument:
@@ -36,7 +42,9 @@ def make_entry(kind: str, key: str, campaign: str | None, document: JsonDocument
     else:
         sanitized = jsanitize(dict(document), allow_bson=True, recursive_msonable=True)
     now = datetime.now(UTC).isoformat(timespec="microseconds")
-    fields = {"key": key, "kind": kind, "campaign": campaign, "created_at": now}
+    fields: JsonDocument = {"key": key, "kind": kind, "campaign": campaign, "created_at": now}
+    if kind not in STATE_KINDS:
+        fields["used_by"] = [] if campaign is None else [campaign]
     for field in ("key", "kind"):
         if sanitized.get(field, fields[field]) != fields[field]:
             raise StorageError(

@@ -96,6 +96,11 @@ class MongodbBackend:
 
         return self._run(kind, replace)
 
+    def add_to_list(self, kind: str, key: str, field: str, value: str) -> None:
+        """Add a value to the list in a field of a document; see `LedgerBackend`."""
+        self._prepare_writing(kind)
+        self._run(kind, lambda collection: collection.update_one({"key": key}, {"$addToSet": {field: value}}))
+
     def remove(self, kind: str, criteria: Criteria) -> None:
         """Remove the matching documents."""
         self._prepare_writing(kind)

@@ -100,13 +100,16 @@ class SqliteBackend:
         with self._transaction() as connection:
             _, old = next(self._matching(kind, {"key": key}), (0, None))
             new = change(old)
-            body = bson.encode(new)
-            connection.execute(
-                "INSERT INTO documents (kind, key, crc, body) VALUES (?, ?, ?, ?) "
-                "ON CONFLICT (kind, key) DO UPDATE SET crc = excluded.crc, body = excluded.body",
-                (kind, key, zlib.crc32(body), body),
-            )
+            _replace(connection, kind, new)
         return new
+
+    def add_to_list(self, kind: str, key: str, field: str, value: str) -> None:
+        """Add a value to the list in a field of a document; see `LedgerBackend`."""
+        with self._transaction() as connection:
+            for _, document in list(self._matching(kind, {"key": key})):
+                values = document.get(field) or []
+                if value not in values:
+                    _replace(connection, kind, document | {field: [*values, value]})
 
     def remove(self, kind: str, criteria: Criteria) -> None:
         """Remove the matching documents in one transaction."""
@@ -227,6 +230,16 @@ class SqliteBackend:
 
     def _corrupt(self, reason: str) -> CorruptStoreError:
         return CorruptStoreError(f"{self.path}: the document store is damaged ({reason}). {RECOVERY_HINT}")
+
+
+def _replace(connection: sqlite3.Connection, kind: str, document: JsonDocument) -> None:
+    """Write a document in place of the one of its key, if there is one."""
+    body = bson.encode(document)
+    connection.execute(
+        "INSERT INTO documents (kind, key, crc, body) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (kind, key) DO UPDATE SET crc = excluded.crc, body = excluded.body",
+        (kind, document["key"], zlib.crc32(body), body),
+    )
 
 
 def _required_keys(criteria: Criteria) -> list[str] | None:

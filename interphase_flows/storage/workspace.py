@@ -15,7 +15,7 @@ With MongoDB, the ledger and the job store are in the database, and the artifact
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
@@ -30,7 +30,8 @@ from interphase_flows.storage.artifacts import ArtifactStore
 from interphase_flows.storage.document_check import UNREADABLE, damaged_document
 from interphase_flows.storage.job_folder import JobFolder
 from interphase_flows.storage.leases import leased_folder, remove_dead_leases
-from interphase_flows.storage.ledger import Ledger
+from interphase_flows.storage.ledger import Ledger, of_campaign
+from interphase_flows.storage.ledger_backend import Criteria, JsonDocument
 from interphase_flows.storage.lock import LOCK_NAME, CampaignLock
 from interphase_flows.storage.sqlite_backend import RECOVERY_HINT
 
@@ -145,6 +146,15 @@ class Workspace:
             raise CorruptStoreError(
                 f"{path}: the document store is that of campaign {names[0]}, not of {self.campaign}. {RECOVERY_HINT}"
             )
+
+    @property
+    def own(self) -> JsonDocument:
+        """Criteria of the documents that this campaign uses: campaigns share results."""
+        return of_campaign(self.campaign)
+
+    def find_shared(self, kind: str, criteria: Criteria, fields: Sequence[str] | None = None) -> list[JsonDocument]:
+        """Return matching documents of all campaigns whose results this one reuses."""
+        return self.ledger.find(kind, criteria, fields)
 
     @property
     def report_folder(self) -> Path:

@@ -11,6 +11,7 @@ from interphase_flows.exceptions import InputError, StorageError
 from interphase_flows.results import CampaignResults
 from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.settings import Settings, load_settings
+from interphase_flows.storage.ledger import Ledger
 from interphase_flows.storage.workspace import Workspace, open_workspace
 
 
@@ -105,6 +106,8 @@ def test_the_last_iteration_is_that_of_this_campaign(results, written):
     result = {"name": "mine", "outcome": "converged"} | named | lists
     written.ledger.set_state("campaigns", "mine", {"spec": {}, "status": "finished", "result": result})
     assert results.iteration().key == "i0"
+    assert list(results.iterations(campaign="another")) == []
+    Ledger(written.ledger.backend, "mine").mark_used("iterations", written.ledger.get("iterations", "theirs"))
     assert [found.key for found in results.iterations(campaign="another")] == ["theirs"]
 
 

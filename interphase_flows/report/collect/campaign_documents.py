@@ -57,7 +57,7 @@ class CampaignDocuments:
         self.workspace = workspace
         self.ledger = workspace.ledger
         self.state = state
-        self.own = {"campaign": workspace.campaign}  # campaigns share a ledger in MongoDB
+        self.own = workspace.own
         self.spec = stored_specification(state)
         self.result = CampaignResult.model_validate(state["result"]) if "result" in state else None
         self.iterations = self._iterations()

@@ -140,7 +140,8 @@ def _outcome(documents: CampaignDocuments) -> tuple[Outcome, str]:
         reason = documents.iterations[-1].reason if documents.iterations else ""
         return "converged" if converged else "budget exhausted", reason
     if documents.state.get("status") == "failed":
-        return "failed", "Jobs failed on which the result depends; list them with: interphase query failures"
+        command = f"interphase query failures --campaign {documents.workspace.campaign}"
+        return "failed", f"Jobs failed on which the result depends; list them with: {command}"
     return "running", "The campaign has not finished."
 
 
@@ -230,7 +231,8 @@ def _notes(documents: CampaignDocuments, sources: Sequence[Document | None]) -> 
         )
     failures = documents.ledger.count("failures", documents.own)
     if failures:
-        notes.append(f"{failures} failures are recorded; list them with: interphase query failures")
+        command = f"interphase query failures --campaign {documents.workspace.campaign}"
+        notes.append(f"{failures} failures are recorded; list them with: {command}")
     return notes
 
 

@@ -118,13 +118,14 @@ def test_status_of_a_cluster_lists_jobs_reasons_hints_and_pace(capsys):
         (["unit", "--watch"], "unit", WATCH_INTERVAL_S),
         (["--watch", "unit"], "unit", WATCH_INTERVAL_S),
         (["--watch", "3", "unit"], "unit", 3.0),
+        (["--campaign", "unit", "--watch"], "unit", WATCH_INTERVAL_S),
         (["unit", "--watch", "2.5"], "unit", 2.5),
         (["--watch=4"], None, 4.0),
     ],
 )
 def test_interval_of_watch_is_optional(monkeypatch, arguments, name, every_s):
     received = []
-    monkeypatch.setattr(command, "named", lambda name, root: (None, name))
+    monkeypatch.setattr(command, "named", lambda name, root, campaign: (None, name or campaign))
     monkeypatch.setattr(command, "watch_status", lambda read_status, every_s: received.append(every_s))
     monkeypatch.setattr(
         "interphase_flows.commands.status.campaign_status", lambda settings, name: received.append(name)
@@ -135,7 +136,7 @@ def test_interval_of_watch_is_optional(monkeypatch, arguments, name, every_s):
 
 
 def test_watch_and_json_exclude_each_other(monkeypatch):
-    monkeypatch.setattr(command, "named", lambda name, root: (None, name))
+    monkeypatch.setattr(command, "named", lambda name, root, campaign: (None, name or campaign))
     result = CliRunner().invoke(app, ["status", "--watch", "--json"])
     assert "leave out --watch" in str(result.exception)
 

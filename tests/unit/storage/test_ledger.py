@@ -30,7 +30,7 @@ def test_a_result_is_found_by_its_key(ledger):
     assert ledger.get("labels", "a") is None
     written = ledger.put("labels", "a", {"energy": np.float64(1.5)})
     assert ledger.get("labels", "a") == written
-    assert set(written) == {"key", "kind", "campaign", "created_at", "energy"}
+    assert set(written) == {"key", "kind", "campaign", "used_by", "created_at", "energy"}
     assert (written["kind"], written["campaign"]) == ("labels", "c")
 
 
