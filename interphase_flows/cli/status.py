@@ -167,6 +167,8 @@ def status_parts(status: "CampaignStatus") -> "Iterator[str | Table]":
     if status.cluster:
         yield from _cluster_parts(status.name, status.cluster)
     yield ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in status.documents.items() if n) or "no results yet"
+    if status.labels_shared:
+        yield f"{status.labels_shared} of these labels were computed by other campaigns"
     reasons = ", ".join(f"{n} {reason}" for reason, n in status.labels_rejected_by_reason.items())
     details = f" ({reasons}; interphase query labels --rejected --campaign {status.name})" if reasons else ""
     yield f"{status.labels_rejected} labels rejected{details}, {status.failures} failures recorded"

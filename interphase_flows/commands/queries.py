@@ -12,7 +12,7 @@ from interphase_flows.exceptions import InputError
 from interphase_flows.runtime.file_names import file_in
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.kinds import document_kinds, document_schema
-from interphase_flows.settings import Settings
+from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.archive import unpack_archive
 from interphase_flows.storage.ledger import KINDS, LEDGER_FIELDS, Ledger
 from interphase_flows.storage.ledger_backend import Criteria, JsonDocument
@@ -192,7 +192,7 @@ def query_campaign(
     """
     if output not in WRITERS:
         raise InputError(f"--output {output}: unknown format. Hint: choose one of {', '.join(WRITERS)}")
-    _check(request, fields or ())
+    _check(settings, request, fields or ())
     if request.rejected:
         columns: Sequence[str] | None = fields or (None if output == "json" else REJECTED_FIELDS)
     else:
@@ -212,7 +212,7 @@ def _default_fields(kind: str) -> list[str] | None:
 
 def count_documents(settings: Settings, name: str, request: DocumentQuery) -> int:
     """Return the number of matching documents, counted by the store."""
-    _check(request)
+    _check(settings, request)
     with open_workspace(settings, name, read_only=True) as workspace:
         if not request.rejected:
             return count(workspace.ledger, request.kind, request.filters, _users(workspace, request))
@@ -226,12 +226,16 @@ def extract_label_files(settings: Settings, name: str, request: DocumentQuery, t
         raise InputError(
             f"--files: inputs and logs are stored for labels only, not for {request.kind}. Hint: leave out --files"
         )
-    _check(request)
+    _check(settings, request)
     with open_workspace(settings, name, read_only=True) as workspace:
         return extract_files(workspace, _matches(workspace, request, ["key", "files"]), target)
 
 
-def _check(request: DocumentQuery, fields: Sequence[str] = ()) -> None:
+def _check(settings: Settings, request: DocumentQuery, fields: Sequence[str] = ()) -> None:
+    if request.all_campaigns and not isinstance(settings.store, MongodbSettings):
+        raise InputError(
+            "--all-campaigns: campaigns under a root have separate ledgers. Hint: query each of them by --campaign"
+        )
     if request.kind not in KINDS:
         raise InputError(f"unknown kind {request.kind!r}. Hint: choose one of {', '.join(KINDS)}")
     sorted_by = list(parse_sort(request.sort) or {})

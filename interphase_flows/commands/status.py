@@ -68,6 +68,8 @@ class CampaignStatus:
     outcome: str | None
     progress: Progress | None
     documents: dict[str, int]
+    labels_shared: int
+    """Labels that other campaigns have computed."""
     labels_rejected: int
     labels_rejected_by_reason: dict[str, int]
     remaining_labels: "RemainingLabels | None"
@@ -152,6 +154,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             outcome=(state.get("result") or {}).get("outcome"),
             progress=_progress(workspace),
             documents={kind: workspace.ledger.count(kind, own) for kind in document_kinds()},
+            labels_shared=workspace.ledger.count("labels", own | {"campaign": {"$ne": name}}),
             labels_rejected=sum(rejected.values()),
             labels_rejected_by_reason=rejected,
             remaining_labels=labels,

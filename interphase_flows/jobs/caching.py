@@ -74,21 +74,21 @@ def is_recorded(error: BaseException) -> bool:
     return any(note.startswith(_RECORDED) for note in getattr(error, "__notes__", ()))
 
 
-def artifact_refs(value: object) -> Iterator[ArtifactRef]:
-    """Yield every artifact that a document refers to at any depth, except those that no computation reads."""
+def artifact_refs(value: object, for_the_record: bool = False) -> Iterator[ArtifactRef]:
+    """Yield every artifact that a document refers to at any depth, by default without those that no computation reads."""
     if isinstance(value, ArtifactRef):
         yield value
     elif isinstance(value, BaseModel):
-        skipped = value.for_the_record if isinstance(value, Document) else ()
+        skipped = value.for_the_record if isinstance(value, Document) and not for_the_record else ()
         for name in type(value).model_fields:
             if name not in skipped:
-                yield from artifact_refs(getattr(value, name))
+                yield from artifact_refs(getattr(value, name), for_the_record)
     elif isinstance(value, dict):
         for item in value.values():
-            yield from artifact_refs(item)
+            yield from artifact_refs(item, for_the_record)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from artifact_refs(item)
+            yield from artifact_refs(item, for_the_record)
 
 
 def stored_document(kind: str, key: str, schema: type[D]) -> D | None:
@@ -99,7 +99,7 @@ def stored_document(kind: str, key: str, schema: type[D]) -> D | None:
     not checked.
     """
     workspace = current_workspace()
-    stored = workspace.ledger.get(kind, key) or _commit_pending(kind, key, schema)
+    stored = workspace.ledger.get(kind, key) or _commit_pending(kind, key, schema) or _copied(kind, key, schema)
     if stored is None:
         return None
     try:
@@ -203,3 +203,30 @@ def _commit_pending(kind: str, key: str, schema: type[D]) -> dict[str, object] |
     stored = workspace.ledger.put(kind, key, document)
     delete_pending(workspace.root, kind, key)
     return stored
+
+
+def _copied(kind: str, key: str, schema: type[D]) -> JsonDocument | None:
+    """Copy the intact result of another campaign under the root, with its artifacts; None if there is none."""
+    workspace = current_workspace()
+    others = workspace.others
+    if others is None or workspace.read_only:
+        return None
+    for found, artifacts in others.documents(kind, key):
+        try:
+            document = _validated(schema, found)
+        except ValidationError:
+            continue
+        needed = list(artifact_refs(document))
+        if _was_invalidated(kind, found) or not all(workspace.artifacts.copy_from(artifacts, ref) for ref in needed):
+            continue
+        for ref in artifact_refs(document, for_the_record=True):
+            workspace.artifacts.copy_from(artifacts, ref)
+        return workspace.ledger.add_copy(kind, found)
+    return None
+
+
+def _was_invalidated(kind: str, found: JsonDocument) -> bool:
+    """Return whether this campaign has removed the same document, to compute it again."""
+    failure = current_workspace().ledger.failure(kind, found["key"]) or {}
+    removed = (failure.get("details") or {}).get("invalidated") or {}
+    return removed.get("created_at") == found["created_at"]

@@ -7,6 +7,7 @@ The layout is ``<root>/<kind>/<first two digits>/<sha256><suffix>``. A file that
 import contextlib
 import hashlib
 import io
+import os
 import re
 import secrets
 import shutil
@@ -124,6 +125,21 @@ class ArtifactStore:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
         return self.put_bytes(buffer.getvalue(), kind, ".npz")
+
+    def copy_from(self, other: "ArtifactStore", ref: ArtifactRef) -> bool:
+        """Store the file of another store, as a hard link if possible; return False if it is missing or damaged there."""
+        if self.contains(ref):
+            return True
+        source, target = other.local_path(ref), self.local_path(ref)
+        if not source.is_file() or not other._is_intact(source, ref):
+            return False
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(source, target)
+        except OSError:  # another file system, or one without hard links
+            with source.open("rb") as stream:
+                self._write(ref, stream)
+        return True
 
     def contains(self, ref: ArtifactRef) -> bool:
         """Return whether the file exists and is intact; a damaged one is moved to the quarantine."""

@@ -26,6 +26,7 @@ class JobFolder:
 
     read_only = False
     shares_documents = False
+    others = None
 
     def __init__(self, root: Path, settings: Settings):
         self.root = root

@@ -108,6 +108,13 @@ class Ledger:
         if campaign is not None and campaign not in document.get("used_by", [document.get("campaign")]):
             self.backend.add_to_list(kind, document["key"], "used_by", campaign)
 
+    def add_copy(self, kind: str, document: JsonDocument) -> JsonDocument:
+        """Store a result of another ledger, with its campaign and time, unless its key exists; return the stored."""
+        users = document.get("used_by", [document.get("campaign")])
+        copy = document | {"used_by": [*users, *({self.campaign} - {*users})]}
+        self.backend.insert(kind, copy)
+        return self.get(kind, document["key"]) or copy
+
     def set_state(self, kind: str, key: str, document: JsonDocument | BaseModel) -> JsonDocument:
         """Write or replace a state; ``created_at`` remains that of the first.
 

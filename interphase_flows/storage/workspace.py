@@ -10,13 +10,14 @@
     ├── report/
     └── campaign.lock      the process that runs it from here
 
-With MongoDB, the ledger and the job store are in the database, and the artifacts to which its documents refer are in
-``<root>/artifacts``; all campaigns share them.
+Campaigns of a root reuse results of each other by copies, see `storage.other_campaigns`. With MongoDB, the ledger and the
+job store are in the database, and the artifacts to which its documents refer are in ``<root>/artifacts``; all campaigns
+share them.
 """
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
@@ -33,12 +34,12 @@ from interphase_flows.storage.leases import leased_folder, remove_dead_leases
 from interphase_flows.storage.ledger import Ledger, of_campaign
 from interphase_flows.storage.ledger_backend import Criteria, JsonDocument
 from interphase_flows.storage.lock import LOCK_NAME, CampaignLock
+from interphase_flows.storage.other_campaigns import LEDGER_NAME, OtherCampaigns, one_at_a_time
 from interphase_flows.storage.sqlite_backend import RECOVERY_HINT
 
 if TYPE_CHECKING:
     from jobflow import JobStore
 
-LEDGER_NAME = "ledger.sqlite"
 MIN_LEDGER_BYTES = 512
 """Smallest page of SQLite, which reads a shorter file as an empty database."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -77,6 +78,13 @@ class Workspace:
         if isinstance(self.settings.store, MongodbSettings):
             return Ledger.in_mongodb(self.settings.store, self.campaign, self.read_only)
         return Ledger.embedded(self.root / LEDGER_NAME, self.campaign, self.read_only)
+
+    @cached_property
+    def others(self) -> OtherCampaigns | None:
+        """Other campaigns whose results are copied; None in a database, where all campaigns have one ledger."""
+        if isinstance(self.settings.store, MongodbSettings):
+            return None
+        return OtherCampaigns(self.settings.root, self.campaign, self.settings.artifacts_url)
 
     @cached_property
     def artifacts(self) -> ArtifactStore:
@@ -154,7 +162,8 @@ class Workspace:
 
     def find_shared(self, kind: str, criteria: Criteria, fields: Sequence[str] | None = None) -> list[JsonDocument]:
         """Return matching documents of all campaigns whose results this one reuses."""
-        return self.ledger.find(kind, criteria, fields)
+        of_others = [] if self.others is None else self.others.find(kind, criteria, fields)
+        return [*self.ledger.find(kind, criteria, fields), *of_others]
 
     @property
     def report_folder(self) -> Path:
@@ -185,7 +194,8 @@ class Workspace:
         """
         parent = self.work_folder(kind, key).parent
         lease_s = self.settings.cluster.lease_s
-        with leased_folder(self.ledger, parent, kind, key, lease_s, while_waiting) as folder:
+        turn = nullcontext() if self.others is None else one_at_a_time(self.settings.root, kind, key, while_waiting)
+        with leased_folder(self.ledger, parent, kind, key, lease_s, while_waiting) as folder, turn:
             yield folder
 
     def job_store(self) -> "JobStore":
@@ -219,6 +229,8 @@ class Workspace:
     def close(self) -> None:
         """Close the ledger and release the lock."""
         self.ledger.close()
+        if self.others is not None:
+            self.others.close()
         if self._lock is not None:
             self._lock.release()
             self._lock = None

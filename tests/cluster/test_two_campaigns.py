@@ -1,6 +1,7 @@
 """Two campaigns that share results: what each of them uses, in queries, status and forecast."""
 
 import json
+from pathlib import Path
 
 import pytest
 from ase.build import bulk
@@ -21,8 +22,8 @@ from interphase_flows.schemas.dataset import DatasetDoc, ExcludedLabel
 from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureEntry, StructureSetDoc
-from interphase_flows.settings import Settings
-from interphase_flows.storage.workspace import open_workspace, use_workspace
+from interphase_flows.settings import MongodbSettings, Settings, load_settings
+from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
 
 pytestmark = pytest.mark.cluster
 
@@ -49,16 +50,27 @@ def selection(entries: list[StructureEntry]) -> StructureSetDoc:
     return StructureSetDoc(key="selected", name=SELECTION, entries=entries, artifact=documents.NO_FILE)
 
 
-def dataset() -> DatasetDoc:
+def dataset(workspace: Workspace) -> DatasetDoc:
+    artifact = workspace.artifacts.put_bytes(b"frames", "datasets", ".extxyz")
     excluded = ExcludedLabel(
         label_key=label(0).key, origin="interface/0", reason="duplicate", explanation="repeats one"
     )
-    return documents.dataset().model_copy(update={"excluded": [excluded]})
+    return documents.dataset(artifact).model_copy(update={"excluded": [excluded]})
+
+
+@pytest.fixture(params=["database", "folders"])
+def shared(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of campaigns that share a database, or a root."""
+    if request.param == "database":
+        return request.getfixturevalue("settings")
+    monkeypatch.setenv("INTERPHASE_ROOT", str(tmp_path / "runs"))
+    return load_settings()
 
 
 @pytest.fixture
-def campaigns(settings: Settings) -> Settings:
+def campaigns(shared: Settings) -> Settings:
     """The first campaign has labels 0 to 4; its twin needs 2 to 5, of which it computes the last, and the dataset."""
+    settings = shared
     for name in (FIRST, TWIN):
         with open_workspace(settings, name) as workspace, use_workspace(workspace):
             spec = Campaign(name=name).model_dump(mode="json")
@@ -68,9 +80,8 @@ def campaigns(settings: Settings) -> Settings:
             for number in numbers:
                 document = label(number)
                 cached("labels", document.key, LabelDoc, lambda document=document: document)
-            stored = workspace.ledger.put("datasets", "dataset", dataset())
-            workspace.ledger.mark_used("datasets", stored)
-            _record_exclusions(dataset().excluded)
+            excluded = cached("datasets", "dataset", DatasetDoc, lambda: dataset(workspace)).excluded
+            _record_exclusions(excluded)
             workspace.ledger.record_failure("models", name, "TrainingError", {"explanation": "diverged"})
     return settings
 
@@ -91,7 +102,6 @@ def test_campaign_option_selects_what_a_campaign_uses(campaigns: Settings) -> No
     assert [count(name, "labels", "--rejected") for name in (FIRST, TWIN)] == [2, 1]
     assert [count(name, "failures", "reason=TrainingError") for name in (FIRST, TWIN)] == [1, 1]
     assert [count(name, "failures", "reason=duplicate") for name in (FIRST, TWIN)] == [1, 1]
-    assert [count(name, "labels", "--all-campaigns") for name in (FIRST, TWIN)] == [6, 6]
     rows = json.loads(interphase("query", "labels", "-c", TWIN, "--json"))
     assert [row["used_by"] for row in rows] == [[FIRST, TWIN]] * 3 + [[TWIN]]
     for name, n_labels in ((FIRST, 5), (TWIN, 4)):
@@ -99,14 +109,25 @@ def test_campaign_option_selects_what_a_campaign_uses(campaigns: Settings) -> No
             assert results.count("labels") == len(list(results.labels())) == n_labels
 
 
+def test_all_campaigns_of_a_database_can_be_queried_together(campaigns: Settings) -> None:
+    arguments = ["query", "labels", "-c", TWIN, "--all-campaigns", "--count"]
+    if isinstance(campaigns.store, MongodbSettings):
+        assert interphase(*arguments) == "6"
+    else:
+        assert "separate ledgers" in str(CliRunner().invoke(app, arguments).exception)
+
+
 @pytest.mark.parametrize("arguments", [(TWIN,), ("-c", TWIN), ("--campaign", TWIN, TWIN)])
 def test_status_counts_shared_documents(campaigns: Settings, arguments: tuple[str, ...]) -> None:
     found = json.loads(interphase("status", *arguments, "--json"))
     assert found["name"] == TWIN
     assert (found["documents"]["labels"], found["documents"]["datasets"]) == (4, 1)
+    assert found["labels_shared"] == 3
     assert found["labels_rejected_by_reason"] == {"max_force": 1}
     assert found["failures"] == 2
-    assert f"interphase query labels --rejected --campaign {TWIN}" in interphase("status", *arguments)
+    printed = interphase("status", *arguments)
+    assert "3 of these labels were computed by other campaigns" in printed
+    assert f"interphase query labels --rejected --campaign {TWIN}" in printed
 
 
 def test_two_names_of_a_campaign_raise(campaigns: Settings) -> None:

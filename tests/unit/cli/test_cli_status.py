@@ -34,6 +34,7 @@ RUNNING = CampaignStatus(
     outcome=None,
     progress=None,
     documents={"labels": 5},
+    labels_shared=0,
     labels_rejected=0,
     labels_rejected_by_reason={},
     remaining_labels=None,
