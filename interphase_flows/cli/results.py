@@ -1,7 +1,7 @@
 """Commands that read stored results: query, report."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.text import Text
@@ -113,14 +113,25 @@ def schema(kind: Annotated[str, typer.Argument(help=f"Kind of document: {', '.jo
 
 
 @app.command(rich_help_panel=RESULTS_PANEL)
-def report(name: Name = None, campaign: CampaignOption = None, root: Root = None) -> None:
+def report(
+    name: Name = None,
+    campaign: CampaignOption = None,
+    root: Root = None,
+    figures: Annotated[
+        Literal["page", "talk"],
+        typer.Option(
+            help="page: write the report. talk: only write its figures, for slides of 13.3 inches, into figures_talk."
+        ),
+    ] = "page",
+) -> None:
     """Write the report of a campaign from its stored results; the campaign may be unfinished."""
-    from interphase_flows.report.collect.campaign_report import write_campaign_report
+    from interphase_flows.report.collect.campaign_report import write_campaign_report, write_campaign_talk_figures
     from interphase_flows.storage.workspace import open_workspace
 
     settings, name = named(name, root, campaign)
+    write = write_campaign_report if figures == "page" else write_campaign_talk_figures
     with open_workspace(settings, name, read_only=True) as workspace:
-        write_line(write_campaign_report(workspace))
+        write_line(write(workspace))
 
 
 @app.command(rich_help_panel=RESULTS_PANEL)

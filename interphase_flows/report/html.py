@@ -20,7 +20,8 @@ from interphase_flows.report.figures.calibration import calibration
 from interphase_flows.report.figures.convergence import convergence_figure
 from interphase_flows.report.figures.label_effects import label_effects
 from interphase_flows.report.figures.structure_scene import draw_scene, scene_of
-from interphase_flows.report.figures.style import FigureFile, rendered
+from interphase_flows.report.figures.style import FigureFile, data_uri, figure_size, rendered
+from interphase_flows.report.figures.time_slider import TimeSlider, time_slider
 from interphase_flows.report.figures.training import training_curves
 from interphase_flows.report.figures.trajectories import ligand_counts_figure, traces_figure
 from interphase_flows.report.inputs.campaign import ReportInputs
@@ -45,8 +46,9 @@ from interphase_flows.report.sections.transport_grid import draw_grid, grid_sect
 from interphase_flows.report.text.numbers import with_error
 from interphase_flows.runtime.atomic_files import check_writable, write_bytes_atomic
 
-FIGURES_FOLDER = "figures"
+FIGURES_FOLDER, TALK_FOLDER = "figures", "figures_talk"
 CAMPAIGN_FILE_NAME = "campaign.yaml"
+ANIMATION_NAME = "structure.gif"
 
 
 def write_report(inputs: ReportInputs, folder: Path) -> Path:
@@ -75,16 +77,39 @@ def write_report(inputs: ReportInputs, folder: Path) -> Path:
     """
     check_writable(folder)  # drawing takes a minute
     drawn = drawn_figures(inputs)
-    page = rendered_page(inputs, drawn)
+    slider = time_slider(inputs.views)
+    page = rendered_page(inputs, drawn, slider)
     (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
     for figure in drawn.values():
         figure.write(folder / FIGURES_FOLDER)
+    if slider is not None:
+        write_bytes_atomic(folder / FIGURES_FOLDER / ANIMATION_NAME, slider.gif)
     if inputs.analyses is not None and phases_of(inputs.analyses):
         write_phases_json(inputs.analyses, folder)
     if inputs.campaign_file:
         write_bytes_atomic(folder / CAMPAIGN_FILE_NAME, inputs.campaign_file.encode("utf-8"))
     write_bytes_atomic(folder / REPORT_NAME, page.encode("utf-8"))
     return folder / REPORT_NAME
+
+
+def write_talk_figures(inputs: ReportInputs, folder: Path) -> Path:
+    """Write all figures at the size of a slide, without the page, and return their folder.
+
+    Raises
+    ------
+    AnalysisError
+        Arrays of the inputs have inconsistent shapes.
+    OSError, StorageError
+        The folder cannot be written.
+    """
+    check_writable(folder)
+    with figure_size("talk"):
+        drawn = drawn_figures(inputs)
+    target = folder / TALK_FOLDER
+    target.mkdir(parents=True, exist_ok=True)
+    for figure in drawn.values():
+        figure.write(target)
+    return target
 
 
 def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
@@ -177,7 +202,7 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
     return drawn
 
 
-def rendered_page(inputs: ReportInputs, drawn: dict[str, FigureFile]) -> str:
+def rendered_page(inputs: ReportInputs, drawn: dict[str, FigureFile], slider: TimeSlider | None = None) -> str:
     """Return the page as text."""
     here = resources.files("interphase_flows.report")
     template = section_environment().get_template("report.html")
@@ -196,6 +221,8 @@ def rendered_page(inputs: ReportInputs, drawn: dict[str, FigureFile]) -> str:
         phases=_phases(inputs.analyses, drawn),
         source=lambda subject: source_anchor(inputs.provenance, subject),
         with_error=with_error,
+        slider=slider,
+        slider_images=[] if slider is None else [data_uri("webp", image) for image in slider.webp],
         scenes=scenes,
         # "</" would end the script, "<!--" would hide the rest of it
         scenes_json=Markup(

@@ -346,6 +346,7 @@ def full_inputs() -> ReportInputs:
         settings={"store": "embedded", "n_threads": "1"},
         before=view("Before: as built", 0, 0),
         after=view("After 10 ps, replica 1", 1, 8),
+        views=[view(f"replica-0 at {time:.2f} ps", seed, 4 * seed) for seed, time in enumerate((0, 5, 10))],
         provenance=[ProvenanceRow(s, "segment", f"{i:02d}" + "c0ffee" * 5, "9e3f" * 8) for i, s in enumerate(subjects)],
         software={"interphase_flows": "0.1.0", "nequip": "0.19.1", "torch": "2.13.0", "ase": "3.29.0"},
         notes=["Replica 3 was stopped by the committee; the averages end at that time."],

@@ -23,7 +23,7 @@ from interphase_flows.report.collect.production import (
 )
 from interphase_flows.report.collect.thermodynamics import thermodynamics
 from interphase_flows.report.collect.trajectories import built_cells, trajectory_inputs
-from interphase_flows.report.html import write_report
+from interphase_flows.report.html import write_report, write_talk_figures
 from interphase_flows.report.inputs.campaign import InterfaceDescription, Outcome, ReportInputs, Spending
 from interphase_flows.report.inputs.interphase import InterfaceResults, TransportGrid
 from interphase_flows.report.text.committee import spread_note
@@ -45,6 +45,17 @@ def write_campaign_report(workspace: Workspace) -> Path:
         The campaign has not been started.
     """
     return write_report(collect_inputs(workspace), workspace.report_folder)
+
+
+def write_campaign_talk_figures(workspace: Workspace) -> Path:
+    """Write the figures of a campaign at the size of a slide and return their folder.
+
+    Raises
+    ------
+    InputError
+        The campaign has not been started.
+    """
+    return write_talk_figures(collect_inputs(workspace), workspace.report_folder)
 
 
 def collect_inputs(workspace: Workspace) -> ReportInputs:
@@ -84,7 +95,8 @@ def collect_inputs(workspace: Workspace) -> ReportInputs:
         cited.cite("convergence", "convergence_studies", convergence.key, note=note)
     iterations = iteration_errors(documents, cited)
     production = production_runs(documents, cited)
-    before, after = structure_views(documents)
+    views = structure_views(documents)
+    before = views[0] if views else None
     environments = band_over_replicas(arrays, "phases.centre_share ", "phases.anion_time_ps")
     predicted = documents.thermodynamics()
     committee = documents.committee(documents.result.committee_key) if documents.result else None
@@ -122,7 +134,8 @@ def collect_inputs(workspace: Workspace) -> ReportInputs:
         campaign_file=yaml_of_model(spec),
         settings={name: str(value) for name, value in state.get("settings", {}).items()},
         before=before,
-        after=after,
+        after=views[-1] if views else None,
+        views=views,
         provenance=cited.rows,
         software={name: version(name) for name in SOFTWARE} | {"python": platform.python_version()},
         notes=_notes(documents, [dataset, committee, bulk, analysis, *documents.production, predicted]),

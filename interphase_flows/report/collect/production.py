@@ -18,6 +18,9 @@ from interphase_flows.report.inputs.interphase import (
     StructureView,
 )
 
+MOST_VIEWS = 16
+"""Frames of a run that the time slider of the report shows."""
+
 
 def production_runs(documents: CampaignDocuments, cited: Citations) -> list[ProductionRun]:
     """Return the production runs by name."""
@@ -98,11 +101,11 @@ def composition_over_replicas(results: InterfaceResults) -> CompositionProfile |
     )
 
 
-def structure_views(documents: CampaignDocuments) -> tuple[StructureView | None, StructureView | None]:
-    """Return the first and the last frame of the first run that has a trajectory."""
+def structure_views(documents: CampaignDocuments) -> list[StructureView]:
+    """Return evenly spaced frames of the first run that has a trajectory, with its first and its last one."""
     first = next((s.run_id for s in documents.production if s.trajectory is not None), None)
     if first is None:
-        return None, None
+        return []
     paths = [
         documents.workspace.artifacts.get(s.trajectory)
         for s in documents.production
@@ -112,9 +115,9 @@ def structure_views(documents: CampaignDocuments) -> tuple[StructureView | None,
         symbols = list(Symbols(frames.numbers))
         from_electrode = None if frames.side is None else np.asarray(frames.side) == 0
         found = []
-        for index in (0, frames.n_frames - 1):
+        for index in np.linspace(0, frames.n_frames - 1, max(2, min(MOST_VIEWS, frames.n_frames)), dtype=int):
             cell = frames.cell(index)
             fractions = np.linalg.solve(cell.T, frames.positions(index).T).T % 1.0
             title = f"{first} at {frames.time_fs[index] / 1000:.2f} ps"
             found.append(StructureView(title, symbols, fractions @ cell, cell, from_electrode))
-    return found[0], found[1]
+    return found

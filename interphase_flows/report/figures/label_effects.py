@@ -57,8 +57,8 @@ def _changes(axes: Axes, shown: Sequence[IterationDoc]) -> None:
     axes.plot([], [], "o", color=GREY, markerfacecolor="white", label="before training")
     axes.set(title="New labels", xlabel="Iteration", ylabel="Force MAE (meV/Å)")
     axes.set_ylim(0, None)
-    axes.margins(x=0.2)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(min(each.index for each in shown) - 0.5, max(each.index for each in shown) + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     handles, texts = axes.get_legend_handles_labels()
     kept = [index for index, text in enumerate(texts) if not text.startswith("it. ")]
     axes.legend([handles[index] for index in kept], [texts[index] for index in kept], fontsize=8)

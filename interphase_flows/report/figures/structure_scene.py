@@ -130,8 +130,17 @@ def _unwrapped(positions: np.ndarray, cell: np.ndarray, bonds: np.ndarray) -> np
     return placed
 
 
-def draw_scene(scene: Scene) -> Figure:
-    """Draw the structure in a side view, for print and for browsers without WebGL."""
+def draw_scene(scene: Scene, limits: tuple[np.ndarray, np.ndarray] | None = None) -> Figure:
+    """Draw the structure in a side view, for print and for browsers without WebGL.
+
+    Parameters
+    ----------
+    scene
+        The structure.
+    limits
+        Lower left and upper right corner in Å, (2,) each, so that several drawings have one scale; by default those of
+        the atoms and the cell.
+    """
     with figure_style():
         figure = Figure(figsize=(4.6, 6.0))
         axes = figure.subplots()
@@ -144,7 +153,8 @@ def draw_scene(scene: Scene) -> Figure:
         back_to_front = np.argsort(depth)
         radii = np.array([covalent_radii[atomic_numbers[s]] for s in scene.symbols])
         extent = np.vstack([xyz[:, :2], scene.cell_edges().reshape(-1, 3)[:, :2]])
-        spread = np.ptp(extent, axis=0)
+        low, high = (extent.min(axis=0) - 1.2, extent.max(axis=0) + 1.2) if limits is None else limits
+        spread = high - low
         points_per_angstrom = 72 * min(4.2 / max(spread[0], 1), 5.4 / max(spread[1], 1))
         colours = np.array(scene.colours())
         axes.scatter(
@@ -159,6 +169,5 @@ def draw_scene(scene: Scene) -> Figure:
         )
         axes.set_aspect("equal")
         axes.axis("off")
-        low, high = extent.min(axis=0) - 1.2, extent.max(axis=0) + 1.2
         axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     return figure

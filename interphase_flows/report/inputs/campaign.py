@@ -131,6 +131,8 @@ class ReportInputs:
     """Settings of the machine that the campaign records; without hosts, users and secrets."""
     before: StructureView | None = None
     after: StructureView | None = None
+    views: Sequence[StructureView] = ()
+    """Structures of one run in order of time, for a slider."""
     provenance: Sequence[ProvenanceRow] = ()
     software: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
