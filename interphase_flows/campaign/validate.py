@@ -8,14 +8,13 @@ from pymatgen.core import Composition
 
 from interphase_flows.campaign.anion_chemistry import anion_chemistry
 from interphase_flows.campaign.exploration import MeltQuenchSpec
+from interphase_flows.campaign.methods import available_method, campaign_methods
 from interphase_flows.campaign.production_cells import production_cell_specs
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.structures import AmorphousSpec
 from interphase_flows.campaign.transport_grid import TransportGridSpec
 from interphase_flows.datasets.readers import label_files, read_file
-from interphase_flows.exceptions import CampaignFileError, InterphaseError, SettingsError, TrainingError
-from interphase_flows.reference.registry import reference_method
-from interphase_flows.reference.spec import MethodSpec
+from interphase_flows.exceptions import CampaignFileError, InterphaseError, TrainingError
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
 from interphase_flows.structures.checks import pair_distances_angstrom
 from interphase_flows.structures.crystals.library import load_crystal
@@ -29,42 +28,21 @@ MAX_MATCHED_ATOMS = 300
 """Up to this size lattice matching is fast enough for validation; above, the interface job reports a mismatch."""
 
 
-def missing_on_this_machine(campaign: Campaign) -> str | None:
-    """Return why a method of labels of a campaign is unavailable on this machine, or None if all are available."""
-    try:
-        for spec in _methods(campaign).values():
-            reference_method(spec)
-    except SettingsError as error:
-        return str(error)
-    return None
-
-
-def _methods(campaign: Campaign) -> dict[str, MethodSpec]:
-    """Return the reference method and that of the pre-training, by their keys in the campaign file."""
-    pretraining = campaign.committee.pretraining
-    cheap = {} if pretraining is None else {"committee.pretraining.reference": pretraining.reference}
-    return {"reference": campaign.reference, **cheap}
-
-
-def check_campaign(campaign: Campaign, is_run_here: bool = True) -> None:
+def check_campaign(campaign: Campaign) -> None:
     """Check that a campaign will not fail inside a job for reasons known from its file.
-
-    ``is_run_here`` requires the methods of its labels on this machine; not needed for a plan or a submission.
 
     Raises
     ------
     CampaignFileError
         The campaign has mistakes; all are listed, each with the key and a remedy.
-    SettingsError
-        The reference method, or that of the pre-training, is not available on this machine.
     """
-    mistakes = list(_mistakes(campaign, is_run_here))
+    mistakes = list(_mistakes(campaign))
     if mistakes:
         lines = "\n".join(f"  {mistake}" for mistake in mistakes)
         raise CampaignFileError(f"campaign {campaign.name} cannot be run:\n{lines}")
 
 
-def _mistakes(campaign: Campaign, is_run_here: bool) -> Iterator[str]:
+def _mistakes(campaign: Campaign) -> Iterator[str]:
     phases: dict[str, Atoms] = {}
     not_ordered = campaign.not_yet_ordered()
     for name in not_ordered:
@@ -83,23 +61,21 @@ def _mistakes(campaign: Campaign, is_run_here: bool) -> Iterator[str]:
     for name in campaign.structure_files:
         if name not in campaign.phases and name not in campaign.hull_phases:
             yield f"structure_files.{name}: {name} is not in phases or hull_phases; add it there"
-    if is_run_here or missing_on_this_machine(campaign) is None:
-        for key, spec in _methods(campaign).items():
-            method = reference_method(spec)
-            for name, atoms in phases.items():
-                reason = method.supports(atoms)
-                if reason and (key == "reference" or name in campaign.phases):
-                    yield f"{key}.method: {spec.method}: {reason}; needed for {name}"
+    for key, spec in campaign_methods(campaign).items():
+        method = available_method(spec)
+        if method is None:
+            continue
+        for name, atoms in phases.items():
+            reason = method.supports(atoms) if key == "reference" or name in campaign.phases else None
+            if reason:
+                yield f"{key}.method: {spec.method}: {reason}; needed for {name}"
     yield from _committee_mistakes(campaign, phases)
     yield from _label_file_mistakes(campaign)
     if campaign.electrode in phases and campaign.electrolyte in phases:
         ends = phases[campaign.electrode], phases[campaign.electrolyte]
         yield from _formula_mistakes(campaign, *ends)
         yield from _structure_mistakes(campaign, phases)
-        try:
-            anion_chemistry(campaign.analysis, phases[campaign.electrolyte])
-        except InterphaseError as error:
-            yield f"analysis: {error}"
+        yield from _analysis_mistakes(campaign, phases)
         yield from _hull_mistakes(campaign, phases)
 
 
@@ -286,6 +262,21 @@ def _min_initial_labels(campaign: Campaign, phases: dict[str, Atoms]) -> int:
         + n_pairs * s.dimers.n_distances
         + len(elements) * s.dimers.isolated_atoms
     )
+
+
+def _analysis_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterator[str]:
+    elements = {symbol for name in campaign.phases if name in phases for symbol in phases[name].symbols}
+    are_known = True
+    for key in ("anion_centre_elements", "ligand_elements"):
+        for symbol in getattr(campaign.analysis, key) or ():
+            if symbol not in elements:
+                are_known = False
+                yield f"analysis.{key}: {symbol}: not in the phases, only {', '.join(sorted(elements))}; remove it"
+    try:
+        if are_known:
+            anion_chemistry(campaign.analysis, phases[campaign.electrolyte])
+    except InterphaseError as error:
+        yield f"analysis: {error}"
 
 
 def _hull_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterator[str]:

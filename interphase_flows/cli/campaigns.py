@@ -48,17 +48,18 @@ def run(
 
     The process may be killed at any time; [bold]interphase resume[/bold] continues from the last checkpoints.
     """
+    from interphase_flows.campaign.methods import missing_on_this_machine
     from interphase_flows.campaign.schema import Campaign
-    from interphase_flows.campaign.validate import check_campaign, missing_on_this_machine
+    from interphase_flows.campaign.validate import check_campaign
 
     campaign = Campaign.from_file(file)
     if dry_run:
         from interphase_flows.cli.plan_display import print_plan
 
-        check_campaign(campaign, is_run_here=False)
-        print_plan(campaign, settings_of(root), measure, workers)
-        missing = missing_on_this_machine(campaign)
-        if missing:
+        settings = settings_of(root)
+        check_campaign(campaign)
+        print_plan(campaign, settings, measure, workers)
+        for missing in missing_on_this_machine(campaign, settings):
             write_line(f"missing on this machine: {missing}")
         return
     _run(campaign, settings_of(root), accept_changes, workers)

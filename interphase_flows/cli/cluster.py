@@ -47,6 +47,7 @@ def submit(
     The campaign file is the same as for [bold]interphase run[/bold]; MongoDB and the workers are configured in the
     settings. Running jobs create new ones: [bold]interphase launch --every 60[/bold] starts workers for them.
     """
+    from interphase_flows.campaign.methods import missing_on_this_machine
     from interphase_flows.campaign.schema import Campaign
     from interphase_flows.runners.fireworks.submission import submit_campaign
 
@@ -55,6 +56,9 @@ def submit(
     submitted = submit_campaign(campaign, settings, accept_changes, hold)
     reuse = "; finished work is reused" if submitted.is_continued else ""
     write_line(f"{submitted.campaign}: {submitted.n_jobs} jobs on the LaunchPad, more will follow{reuse}")
+    if missing := missing_on_this_machine(campaign, settings):
+        write_line(f"not on this machine, needed on the nodes of workers of kind dft: {'; '.join(missing)}")
+        write_line(f"check the workers by: interphase check {file} --cluster")
     if hold:
         write_line(f"on hold: no job starts before interphase resume {submitted.campaign}")
         return

@@ -65,7 +65,7 @@ def _label_basis(campaign: "Campaign", n_labels: int) -> str:
 
 
 def _print_interfaces(campaign: "Campaign") -> None:
-    from interphase_flows.costs.interfaces import planned_interfaces
+    from interphase_flows.costs.interfaces import missing_facets, planned_interfaces
 
     for each in planned_interfaces(campaign):
         number = f"{each.n_cells} cells, " if each.n_cells > 1 else ""
@@ -74,6 +74,8 @@ def _print_interfaces(campaign: "Campaign") -> None:
             f"{100 * each.film_strain:.1f} %, {each.electrode_angstrom:.0f} Å on {each.electrolyte_angstrom:.0f} Å, "
             f"{each.area_angstrom2:.0f} Å² x {each.height_angstrom:.0f} Å"
         )
+    for reason in missing_facets(campaign):
+        write_line(f"labelled: not built, the campaign continues without it: {reason}")
     if campaign.production.interface is None:
         write_line("production: in the labelled interface (production.interface is not set)")
 

@@ -13,6 +13,7 @@ from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
 from interphase_flows.flows.convergence_study import ConvergenceStudyMaker
 from interphase_flows.runners.local.campaign import run_jobs
 from interphase_flows.runners.local.job_log import JOB_LOG
+from interphase_flows.runners.site_check.machine_checks import require_machine
 from interphase_flows.schemas.convergence import ConvergenceStudyDoc, StudyPoint
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import open_workspace, use_workspace
@@ -85,6 +86,8 @@ def run_convergence_study(
 
     Raises
     ------
+    SettingsError
+        This machine lacks what a reference method of the campaign needs.
     LockedError
         Another process works on this campaign.
     WalltimeReachedError
@@ -95,6 +98,7 @@ def run_convergence_study(
         The disk is full; finished labels are stored.
     """
     check_campaign(campaign)
+    require_machine(campaign, settings)
     maker.points()  # raises on options that cannot be studied
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
         began = datetime.now(UTC).isoformat(timespec="milliseconds")

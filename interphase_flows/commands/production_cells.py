@@ -50,7 +50,7 @@ def write_production_cells(campaign: Campaign, folder: Path) -> list[WrittenCell
             f"campaign {campaign.name}: production.interface is missing, so production runs in the labelled cell. Hint: "
             "add the line `interface: {}` to the block `production`, for a cell with the default lengths"
         )
-    check_campaign(campaign, is_run_here=False)
+    check_campaign(campaign)
     names = (campaign.electrode, campaign.electrolyte)
     ends = (load_crystal(names[0], campaign.structure_files), load_crystal(names[1], campaign.structure_files))
     written = []

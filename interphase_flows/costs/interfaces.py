@@ -9,6 +9,7 @@ from interphase_flows.campaign.labelled_interfaces import build_labelled_interfa
 from interphase_flows.campaign.production_cells import production_cell_specs
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.structures import InterfaceStructuresSpec
+from interphase_flows.exceptions import StructureError
 from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.interfaces.builder import BuiltInterface, assemble_interface, thicknesses_angstrom
 from interphase_flows.structures.interfaces.production_cells import PlannedCell, plan_production_cell
@@ -39,10 +40,12 @@ class PlannedInterface:
 def planned_interfaces(campaign: Campaign) -> list[PlannedInterface]:
     """Return the labelled interfaces of a campaign and its production cells.
 
+    Labelled interfaces that cannot be built are left out; see :func:`missing_facets`.
+
     Raises
     ------
     StructureError
-        An interface cannot be built.
+        A production cell cannot be built.
     """
     planned = [_planned("labelled", campaign, built) for built in labelled_interfaces(campaign)]
     plans = production_cell_plans(campaign)
@@ -56,16 +59,14 @@ def planned_interfaces(campaign: Campaign) -> list[PlannedInterface]:
 def labelled_interfaces(campaign: Campaign) -> Sequence[BuiltInterface]:
     """Return the labelled interfaces of a campaign, one for each facet; none if they may be too large to build.
 
-    Raises
-    ------
-    StructureError
-        There is no lattice match.
+    A campaign continues without an interface that cannot be built, so it is left out here as well.
     """
-    spec = campaign.structures.interfaces
-    if spec.max_atoms > MAX_BUILT_ATOMS:
-        return []
-    files = tuple(sorted(campaign.structure_files.items()))
-    return _labelled(campaign.electrode, campaign.electrolyte, files, spec.model_dump_json(exclude={"snapshots"}))
+    return _labelled_of(campaign)[0]
+
+
+def missing_facets(campaign: Campaign) -> Sequence[str]:
+    """Return why labelled interfaces of a campaign cannot be built, one message for each facet concerned."""
+    return _labelled_of(campaign)[1]
 
 
 def production_cell_plans(campaign: Campaign) -> list[PlannedCell]:
@@ -85,18 +86,31 @@ def production_cell_plans(campaign: Campaign) -> list[PlannedCell]:
     return [plan_production_cell(cell, *ends) for cell in cells]
 
 
+def _labelled_of(campaign: Campaign) -> tuple[Sequence[BuiltInterface], Sequence[str]]:
+    spec = campaign.structures.interfaces
+    if spec.max_atoms > MAX_BUILT_ATOMS:
+        return (), ()
+    files = tuple(sorted(campaign.structure_files.items()))
+    return _labelled(campaign.electrode, campaign.electrolyte, files, spec.model_dump_json(exclude={"snapshots"}))
+
+
 @lru_cache(maxsize=16)
 def _labelled(
     electrode: str, electrolyte: str, files: tuple[tuple[str, str], ...], spec_json: str
-) -> list[BuiltInterface]:
+) -> tuple[list[BuiltInterface], list[str]]:
     spec, replaced = InterfaceStructuresSpec.model_validate_json(spec_json), dict(files)
     ends = load_crystal(electrode, replaced), load_crystal(electrolyte, replaced)
     gap_angstrom = spec.gaps_angstrom[0] if spec.gaps_angstrom else None
     facets: Sequence[str | None] = spec.facets or [None]
-    return [
-        build_labelled_interface(spec, (electrode, electrolyte), ends, facet, gap_angstrom, replaced=replaced)
-        for facet in facets
-    ]
+    built, missing = [], []
+    for facet in facets:
+        try:
+            built.append(
+                build_labelled_interface(spec, (electrode, electrolyte), ends, facet, gap_angstrom, replaced=replaced)
+            )
+        except StructureError as error:
+            missing.append(f"{facet}: {error}" if facet else str(error))
+    return built, missing
 
 
 def _kind(cell: PlannedCell) -> tuple[object, ...]:

@@ -1,9 +1,9 @@
 """Protocol of the reference methods: atoms in; energy, forces and stress out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from ase import Atoms
@@ -65,6 +65,18 @@ class ReferenceMethod(Protocol):
             The label cannot be computed; has the reason.
         WalltimeReachedError
             Stopped at the deadline; the next call with the same folder continues.
+        """
+        ...
+
+
+@runtime_checkable
+class NeedsMachine(Protocol):
+    """A reference method that needs programs or files of this machine, which can be checked before a campaign starts."""
+
+    def machine_checks(self, elements: Sequence[str]) -> Mapping[str, Callable[[], str]]:
+        """Return checks by name, each of which takes seconds.
+
+        A check returns what it found, for labels with these elements, or raises a SettingsError with a hint.
         """
         ...
 

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -34,6 +34,19 @@ WORKER_MODULE = "interphase_flows.reference.gpaw.worker"
 CANNOT_START = (126, 127)
 """Exit status of a shell or launcher if the program is missing or not executable."""
 MISSING_PACKAGE = re.compile(r"No module named '?(interphase_flows|gpaw)\b")
+
+CHECK_TIMEOUT_S = 120.0
+CHECK = """
+import sys, gpaw
+from gpaw.setup_data import SetupData
+for symbol in sys.argv[1:]:
+    try:
+        SetupData(symbol, "PBE")
+    except FileNotFoundError:
+        sys.exit(f"no PBE setup of {symbol}, as of `gpaw install-data`")
+print(gpaw.__version__)
+"""
+"""Program that imports GPAW and reads the setups of elements."""
 
 N_SAMPLES = 15
 """Successive samples, seconds apart, over which the size has to be constant."""
@@ -76,6 +89,43 @@ class AllocationStallDetector:
         return total >= MIN_TICKS and kernel_ticks >= KERNEL_TIME_FRACTION * total
 
 
+def check_command(gpaw_command: str | None, elements: Sequence[str] = ()) -> str:
+    """Start Python in the same way as a label does, import GPAW and read setups; return the version and the command.
+
+    Raises
+    ------
+    SettingsError
+        The command does not start a Python with GPAW and the setups of these elements.
+    """
+    command = _command(gpaw_command)
+    shown = f"`{shlex.join(command)}`"
+    try:
+        done = subprocess.run(
+            [*command, "-c", CHECK, *elements], capture_output=True, text=True, check=False, timeout=CHECK_TIMEOUT_S
+        )
+    except FileNotFoundError:
+        raise _command_error(gpaw_command, f"there is no program {command[0]!r}") from None
+    except subprocess.TimeoutExpired:
+        raise _command_error(gpaw_command, f"did not import GPAW within {CHECK_TIMEOUT_S:.0f} s") from None
+    printed = done.stdout.split()
+    if done.returncode or not printed:
+        last = (done.stderr.strip() or f"exit code {done.returncode}, no version printed").splitlines()[-1]
+        raise _command_error(gpaw_command, last)
+    of_elements = f"; setups of {', '.join(elements)}" if elements else ""
+    return f"GPAW {printed[-1]} by {shown}{of_elements}"  # a launcher may print before
+
+
+def _command(gpaw_command: str | None) -> list[str]:
+    return [sys.executable] if gpaw_command is None else shlex.split(gpaw_command)
+
+
+def _command_error(gpaw_command: str | None, problem: str) -> SettingsError:
+    return SettingsError(
+        f"gpaw_command: `{shlex.join(_command(gpaw_command))}`: {problem}. "
+        "Hint: set it to a Python that has GPAW, for example `mpirun -np 4 gpaw python`"
+    )
+
+
 @dataclass(frozen=True)
 class GpawLauncher:
     """Launches GPAW workers in one label's folder, by the command of a Python with GPAW (this Python if None).
@@ -96,8 +146,9 @@ class GpawLauncher:
         SettingsError
             The command does not start a Python with GPAW.
         """
-        if shutil.which(self._command[0]) is None:
-            raise self._command_error(f"there is no program {self._command[0]!r}")
+        program = _command(self.command)[0]
+        if shutil.which(program) is None:
+            raise _command_error(self.command, f"there is no program {program!r}")
         task.write(self.folder)
         kills_before = n_kernel_kills()
         process = self._start()
@@ -116,20 +167,10 @@ class GpawLauncher:
         if outcome.result is None and (
             process.returncode in CANNOT_START or MISSING_PACKAGE.search(outcome.explanation)
         ):
-            raise self._command_error(f"could not be started: {outcome.explanation}")
+            raise _command_error(self.command, f"could not be started: {outcome.explanation}")
         if outcome.reason == "killed" and self.end.is_over:
             return replace(outcome, reason="walltime")
         return outcome
-
-    @property
-    def _command(self) -> list[str]:
-        return [sys.executable] if self.command is None else shlex.split(self.command)
-
-    def _command_error(self, problem: str) -> SettingsError:
-        return SettingsError(
-            f"gpaw_command: `{shlex.join(self._command)}`: {problem}. "
-            "Hint: set it to a Python that has GPAW, for example `mpirun -np 4 gpaw python`"
-        )
 
     def _start(self) -> subprocess.Popen[bytes]:
         # under srun, GPAW would take this process's rank for its own
@@ -137,7 +178,7 @@ class GpawLauncher:
         with (self.folder / OUTPUT).open("wb") as output:
             # own session: Ctrl-C in the terminal reaches this process only, which then stops the worker
             return subprocess.Popen(
-                [*self._command, "-m", WORKER_MODULE, str(self.folder)],
+                [*_command(self.command), "-m", WORKER_MODULE, str(self.folder)],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

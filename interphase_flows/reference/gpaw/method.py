@@ -11,7 +11,7 @@ import re
 import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -36,7 +36,7 @@ from interphase_flows.reference.gpaw.input import (
     gpaw_parameters,
     with_initial_moments,
 )
-from interphase_flows.reference.gpaw.launch import GpawLauncher, rotate_files
+from interphase_flows.reference.gpaw.launch import GpawLauncher, check_command, rotate_files
 from interphase_flows.reference.gpaw.outcome import read_outcome
 from interphase_flows.reference.k_points import MESH_RULE
 from interphase_flows.reference.label_folder import label_folder
@@ -227,6 +227,10 @@ class GPAWMethod:
         if missing:
             return f"gpaw-data {self._setups_version} has no PBE setup for {', '.join(missing)}"
         return missing_periodicity(atoms)
+
+    def machine_checks(self, elements: Sequence[str]) -> Mapping[str, Callable[[], str]]:
+        """Return the check that the command of the settings starts a Python with GPAW and its setups."""
+        return {"GPAW": lambda: check_command(self._settings.gpaw_command, elements)}
 
     def label(self, atoms: Atoms, folder: Path | None = None) -> RawLabel:
         """Return free energy (eV), forces (eV/Å) and stress (eV/Å³), computed in a subprocess.

@@ -10,7 +10,7 @@ import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,8 +109,11 @@ class VASPMethod:
         from pymatgen.io.vasp.inputs import PmgVaspPspDirError, PotcarSingle
 
         release = self.spec.potentials
+        chosen = potentials(release)
         for element in elements:
-            expected = potentials(release)[element]
+            if element not in chosen:
+                continue  # `supports` reports it
+            expected = chosen[element]
             try:
                 potcar = PotcarSingle.from_symbol_and_functional(expected.symbol, release)
             except (PmgVaspPspDirError, FileNotFoundError) as error:
@@ -120,6 +123,18 @@ class VASPMethod:
                 raise SettingsError(
                     f"VASP's potential of {element} is `{title}`; {release} has `{expected.title}`. {POTCAR_HINT}"
                 )
+
+    def machine_checks(self, elements: Sequence[str]) -> Mapping[str, Callable[[], str]]:
+        """Return the checks of VASP's command and potentials; VASP is not run, which a login node may forbid."""
+
+        def found_potentials() -> str:
+            self.check_potentials(elements)
+            return f"{self.spec.potentials}: {', '.join(elements)}, with the expected titles"
+
+        return {
+            "VASP's command": lambda: f"`{shlex.join(self.command())}`; it was not run",
+            "VASP's potentials": found_potentials,
+        }
 
     def write_inputs(self, atoms: Atoms, folder: Path, start: dict[str, int] | None = None) -> Path:
         """Write VASP's inputs of a label into a folder, and return the folder."""

@@ -55,8 +55,7 @@ def submit_campaign(
         The campaign is active or finished, or one of this name was started with another file.
     """
     mongodb_settings(settings)
-    # the reference method need not be installed on the submitting machine; a worker reports if it is missing
-    check_campaign(campaign, is_run_here=False)
+    check_campaign(campaign)  # the reference method need not be installed on the submitting machine
     with (
         closing(open_launchpad(settings)) as launchpad,
         closing(Workspace(settings, campaign.name)) as workspace,

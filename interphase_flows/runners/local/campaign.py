@@ -25,6 +25,7 @@ from interphase_flows.runners.local.flow_runner import FlowRunner
 from interphase_flows.runners.local.job_log import JOB_LOG, job_log
 from interphase_flows.runners.local.worker import PACKAGES
 from interphase_flows.runners.local.worker_pool import WorkerPool
+from interphase_flows.runners.site_check.machine_checks import require_machine
 from interphase_flows.runtime.atomic_files import write_json_atomic
 from interphase_flows.runtime.progress import JOB, JOBS, SCF, Listener, ProgressEvent, emit, listening
 from interphase_flows.runtime.walltime import stop_on_signals
@@ -65,7 +66,10 @@ def run_campaign(
     LockedError
         Another process runs this campaign.
     InputError
-        A campaign of this name was started with another specification, and ``accept_changes`` is false.
+        The campaign has mistakes, or one of this name was started with another specification, and ``accept_changes`` is
+        false.
+    SettingsError
+        This machine lacks what a job of the campaign needs, such as the command of its reference method.
     CampaignFailedError
         Jobs failed without which there is no result.
     WalltimeReachedError
@@ -80,6 +84,8 @@ def run_campaign(
         return (flow_maker or CampaignMaker.from_campaign(campaign)).make()
 
     check_campaign(campaign)
+    if flow_maker is None:  # which may label by other methods
+        require_machine(campaign, settings)
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
         register_campaign(workspace, campaign, accept_changes)

@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from interphase_flows.campaign.methods import campaign_methods, method_checks, missing_on_this_machine
 from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.validate import check_campaign
 from interphase_flows.exceptions import InterphaseError, SettingsError
 from interphase_flows.potentials.compiled.compiler import cpp_compiler
 from interphase_flows.potentials.compiled.graph_keys import machine_type
+from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import MethodSpec, VaspSpec
 from interphase_flows.runtime.local_workers import available_memory_gb
 from interphase_flows.settings import EmbeddedSettings, Settings
 from interphase_flows.storage.workspace import Workspace
+from interphase_flows.structures.crystals.library import load_crystal
 
 PACKAGES = ("torch", "nequip", "chgnet", "jobflow", "maggma", "pymatgen", "ase", "zarr")
 TESTED_NEQUIP = "0.19.1"
@@ -38,8 +42,13 @@ class Check:
 def check_machine(settings: Settings, campaign: Campaign | None = None, is_run_here: bool = True) -> Iterator[Check]:
     """Yield the checks of this machine and of what a campaign needs, the quick ones first.
 
-    The campaign's reference method is checked only if it ``is_run_here``.
+    The campaign's reference methods are checked only if it ``is_run_here``; nothing more, if its file has mistakes.
     """
+    if campaign is not None:
+        file = run_check("campaign file", _campaign_file, campaign)
+        yield file
+        if not file.passed:
+            campaign = None
     yield run_check("packages", _packages)
     yield run_check("NequIP version", _nequip_version)
     yield run_check("compiled potentials", _compiler, settings, campaign)
@@ -56,10 +65,31 @@ def check_machine(settings: Settings, campaign: Campaign | None = None, is_run_h
         return
     if isinstance(settings.store, EmbeddedSettings):  # else workers on other machines run it
         yield run_check("dynamics", _dynamics, campaign, settings)
-    if isinstance(campaign.reference, VaspSpec):
-        yield from _vasp(campaign.reference, campaign, settings)
-    else:
-        yield run_check("reference method", _reference, campaign.reference, settings)
+    for name, action in method_checks(campaign, settings):
+        yield run_check(name, action)
+    for key, spec in campaign_methods(campaign).items():
+        if not isinstance(spec, VaspSpec):  # whose label would cost node hours
+            yield run_check("reference method" if key == "reference" else key, _label, spec, campaign, settings)
+
+
+def require_machine(campaign: Campaign, settings: Settings) -> None:
+    """Check in seconds that this machine has what a run of a campaign needs; `check_machine` has further checks.
+
+    Raises
+    ------
+    SettingsError
+        It lacks packages, a folder to write to, or what a reference method needs; all are listed.
+    """
+    checks = [
+        run_check("packages", _packages),
+        run_check("NequIP version", _nequip_version),
+        run_check("root", _root, settings.root),
+    ]
+    failed = [f"{check.name}: {check.message}" for check in checks if not check.passed]
+    failed += missing_on_this_machine(campaign, settings)
+    if failed:
+        lines = "\n".join(f"  {each}" for each in failed)
+        raise SettingsError(f"campaign {campaign.name} cannot be run on this machine:\n{lines}")
 
 
 def run_check(name: str, action: Callable[..., str], *arguments: object) -> Check:
@@ -204,40 +234,21 @@ def _temporary_workspace(settings: Settings) -> Iterator[Workspace]:
 
 
 def _phase(name: str, campaign: Campaign) -> str:
-    from interphase_flows.structures.crystals.library import load_crystal
-
     atoms = load_crystal(name, campaign.structure_files)
     return f"{len(atoms)} atoms, {atoms.get_volume() / len(atoms):.2f} Å³ per atom"
 
 
-def _reference(spec: MethodSpec, settings: Settings) -> str:
-    from interphase_flows.reference.registry import reference_method
-    from interphase_flows.structures.crystals.library import load_phase
+def _campaign_file(campaign: Campaign) -> str:
+    check_campaign(campaign)
+    return f"{campaign.name}: {campaign.electrode} on {campaign.electrolyte}, no mistakes found"
 
+
+def _label(spec: MethodSpec, campaign: Campaign, settings: Settings) -> str:
+    """Label the smallest phase of a campaign."""
+    phases = {name: load_crystal(name, campaign.structure_files) for name in campaign.phases}
+    name = min(phases, key=lambda phase: len(phases[phase]))
     method = reference_method(spec, settings)
-    energy_eV = method.label(load_phase("Li")).energy_eV or 0.0
+    energy_eV = method.label(phases[name]).energy_eV or 0.0
     kind = "surrogate, not DFT" if method.identity.is_surrogate else "reference"
-    return f"{method.identity.code} {method.identity.version} ({kind}): lithium at {energy_eV / 2:.3f} eV/atom"
-
-
-def _vasp(spec: VaspSpec, campaign: Campaign, settings: Settings) -> Iterator[Check]:
-    """Check VASP's command and potentials; a label would cost node hours, and a login node may forbid it."""
-    from interphase_flows.reference.vasp.method import VASPMethod
-
-    method = VASPMethod(spec, settings)
-
-    def potentials() -> str:
-        elements = elements_of(campaign)
-        method.check_potentials(elements)
-        return f"{spec.potentials}: {', '.join(elements)}, with the expected titles"
-
-    yield run_check("VASP's command", lambda: f"`{' '.join(method.command())}`; it was not run")
-    yield run_check("VASP's potentials", potentials)
-
-
-def elements_of(campaign: Campaign) -> list[str]:
-    """Return the elements of a campaign's phases."""
-    from interphase_flows.structures.crystals.library import load_crystal
-
-    names = dict.fromkeys([*campaign.phases, *campaign.hull_phases])
-    return sorted({symbol for name in names for symbol in load_crystal(name, campaign.structure_files).symbols})
+    per_atom_eV = energy_eV / len(phases[name])
+    return f"{method.identity.code} {method.identity.version} ({kind}): {name} at {per_atom_eV:.3f} eV/atom"

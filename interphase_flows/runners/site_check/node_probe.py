@@ -6,7 +6,6 @@ import platform
 import shlex
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -117,9 +116,11 @@ def probe_node(settings: Settings, parameters: JsonDocument) -> NodeView:
     if kind in ("train", "md") or settings.device == "cuda":
         optional |= _gpus()
     if kind == "dft":
+        from interphase_flows.reference.gpaw.launch import check_command
+
         spec = VaspSpec.model_validate(parameters.get("vasp") or {})
         optional["vasp"] = _try(lambda: _vasp(settings, spec, parameters.get("elements", ())))
-        optional["gpaw"] = _try(lambda: _gpaw(settings))
+        optional["gpaw"] = _try(lambda: check_command(settings.gpaw_command))
     return NodeView(
         node=os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         python=platform.python_version(),
@@ -188,23 +189,6 @@ def _vasp(settings: Settings, spec: VaspSpec, elements: Sequence[str]) -> str:
     if elements:
         method.check_potentials(elements)
     return f"`{command}`{' and its potentials' if elements else ''}; it was not run"
-
-
-def _gpaw(settings: Settings) -> str:
-    """Start Python in the same way as a label does, and import GPAW."""
-    command = shlex.split(settings.gpaw_command) if settings.gpaw_command else [sys.executable]
-    shown = f"`{shlex.join(command)}`"
-    try:
-        done = _run([*command, "-c", "import gpaw; print(gpaw.__version__)"])
-    except FileNotFoundError:
-        raise SettingsError(f"{shown}: there is no program {command[0]!r}") from None
-    except subprocess.TimeoutExpired:
-        raise SettingsError(f"{shown} did not import GPAW within {PROGRAM_TIMEOUT_S:.0f} s") from None
-    printed = done.stdout.split()
-    if done.returncode or not printed:
-        last = (done.stderr.strip() or f"exit code {done.returncode}, no version printed").splitlines()[-1]
-        raise SettingsError(f"{shown}: {last}")
-    return f"GPAW {printed[-1]} by {shown}"  # a launcher may print before
 
 
 def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":

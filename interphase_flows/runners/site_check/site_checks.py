@@ -10,12 +10,13 @@ from pathlib import Path
 from pymongo.errors import PyMongoError
 
 from interphase_flows import __version__
+from interphase_flows.campaign.methods import elements_of
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import InterphaseError, SettingsError
 from interphase_flows.reference.spec import VaspSpec
 from interphase_flows.runners.cluster_settings import launchpad_database, mongodb_settings
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
-from interphase_flows.runners.site_check.machine_checks import Check, elements_of, run_check
+from interphase_flows.runners.site_check.machine_checks import Check, run_check
 from interphase_flows.runners.site_check.node_probe import DftParameters, NodeView, from_node, reply_to
 from interphase_flows.runners.site_check.probe_jobs import CheckJobs, Outcome
 from interphase_flows.runners.slurm import allocation_script, jobs_in_queue, run_slurm
@@ -110,7 +111,10 @@ def _accepted(settings: Settings, name: str) -> str:
 def _dft_parameters(campaign: Campaign | None) -> DftParameters:
     if campaign is None or not isinstance(campaign.reference, VaspSpec):
         return {}
-    return {"vasp": campaign.reference.model_dump(), "elements": elements_of(campaign)}
+    return {
+        "vasp": campaign.reference.model_dump(),
+        "elements": elements_of(campaign, [*campaign.phases, *campaign.hull_phases]),
+    }
 
 
 def _worker_checks(

@@ -7,8 +7,9 @@ from ase import Atoms
 from ase.build import bulk
 
 from interphase_flows.campaign.committee import CampaignCommitteeSpec
+from interphase_flows.campaign.methods import missing_on_this_machine
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.campaign.validate import check_campaign, missing_on_this_machine
+from interphase_flows.campaign.validate import check_campaign
 from interphase_flows.costs.campaign_plan import plan_campaign
 from interphase_flows.exceptions import CampaignFileError, InputError, SettingsError
 from interphase_flows.jobs.structures.perturbed import PerturbSetMaker
@@ -90,12 +91,12 @@ def test_unusable_file_is_a_mistake_of_the_campaign(tmp_path, name, content, rea
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(CampaignFileError, match=rf"committee\.start_from: .*{reason}"):
-        check_campaign(campaign(start_from=str(path)), is_run_here=False)
+        check_campaign(campaign(start_from=str(path)))
 
 
 def test_weights_of_elements_that_no_phase_has_are_a_mistake():
     with pytest.raises(CampaignFileError, match=r"forces_weight_of_element: no Cl in the phases, only Li, P, S"):
-        check_campaign(campaign(training={"forces_weight_of_element": {"P": 3, "Cl": 2}}), is_run_here=False)
+        check_campaign(campaign(training={"forces_weight_of_element": {"P": 3, "Cl": 2}}))
 
 
 def test_copies_keep_the_origin_and_composition_of_their_structure(tmp_path):
@@ -120,16 +121,16 @@ def test_copies_keep_the_origin_and_composition_of_their_structure(tmp_path):
 def test_method_of_the_pretraining_is_checked_like_the_reference_method(monkeypatch):
     """Without it, all structures would be computed before the first label fails."""
 
-    def without_chgnet(spec: MethodSpec) -> ReferenceMethod:
+    def without_chgnet(spec: MethodSpec, settings: Settings | None = None) -> ReferenceMethod:
         if spec.method == "chgnet":
             raise SettingsError("no CHGNet here")
-        return reference_method(spec)
+        return reference_method(spec, settings)
 
-    monkeypatch.setattr("interphase_flows.campaign.validate.reference_method", without_chgnet)
+    monkeypatch.setattr("interphase_flows.campaign.methods.reference_method", without_chgnet)
     found = Campaign(name="c", reference="vasp", committee={"pretraining": PRETRAINING})
-    assert missing_on_this_machine(found) == "no CHGNet here"
-    with pytest.raises(SettingsError, match="no CHGNet here"):
-        check_campaign(found)
+    check_campaign(found)
+    missing = missing_on_this_machine(found, Settings(vasp_command="true"))
+    assert missing[-1] == "chgnet (committee.pretraining.reference): no CHGNet here"
 
 
 def test_a_small_pretraining_has_every_origin_and_no_isolated_atom(tmp_path):
