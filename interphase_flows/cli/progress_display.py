@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.table import Column
 
 from interphase_flows.printable import printable
-from interphase_flows.runtime.progress import JOB, JOBS, SCF, ProgressEvent, listening
+from interphase_flows.runtime.progress import FAILED, JOB, JOBS, SCF, ProgressEvent, listening
 
 LINE_INTERVAL_S = 15.0
 ITERATION = "iteration"
@@ -37,6 +37,10 @@ def shown_progress(console: Console) -> Iterator[None]:
 
 def _printable(event: ProgressEvent) -> ProgressEvent:
     return event._replace(stage=printable(event.stage), detail=printable(event.detail))
+
+
+def _failure_line(n_equal: int, detail: str) -> str:
+    return f"failed: {detail}" if n_equal == 1 else f"failed, {n_equal} jobs in the same way: {detail}"
 
 
 @contextmanager
@@ -61,6 +65,8 @@ def _bars(console: Console) -> Iterator[None]:
                 return
             if stage == JOBS:
                 n_jobs = done
+            elif stage == FAILED:
+                progress.console.print(_failure_line(done, detail), markup=False)
             elif stage == ITERATION:
                 latest_iteration = f"iteration {done}: {detail}"
                 progress.console.print(latest_iteration)
@@ -90,6 +96,10 @@ def _lines() -> Iterator[None]:
             return
         now = time.monotonic()
         last_stage, last_s = latest.get(worker, ("", 0.0))
+        if stage == FAILED:
+            sys.stderr.write(f"[{now - began:7.1f} s] {_failure_line(done, detail)}\n")
+            sys.stderr.flush()
+            return
         if stage == last_stage and done < total and now - last_s < LINE_INTERVAL_S:
             return
         latest[worker] = stage, now

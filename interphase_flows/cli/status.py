@@ -40,6 +40,7 @@ WATCH_INTERVAL_S = 15.0
 
 MAX_LISTED_JOBS = 10
 MAX_LISTED_STAGES = 4
+MAX_LISTED_FAILURES = 5
 
 
 class _WatchCommand(TyperCommand):
@@ -172,6 +173,8 @@ def status_parts(status: "CampaignStatus") -> "Iterator[str | Table]":
     reasons = ", ".join(f"{n} {reason}" for reason, n in status.labels_rejected_by_reason.items())
     details = f" ({reasons}; interphase query labels --rejected --campaign {status.name})" if reasons else ""
     yield f"{status.labels_rejected} labels rejected{details}, {status.failures} failures recorded"
+    yield from (f"  {group.summary}" for group in status.failure_groups[:MAX_LISTED_FAILURES])
+    yield from _more("kinds of failures", len(status.failure_groups), MAX_LISTED_FAILURES)
     yield from (f"note: {note}" for note in status.notes)
     if status.remaining_labels:
         yield _remaining_labels_line(status.remaining_labels)
@@ -245,9 +248,9 @@ def _cluster_parts(name: str, cluster: "ClusterStatus") -> "Iterator[str | Table
         yield f"allocations in Slurm's queue: {summarise_allocations(cluster.allocations)}"
 
 
-def _more(what: str, n: int) -> Iterator[str]:
-    if n > MAX_LISTED_JOBS:
-        yield f"  and {n - MAX_LISTED_JOBS} more {what}; all are listed by interphase status --json"
+def _more(what: str, n: int, n_listed: int = MAX_LISTED_JOBS) -> Iterator[str]:
+    if n > n_listed:
+        yield f"  and {n - n_listed} more {what}; all are listed by interphase status --json"
 
 
 def _job_counts(kinds: dict[str, dict[str, int]]) -> str:

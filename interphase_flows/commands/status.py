@@ -24,6 +24,7 @@ from interphase_flows.schemas.campaign import CampaignRecord
 from interphase_flows.schemas.kinds import document_kinds
 from interphase_flows.schemas.segment import Role
 from interphase_flows.settings import MongodbSettings, Settings
+from interphase_flows.storage.failures import FailureGroup, failure_groups
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.lock import lock_holder
 from interphase_flows.storage.workspace import Workspace, campaign_names, open_workspace
@@ -80,6 +81,8 @@ class CampaignStatus:
     iterations: list[IterationStatus]
     report: str | None
     cluster: "ClusterStatus | None" = None
+    failure_groups: list[FailureGroup] = field(default_factory=list)
+    """The recorded failures, equal ones as one group."""
     notes: list[str] = field(default_factory=list)
     """Notes of the newest committee, such as why its potentials are not compiled."""
 
@@ -163,6 +166,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             missing=[*missing_analyses(state), *missing_structures(workspace)],
             failures=workspace.ledger.count("failures", own),
             iterations=_iterations(workspace, state.get("result")),
+            failure_groups=failure_groups(workspace.ledger, own),
             report=str(report) if report.exists() else None,
             cluster=cluster,
             notes=notes,

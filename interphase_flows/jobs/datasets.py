@@ -17,7 +17,7 @@ from interphase_flows.datasets.splits import split_origins
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.inputs import JobMaker
-from interphase_flows.jobs.label_batches import load_labels
+from interphase_flows.jobs.label_batches import load_labels, rejections
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import MethodSpec
 from interphase_flows.schemas.dataset import SPLITS, DatasetDoc, ExcludedLabel, Split
@@ -134,8 +134,7 @@ class DatasetMaker(JobMaker):
             frames.append(labelled_atoms(label, origin, split_of_origin[origin]))
         if not frames:
             raise InputError(
-                f"all {len(batch.rejected)} labels were rejected, so there is nothing to train on. Hint: interphase "
-                "query labels --rejected shows the reasons"
+                f"there is nothing to train on: {rejections(batch)}. Hint: interphase query labels --rejected lists them"
             )
         excluded = self._drop_repeated(frames, len(inherited)) + self._drop_outliers(frames)
         _record_exclusions(excluded)
@@ -149,9 +148,10 @@ class DatasetMaker(JobMaker):
         train = frames_of_split(frames, "train")
         solids = [frame for frame in train if not Origin(frame.info["origin"]).is_isolated]
         if len(train) < 2 or not frames_of_split(frames, "validation") or not frames_of_split(frames, "test"):
+            cause = f" ({rejections(batch)})" if batch.rejected else ""
             raise InputError(
-                f"the dataset would have {len(train)} training frames and an empty split. Hint: label at least three "
-                "origins of one family; in a campaign, set structures.interfaces.snapshots.temperatures_K, or "
+                f"the dataset would have {len(train)} training frames and an empty split{cause}. Hint: label at least "
+                "three origins of one family; in a campaign, set structures.interfaces.snapshots.temperatures_K, or "
                 "initial_labels.keys.origin to the entry of imported frames that states which belong together"
             )
         return DatasetDoc(

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections import Counter
 from collections.abc import Sequence
 
 from interphase_flows.jobs.caching import stored_document
@@ -24,6 +25,14 @@ def label_batch(labels: Sequence[tuple[LabelDoc, Origin]], method: MethodIdentit
             workspace.artifacts.put_bytes(gzip.compress(lines.encode(), mtime=0), "labels", ".jsonl.gz")
         )
     return batch
+
+
+def rejections(batch: LabelBatch) -> str:
+    """Return how many labels of a batch were rejected, and for which reasons, such as max_force 15."""
+    counts = Counter(str(label.reason) for label in load_labels(batch, batch.rejected))
+    reasons = ", ".join(f"{reason} {n}" for reason, n in counts.most_common())
+    n_all = len(batch.accepted) + len(batch.rejected)
+    return f"{len(batch.rejected)} of {n_all} labels rejected: {reasons}"
 
 
 def load_labels(batch: LabelBatch, keys: Sequence[str]) -> list[LabelDoc]:

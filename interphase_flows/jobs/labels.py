@@ -14,7 +14,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.inputs import JobMaker, open_job
-from interphase_flows.jobs.label_batches import label_batch
+from interphase_flows.jobs.label_batches import label_batch, rejections
 from interphase_flows.jobs.label_structure import KIND, cached_label, label_key, unlabelled
 from interphase_flows.jobs.structures.structure_sets import Structures, as_set, load_set, part_of_set
 from interphase_flows.reference.labelling import ReferenceMethod
@@ -25,12 +25,14 @@ from interphase_flows.runtime.progress import SCF, ProgressEvent, emit, listenin
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.label import LabelBatch, LabelDoc, MethodIdentity
 from interphase_flows.schemas.structures import StructureSetDoc
+from interphase_flows.storage.failures import failure_groups
 from interphase_flows.storage.workspace import current_workspace
 
 MOST_JOBS = 300
 """Approximate maximum number of label jobs of a set; larger sets get longer jobs, to limit the load on the queue."""
 
 
+MAX_CAUSES = 3
 JOBS_PER_WORKER = 4
 MIN_TARGET_S = 1.0
 """A local job takes less than 0.1 s to start."""
@@ -189,6 +191,15 @@ def reject_duplicates(
     return label_batch(labels, identity)
 
 
+def _causes(batches: Sequence[LabelBatch]) -> str:
+    """Return why jobs of labels failed, and why the labels of others were rejected."""
+    workspace = current_workspace()
+    criteria = {"campaign": workspace.ledger.campaign, "failed_kind": {"$in": ["labels", "jobs"]}}
+    causes = [group.summary for group in failure_groups(workspace.ledger, criteria)[:MAX_CAUSES]]
+    causes += [rejections(batch) for batch in batches if batch.rejected][:MAX_CAUSES]
+    return "; ".join(causes) or "no failure is recorded"
+
+
 @job(output_schema=LabelBatch)
 def gather_labels(batches: Sequence[LabelBatch | None]) -> LabelBatch:
     """Merge the results of label jobs, in an order that does not depend on the packing.
@@ -203,7 +214,8 @@ def gather_labels(batches: Sequence[LabelBatch | None]) -> LabelBatch:
     n_lost = len(batches) - len(finished)
     if n_lost and not any(batch.accepted for batch in finished):
         raise ReferenceMethodError(
-            f"{n_lost} label jobs failed and no label was accepted. Hint: interphase query failures shows the reasons"
+            f"{n_lost} label jobs failed and no label was accepted: {_causes(finished)}. Hint: interphase query failures "
+            "lists all"
         )
     methods = [batch.method for batch in finished]
     origins = {key: origin for batch in finished for key, origin in batch.origins.items()}

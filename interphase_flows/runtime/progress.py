@@ -16,6 +16,9 @@ SCF = "scf"
 JOB = "job"
 """Stage of a worker process that starts a job, named by the detail; without a detail, it is idle."""
 
+FAILED = "failed jobs"
+"""Stage of failed jobs: ``done`` have failed with the error in the detail."""
+
 
 class ProgressEvent(NamedTuple):
     """``done`` of ``total`` units of a stage are finished; ``worker`` is 0 in the process that does the work."""

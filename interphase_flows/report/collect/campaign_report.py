@@ -31,9 +31,11 @@ from interphase_flows.report.text.ordering import ordering_note
 from interphase_flows.schemas.analysis import InterfaceAnalysisDoc
 from interphase_flows.schemas.document import Document
 from interphase_flows.schemas.ordering import OrderingRecord
+from interphase_flows.storage.failures import failure_groups
 from interphase_flows.storage.workspace import Workspace
 
 SOFTWARE = ("interphase-flows", "nequip", "torch", "chgnet", "ase", "pymatgen", "jobflow")
+MAX_LISTED_FAILURES = 3
 
 
 def write_campaign_report(workspace: Workspace) -> Path:
@@ -245,7 +247,10 @@ def _notes(documents: CampaignDocuments, sources: Sequence[Document | None]) -> 
     failures = documents.ledger.count("failures", documents.own)
     if failures:
         command = f"interphase query failures --campaign {documents.workspace.campaign}"
-        notes.append(f"{failures} failures are recorded; list them with: {command}")
+        groups = failure_groups(documents.ledger, documents.own)
+        shown = "; ".join(group.summary for group in groups[:MAX_LISTED_FAILURES])
+        more = ", ..." if len(groups) > MAX_LISTED_FAILURES else ""
+        notes.append(f"{failures} failures are recorded ({shown}{more}); list them with: {command}")
     return notes
 
 

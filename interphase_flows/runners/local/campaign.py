@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.validate import check_campaign
-from interphase_flows.exceptions import CampaignFailedError, WalltimeReachedError
+from interphase_flows.exceptions import CampaignFailedError, SettingsError, WalltimeReachedError
 from interphase_flows.runners.campaign_records import (
     PROGRESS_FILE,
     WALLTIME_REACHED,
@@ -27,10 +27,11 @@ from interphase_flows.runners.local.worker import PACKAGES
 from interphase_flows.runners.local.worker_pool import WorkerPool
 from interphase_flows.runners.site_check.machine_checks import require_machine
 from interphase_flows.runtime.atomic_files import write_json_atomic
-from interphase_flows.runtime.progress import JOB, JOBS, SCF, Listener, ProgressEvent, emit, listening
+from interphase_flows.runtime.progress import FAILED, JOB, JOBS, SCF, Listener, ProgressEvent, emit, listening
 from interphase_flows.runtime.walltime import stop_on_signals
 from interphase_flows.schemas.campaign import CampaignResult
 from interphase_flows.settings import Settings
+from interphase_flows.storage.failures import failure_groups
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from interphase_flows.flows.campaign import CampaignMaker
 
 PROGRESS_INTERVAL_S = 1.0
+MAX_LISTED_FAILURES = 3
 
 
 def run_campaign(
@@ -96,6 +98,12 @@ def run_campaign(
             except WalltimeReachedError as stop:
                 set_status(workspace, WALLTIME_REACHED)
                 raise WalltimeReachedError(f"{stop}: interphase resume {campaign.name}") from None
+            except SettingsError as error:
+                set_status(workspace, "failed")
+                raise SettingsError(
+                    f"{error}\nCampaign {campaign.name} was stopped, because its further jobs would fail in the same "
+                    f"way. After the correction: interphase resume {campaign.name}"
+                ) from None
         state = workspace.ledger.get("campaigns", campaign.name) or {}
         if "result" not in state:
             set_status(workspace, "failed")
@@ -153,13 +161,8 @@ def _failure_message(workspace: Workspace, since: str) -> str:
     name = workspace.campaign
     # a database also stores the failures of other campaigns
     criteria = {"campaign": name, "last_at": {"$gte": since}}
-    failures = workspace.ledger.find("failures", criteria, sort={"last_at": 1}, limit=3)
-    lines = []
-    for failure in failures:
-        kind, key = failure["failed_kind"], failure["failed_key"]
-        shown_key = key if kind == "jobs" else key[:12]
-        explanation = failure["details"].get("explanation", "")
-        lines.append(f"  {kind} {shown_key}: {failure['reason']}: {explanation}")
+    groups = failure_groups(workspace.ledger, criteria)
+    lines = [f"  {group.summary}" for group in groups[:MAX_LISTED_FAILURES]]
     return "\n".join(
         [
             f"campaign {name} failed; its results so far are stored. First failures:",
@@ -184,12 +187,12 @@ def _progress_writer(workspace: Workspace) -> Listener:
             n_jobs = done
         elif stage == JOB:
             workers[str(worker)] = WorkerProgress(job=detail, stage="", done=0, total=0, detail="")
-        elif stage != SCF:
+        elif stage not in (SCF, FAILED):
             latest = event
             if worker:
                 workers[str(worker)] |= {"stage": stage, "done": done, "total": total, "detail": detail}
         is_due = stage == JOB or done == total or time.monotonic() - last_s >= PROGRESS_INTERVAL_S
-        if stage in (JOBS, SCF) or not is_due:
+        if stage in (JOBS, SCF, FAILED) or not is_due:
             return
         last_s = time.monotonic()
         progress = Progress(

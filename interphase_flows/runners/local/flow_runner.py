@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from interphase_flows.exceptions import StorageError, WalltimeReachedError, WorkerDiedError
+from interphase_flows.exceptions import SettingsError, StorageError, WalltimeReachedError, WorkerDiedError
 from interphase_flows.runners.job_failures import record_job_failure
 from interphase_flows.runners.local.job_graph import JobGraph, PendingJob
 from interphase_flows.runners.local.job_run import JobOutcome, run_job
 from interphase_flows.runners.missing_inputs import check_inputs
-from interphase_flows.runtime.progress import JOBS, emit
+from interphase_flows.runtime.progress import FAILED, JOBS, emit
 from interphase_flows.runtime.walltime import deadline, is_stop_requested
 from interphase_flows.storage.workspace import Workspace
 
@@ -70,7 +70,8 @@ class FlowRunner:
 
     This process resolves references, stores outputs and handles responses; ``store`` is connected. A job that fails is
     logged and recorded in the ledger. Its children are skipped if they need its output (``OnMissing.ERROR``), else they
-    run without it. A job whose worker process died runs again, from its last checkpoint.
+    run without it. A job whose worker process died runs again, from its last checkpoint. An error of the settings, which
+    all jobs of this kind would meet, ends the run.
     """
 
     def __init__(self, workspace: Workspace, store: "JobStore", executor: JobExecutor | None = None):
@@ -82,7 +83,9 @@ class FlowRunner:
         """Names of failed and skipped jobs by uuid."""
         self._stopped: set[str] = set()
         self._deaths: Counter[tuple[str, int]] = Counter()
+        self._errors: Counter[str] = Counter()
         self._stop_message: str | None = None
+        self._wrong_setting: str | None = None
         self._is_ended = False
 
     def run(self, flow: "Flow") -> "dict[str, dict[int, Response]]":
@@ -92,6 +95,9 @@ class FlowRunner:
         ------
         WalltimeReachedError
             A job stopped at the walltime or by a signal; no job was started after it, and running jobs were awaited.
+        SettingsError
+            A job failed because of the settings of this machine; no job was started after it, and running jobs were
+            awaited.
         """
         from jobflow.core.flow import get_flow
 
@@ -110,6 +116,8 @@ class FlowRunner:
             for entry, outcome in self.executor.wait():
                 n_running -= 1
                 self._handle(graph, entry, outcome)
+        if self._wrong_setting is not None:
+            raise SettingsError(self._wrong_setting)
         if self._stop_message is None and graph.pending and is_stop_requested():
             self._stop_message = f"stopped ({deadline(self.workspace.settings).ended_by})"
         if self._stop_message is not None:
@@ -118,7 +126,8 @@ class FlowRunner:
 
     @property
     def _is_stopping(self) -> bool:
-        return self._is_ended or self._stop_message is not None or is_stop_requested()
+        is_stopped = self._stop_message is not None or self._wrong_setting is not None
+        return self._is_ended or is_stopped or is_stop_requested()
 
     def _start(self, entry: PendingJob) -> bool:
         """Start a job with resolved references; return False if it is skipped or a reference cannot be resolved."""
@@ -169,6 +178,11 @@ class FlowRunner:
             # jobs that wait for this one must not run as if its labels had been rejected
             self._stop_message = self._stop_message or outcome.stopped_because
             return
+        if outcome.error is not None:
+            self._report_failure(job.name, outcome.error)
+        if outcome.is_wrong_setting:
+            self._wrong_setting = self._wrong_setting or outcome.error
+            return
         if outcome.failure is not None:
             with self._failures_recorded(entry):
                 raise outcome.failure
@@ -193,6 +207,13 @@ class FlowRunner:
         )
         n_finished = sum(map(len, self.responses.values()))
         emit(JOBS, n_finished, n_finished)
+
+    def _report_failure(self, name: str, error: str) -> None:
+        """Report the first of equal failures, then each time that their number has doubled."""
+        self._errors[error] += 1
+        n_equal = self._errors[error]
+        if n_equal & (n_equal - 1) == 0:
+            emit(FAILED, n_equal, n_equal, f"{name}: {error}")
 
     def _handle_death(self, graph: JobGraph, entry: PendingJob) -> None:
         job = entry.job

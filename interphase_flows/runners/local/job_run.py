@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from monty.json import MontyDecoder, MontyEncoder
 
-from interphase_flows.exceptions import WalltimeReachedError
+from interphase_flows.exceptions import SettingsError, WalltimeReachedError
 from interphase_flows.jobs.caching import NotStoredError, lookups_only
-from interphase_flows.runners.job_failures import record_job_failure
+from interphase_flows.runners.job_failures import MAX_EXPLANATION_LENGTH, record_job_failure
 from interphase_flows.runtime.local_workers import local_workers, set_local_workers
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace
@@ -36,6 +36,10 @@ class JobOutcome:
     """Documents for its additional store ``data``."""
     stopped_because: str | None = None
     """Message of a job that stopped at a checkpoint before it was finished."""
+    error: str | None = None
+    """Type and message of the error of a job that failed."""
+    is_wrong_setting: bool = False
+    """Whether the job failed because of the settings of this machine, as others will."""
     worker_died: bool = False
     failure: Exception | None = None
     """Error that no process has recorded."""
@@ -56,7 +60,9 @@ def run_job(job: "Job", workspace: Workspace) -> JobOutcome:
     except Exception as error:
         logger.exception("%s failed", job.name)
         record_job_failure(workspace.ledger, job.name, error)
-        return JobOutcome()
+        is_wrong_setting = isinstance(error, SettingsError)
+        message = str(error) if is_wrong_setting else f"{type(error).__name__}: {error}"
+        return JobOutcome(error=message[:MAX_EXPLANATION_LENGTH], is_wrong_setting=is_wrong_setting)
 
 
 def stored_outcome(job: "Job", workspace: Workspace, n_workers: int) -> JobOutcome | None:

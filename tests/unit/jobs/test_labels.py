@@ -13,6 +13,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError, WalltimeReachedError
 from interphase_flows.jobs import labels
 from interphase_flows.jobs.caching import NotStoredError, lookups_only, stored_document
+from interphase_flows.jobs.label_batches import rejections
 from interphase_flows.jobs.label_structure import cached_label, label_key
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, _emit_scf_step, gather_labels
 from interphase_flows.jobs.structures.structure_sets import store_set
@@ -43,6 +44,7 @@ def test_failed_label_is_recorded_with_reason_and_others_are_labelled(spheres, m
     rejected = [stored_document("labels", key, LabelDoc) for key in batch.rejected]
     assert [label.reason for label in rejected] == ["overlapping_atoms", "reference_method_failed"]
     assert "not converged in 60 steps" in rejected[1].explanation
+    assert rejections(batch) == "2 of 4 labels rejected: overlapping_atoms 1, reference_method_failed 1"
     assert spheres.n_labels == 3
     assert set(batch.origins.values()) == {"interface/0", "interface/1", "interface/2", "interface/3"}
 

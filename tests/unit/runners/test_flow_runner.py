@@ -6,14 +6,15 @@ import signal
 from pathlib import Path
 
 import pytest
-from jobflow import Flow, JobStore, job, run_locally
+from jobflow import Flow, JobStore, OnMissing, job, run_locally
 from maggma.stores import MemoryStore
 
-from interphase_flows.exceptions import StorageError, WalltimeReachedError
+from interphase_flows.exceptions import SettingsError, StorageError, WalltimeReachedError
 from interphase_flows.runners.local.flow_runner import FlowRunner
 from interphase_flows.runners.local.job_log import job_log
-from interphase_flows.runtime.progress import JOBS, listening
+from interphase_flows.runtime.progress import FAILED, JOBS, listening
 from interphase_flows.runtime.walltime import stop_on_signals
+from interphase_flows.storage.failures import failure_groups
 from response_jobs import FLOWS, failing, note, ran
 
 pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
@@ -32,6 +33,36 @@ def test_flow_runs_the_same_jobs_as_with_jobflow(workspace, store, name):
     responses = FlowRunner(workspace, store).run(FLOWS[name]())
     assert ran(workspace.root) == expected_jobs
     assert [list(by_index) for by_index in responses.values()] == [list(each) for each in expected.values()]
+
+
+def test_error_of_the_settings_ends_the_run_and_equal_errors_are_one_line(workspace, store):
+    """Further jobs would fail in the same way: a missing command must not cost a failure for every label."""
+    begun: list[int] = []
+
+    @job
+    def label(n, before=None):
+        begun.append(n)
+        raise SettingsError("there is no program 'vasp_std'") if n == 5 else ValueError("no such file")
+
+    jobs = [label(0)]
+    for n in range(1, 126):  # one after the other, although each fails
+        jobs.append(label(n, jobs[-1].output))
+        jobs[-1].config.on_missing_references = OnMissing.NONE
+    for n, each in enumerate(jobs):
+        each.name = f"label {n}"
+    lines = []
+    with (
+        listening(lambda event: lines.append((event.done, event.detail)) if event.stage == FAILED else None),
+        pytest.raises(SettingsError, match="vasp_std"),
+    ):
+        FlowRunner(workspace, store).run(Flow(jobs))
+    assert begun == list(range(6))
+    assert lines == [
+        *((n, f"label {n - 1}: ValueError: no such file") for n in (1, 2, 4)),
+        (1, "label 5: there is no program 'vasp_std'"),
+    ]
+    groups = failure_groups(workspace.ledger, {})
+    assert [(group.count, group.reason) for group in groups] == [(5, "ValueError"), (1, "SettingsError")]
 
 
 def test_each_finished_job_is_counted(workspace, store):
