@@ -98,12 +98,25 @@ def _by_model(
     )
     found = _by_composition(frames, residuals, RESIDUAL_SPREADS, RESIDUAL_FLOOR_EV_PER_ATOM, has_model=True)
     forces = [np.asarray(raw.forces_eV_per_angstrom, dtype=float) for raw in labels]
-    scale = float(np.median([_rms(each - own) for each, (_, own, _) in zip(forces, predictions, strict=True)]))
+    errors = [_rms(each - own) for each, (_, own, _) in zip(forces, predictions, strict=True)]
+    scales = typical_errors(frames, errors)
     for place, (atoms, (_, predicted, stress)) in enumerate(zip(frames, predictions, strict=True)):
-        found[place] = found[place] or _compare_forces(forces[place], predicted, scale)
+        found[place] = found[place] or _compare_forces(forces[place], predicted, scales[place])
         own = labels[place].stress_eV_per_angstrom3
         if own is not None:
             found[place] = found[place] or _compare_stress(np.asarray(own, dtype=float), stress, atoms)
+    return found
+
+
+def typical_errors(frames: Sequence[Atoms], errors: Sequence[float]) -> Array:
+    """Return the median error of all labels or of a label's composition, whichever is larger.
+
+    Pair potentials describe molecules of P and S, for example, much worse than ionic crystals.
+    """
+    found = np.full(len(frames), np.median(errors))
+    for places in compositions(frames).values():
+        if len(places) >= MIN_LABELS_OF_COMPOSITION:
+            found[places] = max(found[places[0]], np.median([errors[place] for place in places]))
     return found
 
 
@@ -156,11 +169,8 @@ def _by_composition(
 ) -> list[Rejection | None]:
     """Reject energies, or their residuals, that are far from the median of their composition (eV/atom)."""
     found: list[Rejection | None] = [None] * len(frames)
-    groups: dict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)
-    for place, atoms in enumerate(frames):
-        groups[_reduced_composition(atoms)].append(place)
     overall = max(floor, spreads * _spread(values))
-    for composition, places in groups.items():
+    for composition, places in compositions(frames).items():
         formula = "".join(f"{chemical_symbols[z]}{n if n > 1 else ''}" for z, n in composition)
         if len(places) >= MIN_LABELS_OF_COMPOSITION:
             deviations = values[places] - np.median(values[places])
@@ -178,6 +188,14 @@ def _by_composition(
                     "energy_outlier",
                     f"the energy is {deviation:+.2f} eV/atom from {against}, over {limit:.2f} eV/atom",
                 )
+    return found
+
+
+def compositions(frames: Sequence[Atoms]) -> dict[tuple[tuple[int, int], ...], list[int]]:
+    """Return the frames of each reduced composition."""
+    found = defaultdict(list)
+    for place, atoms in enumerate(frames):
+        found[_reduced_composition(atoms)].append(place)
     return found
 
 

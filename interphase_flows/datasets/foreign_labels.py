@@ -15,6 +15,7 @@ from interphase_flows.datasets.compared_labels import compare_labels, compare_wi
 from interphase_flows.datasets.gates import Gates, Rejection
 from interphase_flows.datasets.isolated import is_isolated
 from interphase_flows.datasets.readers.records import UNREADABLE
+from interphase_flows.datasets.unit_consistency import check_units_of_files
 from interphase_flows.reference.k_points import n_irreducible_k_points
 from interphase_flows.reference.labelling import RawLabel, ReferenceMethod
 from interphase_flows.runtime.progress import emit
@@ -35,6 +36,7 @@ def check_foreign_labels(
     pretrained: ReferenceMethod | None = None,
     needs_stress: bool | None = None,
     run_starts: Sequence[Atoms | None] | None = None,
+    files: Sequence[str] | None = None,
 ) -> list[Rejection | None]:
     """Return for each label of a set why it is rejected, or None.
 
@@ -57,6 +59,8 @@ def check_foreign_labels(
     run_starts
         First ionic step of the run of each frame, whose cell determines the k-point mesh of all steps; the frame itself
         where it is None.
+    files
+        File of each frame, which has one convention of units and signs; by default, all are of one file.
     """
     expected = [_declared(labels, method, name) for name in ("code", "functional", "cutoff_eV")]
     if needs_stress is None:
@@ -79,6 +83,12 @@ def check_foreign_labels(
     good = [index for index, rejection in enumerate(found) if rejection is None]
     # isolated atoms and molecules have energies far from those of any solid
     solids = [index for index in good if not is_isolated(frames[index])]
+    checked = check_units_of_files(
+        [frames[i] for i in solids], [labels[i] for i in solids], [files[i] if files else "" for i in solids]
+    )
+    for index, rejection in zip(solids, checked, strict=True):
+        found[index] = rejection
+    solids = [index for index in solids if found[index] is None]
     if solids:
         compared = compare_labels([frames[i] for i in solids], [labels[i] for i in solids], gates)
         for index, rejection in zip(solids, compared, strict=True):

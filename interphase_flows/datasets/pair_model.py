@@ -61,11 +61,14 @@ class PairModel:
 
 
 def fit_pair_model(
-    frames: Sequence[Atoms], energies_eV: Array, forces: Sequence[Array], stresses: Sequence[Array] | None = None
+    frames: Sequence[Atoms],
+    energies_eV: Array | None,
+    forces: Sequence[Array],
+    stresses: Sequence[Array] | None = None,
 ) -> PairModel | None:
     """Fit pair potentials to energies, forces and stresses (Voigt); return None if the set is too small for them.
 
-    All frames have periodic cells.
+    Without energies, those of the elements are 0. All frames have periodic cells.
     """
     numbers = np.unique(np.concatenate([atoms.numbers for atoms in frames]))
     n_kinds = len(numbers) * (len(numbers) + 1) // 2
@@ -76,7 +79,9 @@ def fit_pair_model(
     for index in chosen:
         atoms, n_atoms = frames[index], len(frames[index])
         energy_row, force_rows, virial_rows = _design(atoms, numbers, n_kinds)
-        equations[0].append(_Equations.of(energy_row[None] / n_atoms, energies_eV[[index]] / n_atoms, ENERGY_WEIGHT))
+        if energies_eV is not None:
+            per_atom = energies_eV[[index]] / n_atoms
+            equations[0].append(_Equations.of(energy_row[None] / n_atoms, per_atom, ENERGY_WEIGHT))
         equations[1].append(_Equations.of(force_rows, np.asarray(forces[index]).ravel(), 1.0))
         if stresses is not None:
             virial = np.asarray(stresses[index]) * atoms.get_volume()

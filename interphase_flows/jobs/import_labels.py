@@ -140,6 +140,7 @@ class ImportLabelsMaker(JobMaker):
             self.elements,
             needs_stress=self.needs_stress,
             run_starts=[label.run_start for label in labels],
+            files=[label.file for label in labels],
         )
         rejections = [rejection or self._rejection(label) for rejection, label in zip(rejections, labels, strict=True)]
         documents = [

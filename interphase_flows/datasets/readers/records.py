@@ -26,3 +26,8 @@ class ForeignLabel:
     where: str
     origin: Origin | None = None
     run_start: Atoms | None = None
+
+    @property
+    def file(self) -> str:
+        """File of the frame, or store and calculation."""
+        return self.where.rpartition(", ")[0]

@@ -9,9 +9,11 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.units import Bohr, GPa, Hartree
 
+from interphase_flows.datasets.compared_labels import typical_errors
 from interphase_flows.datasets.foreign_labels import check_foreign_labels
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.pair_model import CENTRES_ANGSTROM, PairModel, fit_pair_model
+from interphase_flows.datasets.unit_consistency import check_units
 from interphase_flows.reference.k_points import n_irreducible_k_points
 from interphase_flows.reference.labelling import RawLabel, method_identity
 from interphase_flows.reference.spec import GpawSpec
@@ -246,3 +248,64 @@ def test_a_step_without_scf_is_that_of_a_force_field(good):
     (rejection,) = [each for each in check_foreign_labels(frames, wrong, GATES) if each]
     assert rejection.reason == "level_of_theory"
     assert "machine-learned force field" in rejection.explanation
+
+
+CONVENTIONS = {
+    "forces in Hartree/bohr": (
+        lambda raw: {"forces_eV_per_angstrom": raw.forces_eV_per_angstrom / 51.42},
+        "force_units",
+    ),
+    "energies in Hartree": (lambda raw: {"energy_eV": raw.energy_eV / Hartree}, "force_units"),
+    "energies in kcal/mol": (lambda raw: {"energy_eV": 23.06 * raw.energy_eV}, "force_units"),
+    "gradients": (lambda raw: {"forces_eV_per_angstrom": -raw.forces_eV_per_angstrom}, "force_sign"),
+    "pressures": (lambda raw: {"stress_eV_per_angstrom3": -raw.stress_eV_per_angstrom3}, "stress_sign"),
+}
+
+
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_convention_of_a_file_is_found(good, name):
+    """All labels of a file agree with each other, but not its energies with its forces, or forces with stresses."""
+    frames, labels = good
+    change, reason = CONVENTIONS[name]
+    wrong = [replace(raw, **change(raw)) for raw in labels]
+    assert (
+        reasons([*frames, *frames], [*labels, *wrong], files=["right"] * 60 + ["wrong"] * 60)
+        == [None] * 60 + [reason] * 60
+    )
+
+
+def test_small_stresses_in_gpa_are_found(good):
+    """The limit of single labels lets them pass."""
+    frames, labels = good
+    gates = Gates(max_virial_eV_per_atom=1e4)
+    wrong = [replace(raw, stress_eV_per_angstrom3=raw.stress_eV_per_angstrom3 / GPa) for raw in labels]
+    found = check_foreign_labels(frames, wrong, gates)
+    assert {each and each.reason for each in found} == {"stress_units"}
+    assert found[0] is not None
+    assert "--stress-unit" in found[0].explanation
+
+
+def test_hint_names_the_unit(good):
+    frames, labels = good
+    wrong = [replace(raw, forces_eV_per_angstrom=raw.forces_eV_per_angstrom / (Hartree / Bohr)) for raw in labels]
+    first = check_foreign_labels(frames, wrong, GATES)[0]
+    assert first is not None
+    assert "Hartree/bohr" in first.explanation
+
+
+def test_few_or_equal_labels_have_no_convention(good):
+    """Energies that do not change, or change as by chance, say nothing."""
+    frames, labels = good
+    wrong = [replace(raw, forces_eV_per_angstrom=-raw.forces_eV_per_angstrom) for raw in labels]
+    assert check_units(frames[:8], wrong[:8]) is None
+    assert check_units([frames[0]] * 60, [replace(wrong[0], stress_eV_per_angstrom3=None)] * 60) is None
+    noise = np.random.default_rng(5).normal(size=60)
+    assert (
+        check_units(frames, [replace(raw, energy_eV=value) for raw, value in zip(labels, noise, strict=True)]) is None
+    )
+
+
+def test_scatter_of_a_composition_is_its_own_scale():
+    """Pair potentials describe some compositions worse than others."""
+    frames = [bulk("Cu", cubic=True)] * 4 + [bulk("Au", cubic=True)] * 4 + [bulk("CuAu", "rocksalt", a=5.0)]
+    assert typical_errors(frames, [0.1] * 4 + [2.0, 2.0, 2.0, 0.1] + [9.0]).tolist() == [0.1] * 4 + [2.0] * 4 + [0.1]
