@@ -82,16 +82,28 @@ class PlainConsole(Console):
         return super().render_str(printable_lines(text), **options)
 
 
-def settings_of(root: Path | None) -> "Settings":
+def settings_of(root: Path | None, campaign_file: Path | None = None) -> "Settings":
     """Return the settings of this machine, with ``--root`` of the command line.
 
-    A settings file in the current folder is reported: it may have come with the folder, and contains commands.
+    A settings file in the current folder is reported: it may have come with the folder, and contains commands. One
+    beside the campaign file that is not read is reported as well.
     """
     from interphase_flows.settings import FILE_IN_FOLDER, load_settings, settings_file
 
     if settings_file() == FILE_IN_FOLDER:
         _report_settings_file(FILE_IN_FOLDER.absolute())
+    beside = campaign_file and campaign_file.parent / FILE_IN_FOLDER
+    if beside and beside.is_file() and not _is_read(beside):
+        read = settings_file() or "none"
+        write_line(f"settings: {read}; not {beside}, which applies to commands in its folder", to_stderr=True)
     return load_settings(**({} if root is None else {"root": root}))
+
+
+def _is_read(path: Path) -> bool:
+    from interphase_flows.settings import settings_file
+
+    read = settings_file()
+    return read is not None and read.resolve() == path.resolve()
 
 
 @cache

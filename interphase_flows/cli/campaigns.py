@@ -56,13 +56,13 @@ def run(
     if dry_run:
         from interphase_flows.cli.plan_display import print_plan
 
-        settings = settings_of(root)
+        settings = settings_of(root, file)
         check_campaign(campaign)
         print_plan(campaign, settings, measure, workers)
         for missing in missing_on_this_machine(campaign, settings):
             write_line(f"missing on this machine: {missing}")
         return
-    _run(campaign, settings_of(root), accept_changes, workers)
+    _run(campaign, settings_of(root, file), accept_changes, workers)
 
 
 @app.command(rich_help_panel=CAMPAIGN_PANEL)

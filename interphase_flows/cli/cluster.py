@@ -52,7 +52,7 @@ def submit(
     from interphase_flows.runners.fireworks.submission import submit_campaign
 
     campaign = Campaign.from_file(file)
-    settings = settings_of(root)
+    settings = settings_of(root, file)
     submitted = submit_campaign(campaign, settings, accept_changes, hold)
     reuse = "; finished work is reused" if submitted.is_continued else ""
     write_line(f"{submitted.campaign}: {submitted.n_jobs} jobs on the LaunchPad, more will follow{reuse}")

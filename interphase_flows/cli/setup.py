@@ -1,5 +1,6 @@
 """Commands that prepare a campaign, a machine or a site: init, check, fetch, order."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +23,9 @@ def _site_option(help_text: str) -> typer.models.OptionInfo:
 
 @app.command(rich_help_panel=SETUP_PANEL)
 def init(
-    folder: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("."),
+    folder: Annotated[
+        Path, typer.Argument(help="Folder to write to; the campaign gets its name. Default: the current folder.")
+    ] = Path("."),
     force: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
     site: Annotated[
         bool,
@@ -82,9 +85,12 @@ def init(
         raise InputError(f"--{option} is only valid with --site")
     from interphase_flows.campaign.template_files import write_templates
 
-    for path in write_templates(folder, force):
+    for path in write_templates(folder, force, name=folder.name or None):
         write_line(f"wrote {path}")
-    write_line(f"next, in {folder.resolve()}: interphase check campaign.yaml; interphase run campaign.yaml --dry-run")
+    steps = ["interphase check campaign.yaml", "interphase run campaign.yaml --dry-run"]
+    if folder.name:  # the settings apply to commands in their folder
+        steps.insert(0, f"cd {shlex.quote(str(folder))}")
+    write_line(f"next: {'; '.join(steps)}")
 
 
 def _init_site(folder: Path, options: dict[str, str], force: bool) -> None:
@@ -118,7 +124,7 @@ def check(
     from interphase_flows.settings import MongodbSettings
 
     campaign = Campaign.from_file(file) if file else None
-    settings = settings_of(root)
+    settings = settings_of(root, file)
     all_passed = True
     for result in _checks(settings, campaign, 60.0 * timeout_minutes if cluster else None):
         all_passed &= result.passed

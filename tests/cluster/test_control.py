@@ -23,6 +23,7 @@ from interphase_flows.runners.campaign_records import REQUIRED_ANALYSES
 from interphase_flows.runners.fireworks import firetask, recovery
 from interphase_flows.runners.fireworks.control import (
     cancel_campaign,
+    check_not_on_cluster,
     is_on_cluster,
     pause_campaign,
     release_campaign,
@@ -69,6 +70,16 @@ def states(settings: Settings, campaign: str) -> dict[str, int]:
     launchpad = open_launchpad(settings)
     with closing(launchpad.connection):
         return firework_states(launchpad, campaign)
+
+
+def test_submitted_campaign_does_not_run_on_this_machine_until_it_is_cancelled(settings):
+    """Both would compute the same jobs, and the status would be that of one of them."""
+    submit(settings, Flow([plus_one(1)]), "busy")
+    with pytest.raises(InputError, match=r"submitted to FireWorks and has 1 unfinished jobs.*cancel busy"):
+        check_not_on_cluster(settings, "busy", "submitted")
+    check_not_on_cluster(settings, "busy", "running")
+    cancel_campaign(settings, "busy")
+    check_not_on_cluster(settings, "busy", "submitted")
 
 
 def test_pause_holds_jobs_that_a_running_job_adds_until_the_release(settings, tmp_path):

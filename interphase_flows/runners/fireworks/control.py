@@ -224,6 +224,23 @@ def is_on_cluster(settings: Settings, name: str) -> bool:
         return hold_of(launchpad, name) is not None or any(state in states for state in (*ACTIVE, PAUSED_BY_LPAD))
 
 
+def check_not_on_cluster(settings: Settings, name: str, status: str | None) -> None:
+    """Raise an InputError if FireWorks has unfinished jobs of a campaign, which is recorded with this status.
+
+    A campaign that was cancelled has none.
+    """
+    if not isinstance(settings.store, MongodbSettings) or status != SUBMITTED:
+        return
+    with closing(open_launchpad(settings)) as launchpad:
+        n_open = _n_active(launchpad, name) + firework_states(launchpad, name).get(PAUSED_BY_LPAD, 0)
+        hold = hold_of(launchpad, name)
+    if n_open and (hold is None or hold.state != "cancelled"):
+        raise InputError(
+            f"campaign {name} was submitted to FireWorks and has {n_open} unfinished jobs there. Hint: interphase launch "
+            f"--every 60 starts workers for them; to run it on this machine, first interphase cancel {name}"
+        )
+
+
 @contextmanager
 def _submitted_campaign(settings: Settings, name: str, command: str) -> Iterator[RetryingLaunchPad]:
     """Open FireWorks' database for a campaign that can be paused, resumed or cancelled."""

@@ -21,6 +21,7 @@ from interphase_flows.runners.campaign_records import (
     register_campaign,
     set_status,
 )
+from interphase_flows.runners.fireworks.control import check_not_on_cluster
 from interphase_flows.runners.local.flow_runner import FlowRunner
 from interphase_flows.runners.local.job_log import JOB_LOG, job_log
 from interphase_flows.runners.local.worker import PACKAGES
@@ -68,8 +69,8 @@ def run_campaign(
     LockedError
         Another process runs this campaign.
     InputError
-        The campaign has mistakes, or one of this name was started with another specification, and ``accept_changes`` is
-        false.
+        The campaign has mistakes, has unfinished jobs in FireWorks, or was started with another specification while
+        ``accept_changes`` is false.
     SettingsError
         This machine lacks what a job of the campaign needs, such as the command of its reference method.
     CampaignFailedError
@@ -90,6 +91,8 @@ def run_campaign(
         require_machine(campaign, settings)
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
+        before = workspace.ledger.get("campaigns", campaign.name) or {}
+        check_not_on_cluster(settings, campaign.name, before.get("status"))
         register_campaign(workspace, campaign, accept_changes)
         with listening(_progress_writer(workspace)):
             emit("start", 0, 1, "building the flow")

@@ -28,7 +28,7 @@ def check_cluster(settings: Settings, timeout_s: float, campaign: Campaign | Non
     """Yield the checks of a cluster; all jobs and files of the check are removed at its end.
 
     Allocations whose jobs are not done after the timeout are cancelled. Workers of kind ``dft`` are checked for the
-    reference method of the campaign, or for any DFT code if there is no campaign.
+    reference method of the campaign; without a campaign, the DFT codes that they have are listed.
     """
     try:
         mongodb_settings(settings)
@@ -190,7 +190,7 @@ def root_check(view: NodeView, jobs: CheckJobs, kind: str) -> Check:
 
 
 def dft_check(view: NodeView, method: str | None) -> Check:
-    """Check that the reference method of a campaign, or any DFT code, is available."""
+    """Check that the reference method of a campaign is available; without a campaign, list the DFT codes."""
     assert view.vasp is not None
     assert view.gpaw is not None
     codes = {"vasp": view.vasp, "gpaw": view.gpaw}
@@ -202,8 +202,8 @@ def dft_check(view: NodeView, method: str | None) -> Check:
     if available:
         return Check("DFT", True, available)
     messages = "; ".join(each.message for each in codes.values())
-    hint = "Hint: for a campaign that needs neither run interphase check campaign.yaml --cluster"
-    return Check("DFT", False, f"{messages}. {hint}")
+    hint = "needed only by campaigns with DFT labels, which interphase check FILE --cluster checks"
+    return Check("DFT", True, f"none ({messages}): {hint}")
 
 
 def gpu_check(view: NodeView, worker: WorkerSettings) -> Check:

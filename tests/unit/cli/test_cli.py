@@ -78,6 +78,17 @@ def test_init_writes_a_valid_campaign_and_overwrites_only_with_force(interphase)
     assert interphase("run", "campaign.yaml", "--dry-run", "--no-measure")[0] == 0
 
 
+def test_init_of_a_folder_names_the_campaign_and_unread_settings_are_reported(interphase):
+    assert interphase("init", "mine")[0] == 0
+    assert "name: mine\n" in Path("mine/campaign.yaml").read_text()
+    assert "interphase run campaign.yaml\n" in Path("mine/campaign.yaml").read_text()
+    code, _, err = interphase("run", "mine/campaign.yaml", "--dry-run", "--no-measure")
+    assert code == 0
+    assert "settings: none; not mine/interphase.yaml, which applies to commands in its folder" in err
+    assert_rejected(interphase("init", "new/my campaign"), "'my campaign' is not a valid name")
+    assert not Path("new").exists()
+
+
 def test_dry_run_prints_the_plan_and_writes_no_file(interphase):
     Path("c.yaml").write_text("name: unit\n")
     code, out, _ = interphase("run", "c.yaml", "--dry-run", "--no-measure")

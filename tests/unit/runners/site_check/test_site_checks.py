@@ -98,14 +98,14 @@ def test_gpu_check_passes_only_if_requested_gpus_are_usable_and_used(worker, cha
     ("vasp", "gpaw", "method", "passed"),
     [
         (BAD, GOOD, None, True),
-        (BAD, BAD, None, False),
+        (BAD, BAD, None, True),
         (BAD, GOOD, "vasp", False),
         (GOOD, BAD, "vasp", True),
         (GOOD, BAD, "gpaw", False),
         (BAD, BAD, "chgnet", True),
     ],
 )
-def test_dft_check_needs_the_method_of_the_campaign_or_any_dft_code(vasp, gpaw, method, passed):
+def test_dft_check_needs_the_method_of_the_campaign_and_nothing_without_a_campaign(vasp, gpaw, method, passed):
     assert dft_check(view(vasp=vasp, gpaw=gpaw), method).passed == passed
 
 
