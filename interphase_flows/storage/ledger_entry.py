@@ -41,7 +41,7 @@ def make_entry(kind: str, key: str, campaign: str | None, document: JsonDocument
         sanitized = document.model_dump(mode="json")
     else:
         sanitized = jsanitize(dict(document), allow_bson=True, recursive_msonable=True)
-    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
     fields: JsonDocument = {"key": key, "kind": kind, "campaign": campaign, "created_at": now}
     if kind not in STATE_KINDS:
         fields["used_by"] = [] if campaign is None else [campaign]

@@ -10,6 +10,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from interphase_flows.exceptions import StorageError
 from interphase_flows.settings import MongodbSettings
+from interphase_flows.storage.bson_dates import criteria_of_dates, with_dates, with_iso_times
 from interphase_flows.storage.indexes import collection_of, indexes_of, make_indexes
 from interphase_flows.storage.ledger_backend import Criteria, DocumentChange, JsonDocument, SortOrder
 from interphase_flows.storage.mongodb import NOT_AUTHORIZED, open_client, run_operation
@@ -48,7 +49,8 @@ class MongodbBackend:
 
         def find(collection: Collection[JsonDocument]) -> list[JsonDocument]:
             # read completely, so that a lost connection repeats no document
-            return list(collection.find(criteria, projection, sort=list(sort.items()), limit=limit))
+            found = collection.find(criteria_of_dates(criteria), projection, sort=list(sort.items()), limit=limit)
+            return [with_iso_times(document) for document in found]
 
         return self._run(kind, find)
 
@@ -56,13 +58,13 @@ class MongodbBackend:
         """Count the matching documents."""
         if not criteria:
             return self._run(kind, lambda collection: collection.estimated_document_count())
-        return self._run(kind, lambda collection: collection.count_documents(criteria))
+        return self._run(kind, lambda collection: collection.count_documents(criteria_of_dates(criteria)))
 
     def insert(self, kind: str, document: JsonDocument) -> bool:
         """Insert a document; return False if its key exists, also if an interrupted try has inserted it."""
         self._prepare_writing(kind)
         try:
-            self._run(kind, lambda collection: collection.insert_one(dict(document)))
+            self._run(kind, lambda collection: collection.insert_one(with_dates(document)))
         except DuplicateKeyError:
             return False
         return True
@@ -80,15 +82,15 @@ class MongodbBackend:
         def replace(collection: Collection[JsonDocument]) -> JsonDocument:
             for _ in range(_MAX_TRIES):
                 old = collection.find_one({"key": key}, {"_id": 0})
-                new = change(None if old is None else dict(old))
+                new = change(None if old is None else with_iso_times(old))
                 if old is None:
                     try:
-                        collection.insert_one(dict(new))
+                        collection.insert_one(with_dates(new))
                     except DuplicateKeyError:
                         continue
                     return new
                 guard = {counter: old[counter] for counter in _COUNTERS if counter in old}
-                if collection.replace_one({"key": key, **guard}, new).matched_count:
+                if collection.replace_one({"key": key, **guard}, with_dates(new)).matched_count:
                     return new
             raise StorageError(
                 f"{collection.name} {key}: other processes keep changing it. Hint: stop one of them, then resume"
@@ -104,7 +106,7 @@ class MongodbBackend:
     def remove(self, kind: str, criteria: Criteria) -> None:
         """Remove the matching documents."""
         self._prepare_writing(kind)
-        self._run(kind, lambda collection: collection.delete_many(criteria))
+        self._run(kind, lambda collection: collection.delete_many(criteria_of_dates(criteria)))
 
     def close(self) -> None:
         """Close the client; the next operation opens another."""

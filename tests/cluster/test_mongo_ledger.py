@@ -1,6 +1,8 @@
 """The ledger in MongoDB behaves like the embedded one (property test)."""
 
+import json
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from interphase_flows.settings import MongodbSettings
 from interphase_flows.storage.ledger import KINDS, Ledger
+from interphase_flows.storage.mongodb import open_client
 from interphase_flows.storage.queries import query
 
 pytestmark = pytest.mark.cluster
@@ -117,3 +120,38 @@ def test_any_sequence_of_operations_gives_the_results_of_the_embedded_ledger(
         left = [{d["key"]: timeless(d) for d in ledger.find(kind)} for ledger in (in_mongo, embedded)]
         assert left[0] == left[1]
     embedded.close()
+
+
+def test_times_are_bson_dates_and_texts_of_earlier_documents_are_read(in_mongo: Ledger, mongo: MongodbSettings) -> None:
+    """Earlier documents sort before new ones, and filters match both."""
+    earlier = {"key": "a", "kind": "labels", "campaign": "c", "created_at": "2026-01-01T00:00:00.000001+00:00"}
+    client = open_client(mongo)
+    collection = client[mongo.database]["interphase_labels"]
+    in_mongo.put("labels", "b", {})
+    collection.insert_one(dict(earlier))
+    in_mongo.put("labels", "c", {})
+    dates = {found["key"]: found["created_at"] for found in collection.find()}
+    assert [type(dates[key]) for key in "abc"] == [str, datetime, datetime]
+    found = in_mongo.find("labels")
+    assert [document["key"] for document in found] == ["a", "b", "c"]
+    assert found[0] == earlier
+    written = [datetime.fromisoformat(document["created_at"]) for document in found]
+    assert written == sorted(written)
+    json.dumps(found)
+    for text, keys in (
+        ("created_at>=2026-01-01", ["a", "b", "c"]),
+        ("created_at>2026-01-02", ["b", "c"]),
+        ("created_at<2026-01-02", ["a"]),
+        (f"created_at={found[1]['created_at']}", ["b"]),
+        (f"created_at!={found[1]['created_at']}", ["a", "c"]),
+    ):
+        assert [document["key"] for document in query(in_mongo, "labels", [text])] == keys, text
+    in_mongo.record_failure("labels", "a", "max_force")
+    in_mongo.record_failure("labels", "a", "max_force")
+    in_mongo.set_state("campaigns", "c", {"started_at": "2026-01-01T00:00:00+00:00", "status": "running"})
+    (failure,) = client[mongo.database]["interphase_failures"].find()
+    assert {type(failure[name]) for name in ("created_at", "last_at")} == {datetime}
+    state = client[mongo.database]["interphase_campaigns"].find_one()
+    assert state["started_at"] == datetime(2026, 1, 1)
+    assert in_mongo.get("campaigns", "c")["started_at"] == "2026-01-01T00:00:00+00:00"
+    client.close()

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-ON_A_CAMPAIGN = {"query.md", "use_results_elsewhere.md"}
-"""Pages whose blocks need a finished campaign: `test_query_page` and `test_export_page` in tests/flows run them."""
+ON_A_CAMPAIGN = {"mongodb.md", "query.md", "use_results_elsewhere.md"}
+"""Pages whose blocks need a finished campaign.
+
+`test_query_page` and `test_export_page` in tests/flows, and `test_mongodb_page` in tests/cluster run them.
+"""
 PAGES = [
     REPOSITORY / "README.md",
     *(page for page in sorted((REPOSITORY / "docs").glob("*.md")) if page.name not in ON_A_CAMPAIGN),
