@@ -3,7 +3,7 @@
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.dataset import Baseline, DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
-from interphase_flows.schemas.label import MethodIdentity
+from interphase_flows.schemas.label import LabelDoc, MethodIdentity
 from interphase_flows.schemas.model import Calibration, CommitteeDoc, ErrorSummary, ModelDoc
 from interphase_flows.schemas.segment import SegmentDoc
 
@@ -122,4 +122,22 @@ def iteration(key: str, index: int, dataset_key: str = "dataset") -> IterationDo
         stop_reasons={},
         decision="continue",
         reason="no new trajectory was audited yet",
+    )
+
+
+def rejected_label(key: str, reason: str, explanation: str) -> LabelDoc:
+    return LabelDoc(
+        key=key,
+        structure_key=f"structure of {key}",
+        method_name="chgnet",
+        method_key="chgnet",
+        is_surrogate=True,
+        numbers=[3, 16],
+        cell=[[5.0, 0, 0], [0, 5.0, 0], [0, 0, 5.0]],
+        positions=[[0.0, 0, 0], [2.4, 0, 0]],
+        formula="LiS",
+        origin="interface/1",
+        status="rejected",
+        reason=reason,
+        explanation=explanation,
     )

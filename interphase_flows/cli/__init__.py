@@ -6,13 +6,25 @@ May import every subpackage; none imports it.
 import io
 import sys
 
-from interphase_flows.cli import analyse, campaigns, cluster, export, labels, results, setup, status
+from interphase_flows.cli import analyse, campaigns, cluster, export, labels, live_view, results, setup, status
 from interphase_flows.cli.application import PANELS, app
 from interphase_flows.exceptions import InterphaseError
 from interphase_flows.printable import printable_lines
 from interphase_flows.runtime.atomic_files import describe_os_error
 
-__all__ = ["analyse", "app", "campaigns", "cluster", "export", "labels", "main", "results", "setup", "status"]
+__all__ = [
+    "analyse",
+    "app",
+    "campaigns",
+    "cluster",
+    "export",
+    "labels",
+    "live_view",
+    "main",
+    "results",
+    "setup",
+    "status",
+]
 
 EXIT_CODE_CTRL_C = 130
 

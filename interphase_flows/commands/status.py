@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as validated_dataclass
@@ -26,7 +26,7 @@ from interphase_flows.schemas.segment import Role
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.failures import FailureGroup, failure_groups
 from interphase_flows.storage.ledger_backend import JsonDocument
-from interphase_flows.storage.lock import lock_holder
+from interphase_flows.storage.lock import LockHolder, lock_holder
 from interphase_flows.storage.workspace import Workspace, campaign_names, open_workspace
 
 if TYPE_CHECKING:
@@ -126,17 +126,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
         if state is None:
             raise InputError(f"{workspace.root}: no campaign was started in this folder. Hint: interphase run FILE")
         CampaignRecord.model_validate(state, strict=True)
-        holder = lock_holder(workspace.root)
-        status = state["status"]
-        # with MongoDB it may run on another machine, in another folder
-        if status == "running" and holder is None and workspace.is_here:
-            status = "interrupted"
-        cluster = None
-        if status == SUBMITTED:
-            from interphase_flows.runners.fireworks.states import cluster_status  # slow import
-
-            cluster = cluster_status(settings, name)
-            status = _status_by_jobs(cluster, state)
+        status, holder, cluster = current_state(workspace, state)
         report = workspace.report_folder / REPORT_NAME
         own = workspace.own
         rejected = count_by_reason(workspace)
@@ -171,6 +161,30 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             cluster=cluster,
             notes=notes,
         )
+
+
+class CurrentState(NamedTuple):
+    """What a campaign is doing: its status, the process that runs it here, and its jobs in FireWorks."""
+
+    status: str
+    holder: LockHolder | None
+    cluster: "ClusterStatus | None"
+
+
+def current_state(workspace: Workspace, state: JsonDocument) -> CurrentState:
+    """Return the state of a campaign from its document, its lock and its jobs."""
+    holder = lock_holder(workspace.root)
+    status = state["status"]
+    # with MongoDB it may run on another machine, in another folder
+    if status == "running" and holder is None and workspace.is_here:
+        status = "interrupted"
+    cluster = None
+    if status == SUBMITTED:
+        from interphase_flows.runners.fireworks.states import cluster_status  # slow import
+
+        cluster = cluster_status(workspace.settings, workspace.campaign)
+        status = _status_by_jobs(cluster, state)
+    return CurrentState(status, holder, cluster)
 
 
 def _status_by_jobs(cluster: "ClusterStatus", state: JsonDocument) -> str:
