@@ -88,8 +88,11 @@ def query(
         extract_label_files,
         query_campaign,
     )
+    from interphase_flows.storage.workspace import campaign_names
 
-    settings, name = named(name, root)
+    # the database is the same for any of its campaigns
+    any_name = next(iter(campaign_names(settings_of(root))), None) if all_campaigns else None
+    settings, name = named(name, root, name or any_name)
     request = DocumentQuery(kind, filters or [], sort.split(",") if sort else [], limit, rejected, all_campaigns)
     if count:
         write_line(count_documents(settings, name, request))

@@ -229,4 +229,4 @@ def _was_invalidated(kind: str, found: JsonDocument) -> bool:
     """Return whether this campaign has removed the same document, to compute it again."""
     failure = current_workspace().ledger.failure(kind, found["key"]) or {}
     removed = (failure.get("details") or {}).get("invalidated") or {}
-    return removed.get("created_at") == found["created_at"]
+    return "created_at" in removed and removed["created_at"] == found.get("created_at")

@@ -110,7 +110,7 @@ def test_campaign_option_selects_what_a_campaign_uses(campaigns: Settings) -> No
 
 
 def test_all_campaigns_of_a_database_can_be_queried_together(campaigns: Settings) -> None:
-    arguments = ["query", "labels", "-c", TWIN, "--all-campaigns", "--count"]
+    arguments = ["query", "labels", "--all-campaigns", "--count"]
     if isinstance(campaigns.store, MongodbSettings):
         assert interphase(*arguments) == "6"
     else:
