@@ -34,7 +34,8 @@ from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.schemas.model import CommitteeDoc, ModelDoc
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.schemas.structures import StructureSetDoc
-from interphase_flows.settings import Settings
+from interphase_flows.settings import Settings, load_settings
+from interphase_flows.storage.campaign_choice import only_campaign
 from interphase_flows.storage.ledger import KINDS, LEDGER_FIELDS
 from interphase_flows.storage.ledger_backend import Criteria, JsonDocument
 from interphase_flows.storage.queries import (
@@ -66,20 +67,22 @@ class CampaignResults:
     Parameters
     ----------
     campaign
-        Name of the campaign; that of the settings if None.
+        Name of the campaign; if None, that of the settings, else the only one.
     settings
         Settings with the location of campaigns; those of this machine if None.
 
     Raises
     ------
     InputError
-        No campaign is named. Methods: a field or filter is invalid.
+        No campaign is named, and there are several or none. Methods: a field or filter is invalid.
     StorageError
         The campaign does not exist; the message lists the existing ones.
     """
 
     def __init__(self, campaign: str | None = None, settings: Settings | None = None) -> None:
-        self._workspace = open_workspace(settings, campaign, read_only=True)
+        settings = load_settings() if settings is None else settings
+        name = campaign or settings.campaign or only_campaign(settings)
+        self._workspace = open_workspace(settings, name, read_only=True)
         self.campaign = self._workspace.campaign
         self.artifacts = self._workspace.artifacts
         self.settings = self._workspace.settings

@@ -113,7 +113,7 @@ def _report_settings_file(path: Path) -> None:
 
 def named(name: str | None, root: Path | None, option: str | None = None) -> tuple["Settings", str]:
     """Return the settings and the name of the campaign: that of the argument or option, or the only one."""
-    from interphase_flows.commands.status import only_campaign
+    from interphase_flows.storage.campaign_choice import only_campaign
 
     if name is not None and option is not None and name != option:
         raise InputError(f"campaign {name} and --campaign {option}: two names are given. Hint: leave one out")

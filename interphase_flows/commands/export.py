@@ -5,11 +5,13 @@ Each function writes to new files, or replaces existing ones with ``force``; a f
 
 import os
 import shutil
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import iread, write
 
 from interphase_flows.datasets.chemiscope import SUFFIXES, chemiscope_input, write_chemiscope
@@ -160,7 +162,7 @@ def export_models(
 
 
 def export_trajectories(results: CampaignResults, target: Path, force: bool = False) -> list[Path]:
-    """Write each production run to an extxyz file with unwrapped positions and times in fs."""
+    """Write each production run to an extxyz file: unwrapped positions, times in fs, energies and uncertainties."""
     result = results.result
     criteria: JsonDocument = (
         # of one committee: a campaign whose file was changed has production runs of both
@@ -169,24 +171,41 @@ def export_trajectories(results: CampaignResults, target: Path, force: bool = Fa
         else {"key": result.production_keys}
     )
     runs: dict[str, list[Path]] = {}
+    uncertainties: dict[str, dict[float, float]] = {}
     for segment in results.segments(sort="first_step", **criteria):
         if segment.trajectory is not None:
             runs.setdefault(segment.run_id, []).append(results.artifacts.get(segment.trajectory))
+            times_fs = (_time_key(step * segment.timestep_fs) for step in segment.uncertainty_steps)
+            found = zip(times_fs, segment.uncertainty_eV_per_angstrom, strict=True)
+            uncertainties.setdefault(segment.run_id, {}).update(found)
     if not runs:
         raise InputError(f"campaign {results.campaign} has no production trajectory yet")
-    written = {file_in(target, f"{run_id}.extxyz", "run"): paths for run_id, paths in sorted(runs.items())}
+    written = {file_in(target, f"{run_id}.extxyz", "run"): run_id for run_id in sorted(runs)}
     _check_new(written, force)
-    for path, paths in written.items():
-        with RunFrames(paths) as frames:
-            write_extxyz(frames, path)
+    for path, run_id in written.items():
+        with RunFrames(runs[run_id]) as frames:
+            write_extxyz(frames, path, uncertainties[run_id])
     return list(written)
 
 
-def write_extxyz(frames: RunFrames, path: Path) -> None:
-    """Write a run as extended XYZ, one frame at a time, each with its cell."""
+def write_extxyz(frames: RunFrames, path: Path, uncertainties: Mapping[float, float] = MappingProxyType({})) -> None:
+    """Write a run as extended XYZ, one frame at a time, each with its cell and potential energy (eV).
+
+    ``uncertainties`` are force uncertainties (eV/Å) by time (fs), of the frames at which they were evaluated.
+    """
+    energies_eV = frames.potential_energy_eV
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for index in range(frames.n_frames):
-            write(file, frames.atoms(index), format="extxyz")
+            atoms = frames.atoms(index)
+            atoms.calc = SinglePointCalculator(atoms, energy=float(energies_eV[index]))
+            uncertainty = uncertainties.get(_time_key(frames.time_fs[index]))
+            if uncertainty is not None:
+                atoms.info["uncertainty_eV_per_angstrom"] = uncertainty
+            write(file, atoms, format="extxyz")
+
+
+def _time_key(time_fs: float) -> float:
+    return round(float(time_fs), 3)
 
 
 def _check_file(target: Path) -> None:

@@ -23,11 +23,11 @@ from interphase_flows.runtime.local_workers import default_workers
 from interphase_flows.schemas.campaign import CampaignRecord
 from interphase_flows.schemas.kinds import document_kinds
 from interphase_flows.schemas.segment import Role
-from interphase_flows.settings import MongodbSettings, Settings
+from interphase_flows.settings import Settings
 from interphase_flows.storage.failures import FailureGroup, failure_groups
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.lock import LockHolder, lock_holder
-from interphase_flows.storage.workspace import Workspace, campaign_names, open_workspace
+from interphase_flows.storage.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
     from interphase_flows.costs.budget import RemainingLabels
@@ -96,27 +96,6 @@ class CampaignStatus:
     def as_json(self) -> str:
         """Return the status as JSON."""
         return json.dumps(asdict(self), indent=2)
-
-
-def only_campaign(settings: Settings) -> str:
-    """Return the name of the only campaign under the root or in the database, or raise an InputError with all names."""
-    names = campaign_names(settings)
-    if len(names) != 1:
-        found = (
-            f"there are {len(names)} campaigns ({', '.join(names)}). Hint: name one, or"
-            if names
-            else "there is no campaign. Hint:"
-        )
-        where, other = (
-            (
-                f"database {settings.store.database!r}",
-                "set store.database in the settings to another database",
-            )
-            if isinstance(settings.store, MongodbSettings)
-            else (settings.root, "choose another folder by --root")
-        )
-        raise InputError(f"{where}: {found} {other}")
-    return names[0]
 
 
 def campaign_status(settings: Settings, name: str) -> CampaignStatus:

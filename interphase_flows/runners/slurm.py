@@ -101,6 +101,17 @@ class JobRecord:
         """Whether the job waits, runs or is being ended."""
         return self.state in (*WAITING, "RUNNING", "COMPLETING", "STOPPED")
 
+    @property
+    def end(self) -> str:
+        """How the job ended: by a signal, else Slurm's reason and the exit code.
+
+        Slurm gives a batch script that was killed the reason JobLaunchFailure, although it was launched.
+        """
+        number = self.exit_code.partition(":")[2]
+        if number.isdecimal() and int(number):
+            return f"killed (signal {number})"
+        return f"{self.reason}, exit code {self.exit_code}"
+
 
 def job_record(job_id: str) -> JobRecord | None:
     """Return Slurm's record of a job, None if Slurm has none."""

@@ -140,8 +140,6 @@ def test_invalid_queries_raise_before_documents_are_read(results):
 def test_a_missing_campaign_raises_with_the_existing_ones(settings, written):
     with pytest.raises(StorageError, match="no such campaign; existing campaigns: mine"):
         CampaignResults("yours", settings)
-    with pytest.raises(InputError, match="no campaign is named"):
-        CampaignResults(settings=Settings(root=settings.root))
 
 
 def test_failures_are_typed_and_repetitions_counted(tmp_path):
@@ -157,3 +155,16 @@ def test_failures_are_typed_and_repetitions_counted(tmp_path):
     assert failure.details == {"max_force": 31.5, "explanation": "too large"}
     assert isinstance(failure.created_at, datetime)
     assert failure.created_at <= failure.last_at
+
+
+def test_only_campaign_is_the_default(settings, written, tmp_path):
+    """As with the command."""
+    with pytest.raises(InputError, match="there is no campaign"):
+        CampaignResults(settings=Settings(root=tmp_path / "empty"))
+    unnamed = Settings(root=settings.root)
+    with CampaignResults(settings=unnamed) as results:
+        assert results.campaign == "mine"
+    (settings.root / "other").mkdir()
+    (settings.root / "other" / "ledger.sqlite").touch()
+    with pytest.raises(InputError, match="there are 2 campaigns"):
+        CampaignResults(settings=unnamed)

@@ -148,7 +148,7 @@ def _evidence(
         return "gone", f"allocation {job_id} is unknown to Slurm"
     if record.is_alive:
         return None
-    message = f"allocation {job_id}: {record.state}, {record.reason}, exit code {record.exit_code}"
+    message = f"allocation {job_id}: {record.state}, {record.end}"
     return record.state.lower(), message
 
 

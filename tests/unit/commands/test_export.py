@@ -258,7 +258,10 @@ def test_exported_run_has_the_cell_and_positions_of_every_frame(seed, tmp_path):
     ]
     paths = [campaign_run(tmp_path / f"{i}.zarr.zip", half).path for i, half in enumerate(halves)]
     with RunFrames(paths) as run:
-        write_extxyz(run, tmp_path / "new" / "run.extxyz")
+        write_extxyz(run, tmp_path / "new" / "run.extxyz", {round(float(truth.time_fs[3]), 3): 0.25})
+    written = read(tmp_path / "new" / "run.extxyz", ":")
+    assert [atoms.get_potential_energy() for atoms in written] == [0.0] * 20
+    assert [atoms.info.get("uncertainty_eV_per_angstrom") for atoms in written[2:5]] == [None, 0.25, None]
     with open_trajectory(tmp_path / "new" / "run.extxyz") as found:
         np.testing.assert_allclose(found.time_fs, truth.time_fs)
         for frame in range(20):

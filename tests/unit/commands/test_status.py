@@ -11,10 +11,10 @@ from interphase_flows.commands.status import (
     PROGRESS_FILE,
     _status_by_jobs,
     campaign_status,
-    only_campaign,
 )
 from interphase_flows.exceptions import InputError
 from interphase_flows.runners.fireworks.states import COLUMNS, ClusterStatus, JobsHeldByLpad
+from interphase_flows.storage.campaign_choice import only_campaign
 
 
 def test_running_campaign_without_a_lock_holder_is_interrupted(settings, started):

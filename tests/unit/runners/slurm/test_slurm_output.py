@@ -10,6 +10,7 @@ from interphase_flows.runners.fireworks.control import _stop_worker
 from interphase_flows.runners.fireworks.recovery import _evidence
 from interphase_flows.runners.fireworks.states import _lost_now, jobs_held_by_lpad
 from interphase_flows.runners.slurm import (
+    JobRecord,
     QueueJob,
     cancel_jobs,
     is_job_id,
@@ -185,3 +186,9 @@ def test_jobs_that_lpad_holds_are_listed_with_their_release():
     assert held["defused"].release == "lpad reignite_fws -i 1"
     assert held["defused"].jobs == ["label (job 1)"]
     assert jobs_held_by_lpad([job | {"state": "DEFUSED"} for job in jobs], None) == []
+
+
+def test_end_of_a_killed_job_is_its_signal():
+    """Slurm's reason for a batch script that was killed is JobLaunchFailure."""
+    assert JobRecord("FAILED", "JobLaunchFailure", "0:9", 0).end == "killed (signal 9)"
+    assert JobRecord("FAILED", "NonZeroExitCode", "3:0", 0).end == "NonZeroExitCode, exit code 3:0"
