@@ -191,7 +191,7 @@ def uncertainty(runs: Sequence[ProductionRun], committee: CommitteeDoc | None) -
         axes.set(
             xlabel="Time (ps)",
             ylabel="Largest force σ (meV/Å)",
-            ylim=(0, 1.08 * top),
+            ylim=(0, 1.22 * top),  # the legend is above the highest line
             xlim=(0, None),
             title="Force uncertainty of the committee in production (×: the run was stopped)",
         )

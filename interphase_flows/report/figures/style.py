@@ -109,7 +109,7 @@ class FigureFile:
     def data_uri(self) -> str:
         """The figure as the source of an ``<img>``: SVG, or PNG if the SVG is large."""
         # base64: identifiers and addresses in the SVG cannot interfere with the page
-        return data_uri("svg+xml", self.svg) if len(self.svg) < 600_000 else data_uri("png", self.png)
+        return data_uri("svg+xml", self.svg) if len(self.svg) < 300_000 else data_uri("png", self.png)
 
     def write(self, folder: Path) -> None:
         """Write ``name.svg``, ``name.png`` and ``name.csv`` into a folder atomically."""
