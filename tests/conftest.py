@@ -13,6 +13,7 @@ LONGEST_FIRST = (
     "flows/test_other_pairs.py",
     "docs/test_code_blocks.py",
     "flows/test_kill_workers.py",
+    "docs/test_readme_commands.py",
     "cluster/test_slurm_campaign.py",
     "cluster/test_benchmarks.py",
     "flows/test_kill_anywhere.py",
