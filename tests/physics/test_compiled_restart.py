@@ -81,13 +81,13 @@ def interrupt(monkeypatch, checkpoints: list[Path], compiled: CompiledPotentialD
 
 def test_segment_that_began_eagerly_stays_eager(root, checkpoints, monkeypatch):
     """A machine that has the graph resumes what another one has begun; the next segment is compiled."""
-    with campaign(root, "eager-throughout"):
+    with campaign(root / "eager-throughout", "eager-throughout"):
         expected = segment_of(checkpoints, None)
-    with campaign(root, "compiled-later"):
+    with campaign(root / "compiled-later", "compiled-later"):
         document = compile_potentials()
-    with campaign(root, "compiled-later", n_threads=1, compile_potentials="never"):
+    with campaign(root / "compiled-later", "compiled-later", n_threads=1, compile_potentials="never"):
         interrupt(monkeypatch, checkpoints, document)
-    with campaign(root, "compiled-later"):
+    with campaign(root / "compiled-later", "compiled-later"):
         resumed = segment_of(checkpoints, document)
         following = segment_of(checkpoints, document, resumed)
     assert (expected.evaluation, resumed.evaluation) == ("eager", "eager")
@@ -99,9 +99,9 @@ def test_segment_that_began_eagerly_stays_eager(root, checkpoints, monkeypatch):
 
 def test_segment_whose_graph_is_lost_restarts(root, checkpoints, monkeypatch):
     """The steps done are discarded, since half a segment of each evaluation could not be reproduced."""
-    with campaign(root, "eager"):
+    with campaign(root / "eager", "eager"):
         expected = segment_of(checkpoints, None)
-    with campaign(root, "graph-lost") as workspace:
+    with campaign(root / "graph-lost", "graph-lost") as workspace:
         document = compile_potentials()
         interrupt(monkeypatch, checkpoints, document)
         workspace.artifacts.discard(document.artifact)
@@ -113,9 +113,9 @@ def test_segment_whose_graph_is_lost_restarts(root, checkpoints, monkeypatch):
 
 
 def test_interrupted_compiled_segment_equals_an_uninterrupted_one(root, document, checkpoints, monkeypatch):
-    with campaign(root, "compiled-at-once"):
+    with campaign(root / "compiled-at-once", "compiled-at-once"):
         expected = segment_of(checkpoints, compile_potentials())
-    with campaign(root, "compiled-in-two"):
+    with campaign(root / "compiled-in-two", "compiled-in-two"):
         compiled = compile_potentials()
         interrupt(monkeypatch, checkpoints, compiled)
         resumed = segment_of(checkpoints, compiled)

@@ -11,7 +11,7 @@ import pytest
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.commands.convergence import run_convergence_study
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.exceptions import DiskFullError, InputError, ReferenceMethodError, StorageError
+from interphase_flows.exceptions import DiskFullError, InputError, ReferenceMethodError, SettingsError
 from interphase_flows.flows.convergence_study import ConvergenceStudyMaker, study_phases
 from interphase_flows.jobs.convergence import ConvergenceMaker, ConvergenceStructuresMaker
 from interphase_flows.jobs.labels import LabelMaker
@@ -182,7 +182,7 @@ def test_full_or_read_only_disk_is_named_and_finished_labels_are_reused(tmp_path
         with open_workspace(settings, "unit", read_only=True) as workspace:
             before = {label["key"]: label["created_at"] for label in workspace.ledger.find("labels")}
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-        with pytest.raises(StorageError, match=r"Read-only file system.*Hint: set `root`"):
+        with pytest.raises(SettingsError, match=r"Read-only file system.*Hint: set root"):
             run_convergence_study(campaign, maker, settings)
         subprocess.run(["mount", "-o", "remount,rw,size=8m", str(disk)], check=True)
         run_convergence_study(campaign, maker, settings)
