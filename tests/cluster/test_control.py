@@ -74,12 +74,12 @@ def states(settings: Settings, campaign: str) -> dict[str, int]:
 
 def test_submitted_campaign_does_not_run_on_this_machine_until_it_is_cancelled(settings):
     """Both would compute the same jobs, and the status would be that of one of them."""
-    submit(settings, Flow([plus_one(1)]), "busy")
-    with pytest.raises(InputError, match=r"submitted to FireWorks and has 1 unfinished jobs.*cancel busy"):
-        check_not_on_cluster(settings, "busy", "submitted")
-    check_not_on_cluster(settings, "busy", "running")
-    cancel_campaign(settings, "busy")
-    check_not_on_cluster(settings, "busy", "submitted")
+    submit(settings, Flow([plus_one(1)]), "submitted")
+    with pytest.raises(InputError, match=r"submitted to FireWorks and has 1 unfinished jobs.*cancel submitted"):
+        check_not_on_cluster(settings, "submitted", "submitted")
+    check_not_on_cluster(settings, "submitted", "running")
+    cancel_campaign(settings, "submitted")
+    check_not_on_cluster(settings, "submitted", "submitted")
 
 
 def test_pause_holds_jobs_that_a_running_job_adds_until_the_release(settings, tmp_path):
