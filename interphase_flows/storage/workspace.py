@@ -23,9 +23,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from interphase_flows.exceptions import CorruptStoreError, InputError, StorageError
+from interphase_flows.exceptions import InputError, StorageError
 from interphase_flows.runtime.atomic_files import sweep_leftovers
-from interphase_flows.runtime.progress import emit
 from interphase_flows.settings import MongodbSettings, Settings, load_settings
 from interphase_flows.storage.artifacts import ArtifactStore
 from interphase_flows.storage.document_check import UNREADABLE, damaged_document
@@ -35,13 +34,11 @@ from interphase_flows.storage.ledger import Ledger, of_campaign
 from interphase_flows.storage.ledger_backend import Criteria, JsonDocument
 from interphase_flows.storage.lock import LOCK_NAME, CampaignLock
 from interphase_flows.storage.other_campaigns import LEDGER_NAME, OtherCampaigns, one_at_a_time
-from interphase_flows.storage.sqlite_backend import RECOVERY_HINT
+from interphase_flows.storage.store_checks import check_artifact_store, check_embedded_ledger
 
 if TYPE_CHECKING:
     from jobflow import JobStore
 
-MIN_LEDGER_BYTES = 512
-"""Smallest page of SQLite, which reads a shorter file as an empty database."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -96,64 +93,14 @@ class Workspace:
         return ArtifactStore((self.settings.root if is_shared else self.root) / "artifacts")
 
     def check_artifacts(self) -> None:
-        """Check that the artifact store is the one to which the documents of a shared database refer.
-
-        A machine with another artifact store would find the artifact of every document missing, and discard the
-        document.
-
-        Raises
-        ------
-        StorageError
-            The database was first used with another artifact store, which the message names, or its document on the
-            artifact store is damaged.
-        """
-        store = self.settings.store
-        if not isinstance(store, MongodbSettings):
-            return
-        mine = {"identity": self.artifacts.identity(), "root_url": self.artifacts.root_url}
-        first = self.ledger.claim("artifacts", mine)
-        identity, root_url = (first.get(name) for name in mine)
-        if not isinstance(identity, str) or not isinstance(root_url, str):
-            raise StorageError(
-                f"database {store.database!r}: the document artifacts of the kind progress is damaged, and names no "
-                f"artifact store. Hint: restore it, or remove it if {mine['root_url']} is that of the database"
-            )
-        if identity != mine["identity"] and root_url == mine["root_url"]:
-            raise StorageError(
-                f"{root_url}/identity: contains {mine['identity']}, but database {store.database!r} records {identity}: "
-                "the file is damaged, or this is another folder (replaced, or not mounted). Hint: restore or mount the "
-                "folder; if only this file is damaged, write the recorded identifier into it"
-            )
-        if identity != mine["identity"]:
-            raise StorageError(
-                f"artifacts_url: {mine['root_url']} is not the artifact store to which the documents of database "
-                f"{store.database!r} refer; that was first {root_url}. Hint: set artifacts_url in the settings "
-                "to its path on this machine, or store.database to a new database"
-            )
+        """Check the artifacts of a shared database, see `store_checks.check_artifact_store`."""
+        if isinstance(self.settings.store, MongodbSettings):
+            check_artifact_store(self.settings.store, self.ledger, self.artifacts)
 
     def check_ledger(self) -> None:
-        """Check the file of an embedded ledger before anything is written.
-
-        Raises
-        ------
-        CorruptStoreError
-            It is damaged, empty or missing although there are artifacts, or that of another campaign. A writer only
-            reports a missing one.
-        """
-        if isinstance(self.settings.store, MongodbSettings):
-            return
-        path = self.root / LEDGER_NAME
-        is_missing = not path.exists()
-        if (is_missing or path.stat().st_size < MIN_LEDGER_BYTES) and any((self.root / "artifacts").glob("*/??/*")):
-            problem = f"{path}: the document store is {'missing' if is_missing else 'damaged (it is empty or cut off)'}"
-            if not is_missing or self.read_only:
-                raise CorruptStoreError(f"{problem}. {RECOVERY_HINT}")
-            emit("repair", 0, 1, f"{problem}: all results are computed again")
-        names = [document["key"] for document in self.ledger.find("campaigns", properties=["key"])]
-        if names and self.campaign not in names:
-            raise CorruptStoreError(
-                f"{path}: the document store is that of campaign {names[0]}, not of {self.campaign}. {RECOVERY_HINT}"
-            )
+        """Check an embedded ledger before anything is written, see `store_checks.check_embedded_ledger`."""
+        if not isinstance(self.settings.store, MongodbSettings):
+            check_embedded_ledger(self.root, self.campaign, self.ledger, self.read_only)
 
     @property
     def own(self) -> JsonDocument:
