@@ -1,5 +1,6 @@
 """Restarts of runs with compiled potentials: exact, and by the evaluation with which a segment began."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from interphase_flows.potentials.compiled.compiler import cpp_compiler
 from interphase_flows.runtime.walltime import Deadline
 from interphase_flows.schemas.compiled_potential import CompiledPotentialDoc
 from interphase_flows.schemas.segment import SegmentDoc
+from interphase_flows.storage.shared_graphs import FOLDER
 
 pytestmark = [
     pytest.mark.slow,
@@ -65,6 +67,14 @@ MAKER = SegmentMaker(
 )
 
 
+def alone(root: Path, name: str) -> Path:
+    """Return a root with the compiled graph, but without campaigns whose results would be copied."""
+    target = root / "alone" / name
+    if not target.exists():
+        shutil.copytree(root / FOLDER, target / FOLDER)
+    return target
+
+
 def segment_of(
     checkpoints: list[Path], compiled: CompiledPotentialDoc | None, start: SegmentDoc | None = None
 ) -> SegmentDoc:
@@ -81,13 +91,13 @@ def interrupt(monkeypatch, checkpoints: list[Path], compiled: CompiledPotentialD
 
 def test_segment_that_began_eagerly_stays_eager(root, checkpoints, monkeypatch):
     """A machine that has the graph resumes what another one has begun; the next segment is compiled."""
-    with campaign(root / "eager-throughout", "eager-throughout"):
+    with campaign(alone(root, "eager-throughout"), "eager-throughout"):
         expected = segment_of(checkpoints, None)
-    with campaign(root / "compiled-later", "compiled-later"):
+    with campaign(alone(root, "compiled-later"), "compiled-later"):
         document = compile_potentials()
-    with campaign(root / "compiled-later", "compiled-later", n_threads=1, compile_potentials="never"):
+    with campaign(alone(root, "compiled-later"), "compiled-later", n_threads=1, compile_potentials="never"):
         interrupt(monkeypatch, checkpoints, document)
-    with campaign(root / "compiled-later", "compiled-later"):
+    with campaign(alone(root, "compiled-later"), "compiled-later"):
         resumed = segment_of(checkpoints, document)
         following = segment_of(checkpoints, document, resumed)
     assert (expected.evaluation, resumed.evaluation) == ("eager", "eager")
@@ -99,9 +109,9 @@ def test_segment_that_began_eagerly_stays_eager(root, checkpoints, monkeypatch):
 
 def test_segment_whose_graph_is_lost_restarts(root, checkpoints, monkeypatch):
     """The steps done are discarded, since half a segment of each evaluation could not be reproduced."""
-    with campaign(root / "eager", "eager"):
+    with campaign(alone(root, "eager"), "eager"):
         expected = segment_of(checkpoints, None)
-    with campaign(root / "graph-lost", "graph-lost") as workspace:
+    with campaign(alone(root, "graph-lost"), "graph-lost") as workspace:
         document = compile_potentials()
         interrupt(monkeypatch, checkpoints, document)
         workspace.artifacts.discard(document.artifact)
@@ -113,9 +123,9 @@ def test_segment_whose_graph_is_lost_restarts(root, checkpoints, monkeypatch):
 
 
 def test_interrupted_compiled_segment_equals_an_uninterrupted_one(root, document, checkpoints, monkeypatch):
-    with campaign(root / "compiled-at-once", "compiled-at-once"):
+    with campaign(alone(root, "compiled-at-once"), "compiled-at-once"):
         expected = segment_of(checkpoints, compile_potentials())
-    with campaign(root / "compiled-in-two", "compiled-in-two"):
+    with campaign(alone(root, "compiled-in-two"), "compiled-in-two"):
         compiled = compile_potentials()
         interrupt(monkeypatch, checkpoints, compiled)
         resumed = segment_of(checkpoints, compiled)
