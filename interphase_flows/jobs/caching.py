@@ -26,6 +26,7 @@ from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import Deadline
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
+from interphase_flows.storage.ledger import INVALIDATED
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.ledger_entry import invalid_document
 from interphase_flows.storage.pending_results import delete_pending, load_pending, save_pending
@@ -226,7 +227,9 @@ def _copied(kind: str, key: str, schema: type[D]) -> JsonDocument | None:
 
 
 def _was_invalidated(kind: str, found: JsonDocument) -> bool:
-    """Return whether this campaign has removed the same document, to compute it again."""
+    """Return whether this campaign has removed the same document, or a label rejected like it, to compute it again."""
     failure = current_workspace().ledger.failure(kind, found["key"]) or {}
-    removed = (failure.get("details") or {}).get("invalidated") or {}
+    removed = (failure.get("details") or {}).get(INVALIDATED) or {}
+    if removed.get("status") == found.get("status") == "rejected":  # at a retry in the other campaign, too
+        return True
     return "created_at" in removed and removed["created_at"] == found.get("created_at")

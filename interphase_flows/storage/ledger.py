@@ -34,6 +34,9 @@ from interphase_flows.storage.sqlite_backend import SqliteBackend
 
 __all__ = ["KINDS", "LEDGER_FIELDS", "MAX_DOCUMENT_BYTES", "STATE_KINDS", "Ledger", "of_campaign"]
 
+INVALIDATED = "invalidated"
+"""Detail of a failure: the document that was removed, to compute its result again."""
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -156,7 +159,7 @@ class Ledger:
         """Record that the result of a kind and key could not be computed; a repetition raises ``tries``.
 
         The kind is ``jobs`` for a job that failed before it had a key. ``reason`` is an identifier for queries, such as
-        ``max_force``; ``details`` are numbers and messages.
+        ``max_force``; ``details`` are numbers and messages. The document of an earlier :meth:`invalidate` stays in them.
         """
         if kind != "jobs":
             _check_kind(kind)
@@ -168,7 +171,11 @@ class Ledger:
             if old is None:
                 return entry | {"tries": 1}
             users = list(dict.fromkeys([*old.get("used_by", [old["campaign"]]), *entry["used_by"]]))
-            return entry | {"tries": old["tries"] + 1, "created_at": old["created_at"], "used_by": users}
+            details = {field: value for field, value in old["details"].items() if field == INVALIDATED} | entry[
+                "details"
+            ]
+            kept = {"created_at": old["created_at"], "used_by": users, "details": details}
+            return entry | kept | {"tries": old["tries"] + 1}
 
         return self.backend.modify("failures", entry["key"], repeat)
 
@@ -184,7 +191,7 @@ class Ledger:
         # a document near the size limit would exceed it with the record around it
         fits = len(bson.encode(document)) < MAX_DOCUMENT_BYTES // 2
         stored = document if fits else {field: document.get(field) for field in LEDGER_FIELDS}
-        self.record_failure(kind, key, reason, {"invalidated": stored})
+        self.record_failure(kind, key, reason, {INVALIDATED: stored})
         self.backend.remove(kind, {"key": key})
 
     def find(

@@ -11,10 +11,11 @@ import pytest
 
 import loop_documents as documents
 from damage import flip
-from interphase_flows.exceptions import WalltimeReachedError
+from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
 from interphase_flows.jobs.caching import cached, stored_document
 from interphase_flows.runtime.progress import ProgressEvent, listening
 from interphase_flows.schemas.dataset import DatasetDoc
+from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.other_campaigns import LOCKS, one_at_a_time
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
@@ -99,6 +100,44 @@ def test_result_that_a_campaign_has_removed_is_not_copied_back(settings: Setting
         workspace.ledger.invalidate("datasets", "dataset", "retried")
         cached("datasets", "dataset", DatasetDoc, lambda: made(workspace))
     assert found_by_twin(settings) is not None
+
+
+def test_failure_after_the_removal_of_a_result_does_not_have_it_copied_back(
+    settings: Settings, first: Workspace
+) -> None:
+    """Otherwise the second resume after a retry would end with the rejected label."""
+
+    def fail() -> DatasetDoc:
+        raise AnalysisError("still wrong")
+
+    found_by_twin(settings)
+    with open_workspace(settings, "twin") as twin, use_workspace(twin):
+        twin.ledger.invalidate("datasets", "dataset", "retried")
+        with pytest.raises(AnalysisError):
+            cached("datasets", "dataset", DatasetDoc, fail)
+    assert found_by_twin(settings) is None
+
+
+def test_retried_label_is_not_replaced_by_a_rejected_one_of_another_campaign(settings: Settings) -> None:
+    """Which may have retried it as well; one that is accepted there is copied."""
+
+    def found(campaign: str, label: LabelDoc | None = None) -> LabelDoc | None:
+        with open_workspace(settings, campaign) as workspace, use_workspace(workspace):
+            if label is None:
+                return stored_document("labels", "label", LabelDoc)
+            workspace.ledger.invalidate("labels", "label", "retried")
+            return cached("labels", "label", LabelDoc, lambda: label)
+
+    rejected = documents.rejected_label("label", "killed", "out of memory")
+    found("first", rejected)
+    assert found("twin") == rejected
+    found("first", rejected)
+    with open_workspace(settings, "twin") as twin:
+        twin.ledger.invalidate("labels", "label", "retried")
+    assert found("twin") is None
+    accepted = rejected.model_copy(update={"status": "accepted", "reason": None})
+    found("first", accepted)
+    assert found("twin") == accepted
 
 
 def test_campaign_without_users_in_its_documents_is_reused_and_resumes(settings: Settings, first: Workspace) -> None:
