@@ -210,6 +210,6 @@ def _record_exclusions(excluded: Sequence[ExcludedLabel]) -> None:
     """Record as failures of this campaign which labels a dataset excludes, also if another campaign made it."""
     ledger = current_workspace().ledger
     for each in excluded:
-        found = ledger.failure("labels", each.label_key)
-        if found is None or ledger.campaign not in found.get("used_by", []):
+        found = ledger.failure("labels", each.label_key) or {}  # of a label that was retried, with another reason
+        if found.get("reason") != each.reason or ledger.campaign not in found.get("used_by", []):
             ledger.record_failure("labels", each.label_key, each.reason, {"explanation": each.explanation})

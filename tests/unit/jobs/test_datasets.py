@@ -91,6 +91,19 @@ def test_energy_outlier_is_excluded_and_recorded(workspace, batch, spheres, crys
     assert workspace.ledger.failure("labels", key)["reason"] == "energy_window"
 
 
+def test_exclusion_of_a_label_that_failed_before_is_recorded(workspace, batch, spheres, crystals):
+    """Such as one that was retried: it is not rejected any more, but not in the dataset either."""
+    twin = crystals[3][[2, 1, 0]]
+    found = run(LabelMaker(reference=SpheresSpec()), store_set("more", "more", [twin], ["explore/interface-0"]), [0])
+    (key,) = found.accepted
+    workspace.ledger.record_failure("labels", key, "retried")
+    run(MAKER, found, run(MAKER, batch, None, 1), 1)
+    failure = workspace.ledger.failure("labels", key)
+    assert (failure["reason"], failure["tries"]) == ("duplicate", 2)
+    run(MAKER, found, run(MAKER, batch, None, 1), 1)
+    assert workspace.ledger.failure("labels", key) == failure
+
+
 def test_duplicate_of_a_parent_frame_is_excluded_and_recorded(workspace, batch, spheres, crystals):
     """A rotated copy found by a later iteration would leak between training and test."""
     parent = run(MAKER, batch, None, 1)
