@@ -10,7 +10,7 @@ from jobflow import Flow, OnMissing, Response, job
 from interphase_flows.costs.history import label_cost_model
 from interphase_flows.costs.model import format_duration, label_size, pack_by_cost
 from interphase_flows.datasets.duplicates import find_duplicates
-from interphase_flows.datasets.gates import Gates
+from interphase_flows.datasets.gates import LEFT_OUT, Gates
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.inputs import JobMaker, open_job
@@ -26,6 +26,7 @@ from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.label import LabelBatch, LabelDoc, MethodIdentity
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.failures import failure_groups
+from interphase_flows.storage.ledger_backend import Criteria
 from interphase_flows.storage.workspace import current_workspace
 
 MOST_JOBS = 300
@@ -192,10 +193,14 @@ def reject_duplicates(
 
 
 def _causes(batches: Sequence[LabelBatch]) -> str:
-    """Return why jobs of labels failed, and why the labels of others were rejected."""
-    workspace = current_workspace()
-    criteria = {"campaign": workspace.ledger.campaign, "failed_kind": {"$in": ["labels", "jobs"]}}
-    causes = [group.summary for group in failure_groups(workspace.ledger, criteria)[:MAX_CAUSES]]
+    """Return why jobs of labels failed, the latest first, and why the labels of others were rejected."""
+    ledger = current_workspace().ledger
+    criteria: Criteria = {
+        "campaign": ledger.campaign,
+        "failed_kind": {"$in": ["labels", "jobs"]},
+        "reason": {"$nin": list(LEFT_OUT)},
+    }
+    causes = [group.summary for group in failure_groups(ledger, criteria, latest_first=True)[:MAX_CAUSES]]
     causes += [rejections(batch) for batch in batches if batch.rejected][:MAX_CAUSES]
     return "; ".join(causes) or "no failure is recorded"
 

@@ -24,10 +24,10 @@ class FailureGroup:
         return f"{what}: {self.reason}: {self.explanation}"
 
 
-def failure_groups(ledger: Ledger, criteria: Criteria) -> list[FailureGroup]:
-    """Return the failures that match, in groups of equal ones, the earliest group first."""
+def failure_groups(ledger: Ledger, criteria: Criteria, latest_first: bool = False) -> list[FailureGroup]:
+    """Return the failures that match, in groups of equal ones, by default the earliest group first."""
     found: dict[tuple[str, str, str], list[str]] = {}
-    for failure in ledger.find("failures", criteria, sort={"last_at": 1}):
+    for failure in ledger.find("failures", criteria, sort={"last_at": -1 if latest_first else 1}):
         explanation = str(failure["details"].get("explanation", ""))
         found.setdefault((failure["failed_kind"], failure["reason"], explanation), []).append(failure["failed_key"])
     return [FailureGroup(len(keys), *group, keys[0]) for group, keys in found.items()]

@@ -263,6 +263,21 @@ def test_merge_raises_if_jobs_failed_and_no_label_was_accepted():
     assert gather_labels.original([duplicates]) == duplicates
 
 
+def test_merge_names_the_latest_failures_as_causes(workspace):
+    """Neither those of earlier iterations nor labels that a dataset left out explain why all jobs failed."""
+    ledger = workspace.ledger
+    for number in range(4):
+        ledger.record_failure("jobs", f"job {number}", "AnalysisError", {"explanation": f"earlier {number}"})
+        ledger.backend.modify(
+            "failures", f"jobs:job {number}", lambda old: old | {"last_at": "2026-01-01T00:00:00+00:00"}
+        )
+    ledger.record_failure("labels", "a" * 64, "ReferenceMethodError", {"explanation": "no licence"})
+    for number in range(4):
+        ledger.record_failure("labels", f"{number}" * 64, "duplicate", {"explanation": f"repeats label {number}"})
+    with pytest.raises(ReferenceMethodError, match=r"accepted: labels aaaaaaaaaaaa: ReferenceMethodError: no licence"):
+        gather_labels.original([None, None])
+
+
 @pytest.fixture
 def events():
     """Progress events of a job that computes label 3 of 20."""
