@@ -7,11 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from interphase_flows.exceptions import SettingsError
+from interphase_flows.reference.command import split_command
 from interphase_flows.reference.gpaw.input import FAILURE, LOG, OUTPUT, RESULT, LabelInput
 from interphase_flows.reference.gpaw.outcome import (
     MEMORY_HINT,
@@ -34,6 +36,8 @@ WORKER_MODULE = "interphase_flows.reference.gpaw.worker"
 CANNOT_START = (126, 127)
 """Exit status of a shell or launcher if the program is missing or not executable."""
 MISSING_PACKAGE = re.compile(r"No module named '?(interphase_flows|gpaw)\b")
+
+COMMAND_HINT = "Hint: set it to a Python that has GPAW, for example `mpirun -np 4 gpaw python`"
 
 CHECK_TIMEOUT_S = 120.0
 CHECK = """
@@ -98,32 +102,46 @@ def check_command(gpaw_command: str | None, elements: Sequence[str] = ()) -> str
         The command does not start a Python with GPAW and the setups of these elements.
     """
     command = _command(gpaw_command)
-    shown = f"`{shlex.join(command)}`"
     try:
-        done = subprocess.run(
-            [*command, "-c", CHECK, *elements], capture_output=True, text=True, check=False, timeout=CHECK_TIMEOUT_S
-        )
+        # in another folder, as a label: relative paths in the command do not work
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(
+                [*command, "-c", CHECK, *elements],
+                cwd=folder,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=CHECK_TIMEOUT_S,
+            )
     except FileNotFoundError:
-        raise _command_error(gpaw_command, f"there is no program {command[0]!r}") from None
+        raise _command_error(command, f"there is no program {command[0]!r}") from None
+    except PermissionError:
+        raise _command_error(command, f"{command[0]!r} is not executable") from None
     except subprocess.TimeoutExpired:
-        raise _command_error(gpaw_command, f"did not import GPAW within {CHECK_TIMEOUT_S:.0f} s") from None
+        raise _command_error(command, f"did not import GPAW within {CHECK_TIMEOUT_S:.0f} s") from None
     printed = done.stdout.split()
     if done.returncode or not printed:
         last = (done.stderr.strip() or f"exit code {done.returncode}, no version printed").splitlines()[-1]
-        raise _command_error(gpaw_command, last)
+        raise _command_error(command, last)
     of_elements = f"; setups of {', '.join(elements)}" if elements else ""
-    return f"GPAW {printed[-1]} by {shown}{of_elements}"  # a launcher may print before
+    return f"GPAW {printed[-1]} by `{shlex.join(command)}`{of_elements}"  # a launcher may print before
 
 
 def _command(gpaw_command: str | None) -> list[str]:
-    return [sys.executable] if gpaw_command is None else shlex.split(gpaw_command)
+    return [sys.executable] if gpaw_command is None else split_command(gpaw_command, "gpaw_command", COMMAND_HINT)
 
 
-def _command_error(gpaw_command: str | None, problem: str) -> SettingsError:
-    return SettingsError(
-        f"gpaw_command: `{shlex.join(_command(gpaw_command))}`: {problem}. "
-        "Hint: set it to a Python that has GPAW, for example `mpirun -np 4 gpaw python`"
-    )
+def _command_error(command: Sequence[str], problem: str) -> SettingsError:
+    return SettingsError(f"gpaw_command: `{shlex.join(command)}`: {problem}. {COMMAND_HINT}")
+
+
+def _environment() -> dict[str, str]:
+    # under srun, GPAW would take this process's rank for its own
+    inherited = {name: value for name, value in os.environ.items() if name != "SLURM_PROCID"}
+    return inherited | {"PYTHONSAFEPATH": "1"}  # files in the working folder are no modules
 
 
 @dataclass(frozen=True)
@@ -146,12 +164,12 @@ class GpawLauncher:
         SettingsError
             The command does not start a Python with GPAW.
         """
-        program = _command(self.command)[0]
-        if shutil.which(program) is None:
-            raise _command_error(self.command, f"there is no program {program!r}")
+        command = _command(self.command)
+        if shutil.which(command[0]) is None:
+            raise _command_error(command, f"there is no program {command[0]!r}")
         task.write(self.folder)
         kills_before = n_kernel_kills()
-        process = self._start()
+        process = self._start(command)
         try:
             is_stalled = self._wait(process, task, report_progress)
         finally:
@@ -167,24 +185,21 @@ class GpawLauncher:
         if outcome.result is None and (
             process.returncode in CANNOT_START or MISSING_PACKAGE.search(outcome.explanation)
         ):
-            raise _command_error(self.command, f"could not be started: {outcome.explanation}")
+            raise _command_error(command, f"could not be started: {outcome.explanation}")
         if outcome.reason == "killed" and self.end.is_over:
             return replace(outcome, reason="walltime")
         return outcome
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        # under srun, GPAW would take this process's rank for its own
-        environment = {name: value for name, value in os.environ.items() if name != "SLURM_PROCID"}
+    def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         with (self.folder / OUTPUT).open("wb") as output:
             # own session: Ctrl-C in the terminal reaches this process only, which then stops the worker
             return subprocess.Popen(
-                [*_command(self.command), "-m", WORKER_MODULE, str(self.folder)],
+                [*command, "-m", WORKER_MODULE, str(self.folder)],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # PYTHONSAFEPATH: files in the folder of the label are no modules
-                env=environment | {"OMP_NUM_THREADS": str(self.n_threads), "PYTHONSAFEPATH": "1"},
+                env=_environment() | {"OMP_NUM_THREADS": str(self.n_threads)},
                 start_new_session=True,
             )
 

@@ -20,6 +20,7 @@ from ase.calculators.calculator import Calculator
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import ReferenceMethodError, SettingsError
 from interphase_flows.reference.attempts import VASP_POLICY, Policy
+from interphase_flows.reference.command import split_command
 from interphase_flows.reference.k_points import MESH_RULE
 from interphase_flows.reference.labelling import (
     LabelCalculator,
@@ -89,9 +90,9 @@ class VASPMethod:
     def command(self) -> list[str]:
         """Return the command of VASP on this machine; a missing one is a SettingsError."""
         text = self._settings.vasp_command or os.environ.get(COMMAND_VARIABLE)
-        command = shlex.split(os.path.expandvars(text)) if text else []
-        if not command:
+        if not text:
             raise SettingsError(f"the command of VASP is not set. {COMMAND_HINT}")
+        command = split_command(os.path.expandvars(text), "VASP's command", COMMAND_HINT)
         if shutil.which(command[0]) is None:
             raise SettingsError(
                 f"VASP's command `{text}`: there is no program {command[0]!r}. {COMMAND_HINT}, and load its module"
