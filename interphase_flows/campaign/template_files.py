@@ -1,9 +1,11 @@
 """Templates of the files that `interphase init` writes."""
 
 from importlib import resources
+from io import StringIO
 from pathlib import Path
 
 from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from interphase_flows.exceptions import InputError
 from interphase_flows.runtime.atomic_files import write_bytes_atomic
@@ -38,10 +40,16 @@ def write_templates(folder: Path, force: bool = False, name: str | None = None) 
         text = (source / template).read_text(encoding="utf-8")
         if name is not None and template == "campaign.yaml":
             text = text.replace(COMMAND, f"interphase run {path.name}").replace(
-                f"name: {CAMPAIGN_NAME}\n", f"name: {name}\n", 1
+                f"name: {CAMPAIGN_NAME}\n", _name_line(name), 1
             )
         write_bytes_atomic(path, text.encode())
     return list(targets.values())
+
+
+def _name_line(name: str) -> str:
+    line = StringIO()
+    YAML().dump({"name": name}, line)  # with quotes where YAML would read a number, a date or true
+    return line.getvalue()
 
 
 def _check_name(name: str) -> None:

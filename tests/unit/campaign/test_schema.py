@@ -216,6 +216,14 @@ def test_templates_of_init_are_valid(tmp_path):
         write_templates(tmp_path / "new")
 
 
+@pytest.mark.parametrize(
+    "name", ["li", "a.b-c", "2024", "true", "null", "1e5", "0x1f", "2024-01-01", "2024-13-45", "no"]
+)
+def test_template_has_the_given_name(tmp_path, name):
+    write_templates(tmp_path, name=name)
+    assert Campaign.from_file(tmp_path / "campaign.yaml").name == name
+
+
 def test_full_disk_leaves_the_files_that_init_would_replace(tmp_path, monkeypatch):
     (tmp_path / "campaign.yaml").write_text("name: mine\n")
 
