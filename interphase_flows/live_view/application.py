@@ -4,6 +4,7 @@ import ipaddress
 import socket
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
 from jinja2 import PackageLoader
@@ -17,7 +18,7 @@ from interphase_flows.report.sections.environment import section_environment
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import campaign_names
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = "127.0.0.1"
 REFRESH_S = 30
 REPORT_TYPES = {
     ".html": "text/html",
@@ -48,11 +49,11 @@ class _Handler(WSGIRequestHandler):
         """Log nothing; errors are logged."""
 
 
-def live_view(settings: Settings, host: str = LOOPBACK[0]) -> Flask:
+def live_view(settings: Settings, host: str = LOOPBACK) -> Flask:
     """Return the application. All its routes answer GET and HEAD only, and write nothing.
 
     Requests with another ``Host`` header than this machine's are rejected, so that no page of the internet can read a
-    campaign through a name that it resolves to the loopback address (DNS rebinding).
+    campaign through a name that it resolves to this machine (DNS rebinding).
 
     Parameters
     ----------
@@ -62,8 +63,6 @@ def live_view(settings: Settings, host: str = LOOPBACK[0]) -> Flask:
         Address or name of the interface that the server listens on.
     """
     app = Flask(__name__, static_folder=None)
-    names = set() if is_loopback(host) else {host, socket.gethostname(), socket.getfqdn()}
-    app.config["TRUSTED_HOSTS"] = sorted({*LOOPBACK, "[::1]", *names})
     pages = section_environment().overlay(loader=PackageLoader("interphase_flows.live_view", "templates"))
 
     def page(template: str, **content: Any) -> str:
@@ -73,6 +72,11 @@ def live_view(settings: Settings, host: str = LOOPBACK[0]) -> Flask:
         if name not in campaign_names(settings):
             abort(404)
         return name
+
+    @app.before_request
+    def check_host() -> None:
+        if not is_own_host(request.host, host):
+            abort(400, f"{request.host} is not an address of this server. Hint: open it as it was printed at the start")
 
     @app.get("/")
     def campaigns() -> str:
@@ -94,12 +98,16 @@ def live_view(settings: Settings, host: str = LOOPBACK[0]) -> Flask:
     @app.get("/campaigns/<name>/report/<path:file>")
     def report(name: str, file: str) -> Response:
         folder, _ = report_files(settings, existing(name))
-        path = (folder / file).resolve()
-        # a link or ".." must not lead out of the folder
-        is_inside = path.is_relative_to(folder.resolve())
-        if not (is_inside and path.suffix in REPORT_TYPES and path.is_file()):
+        try:
+            path = (folder / file).resolve()
+            # a link or ".." must not lead out of the folder
+            is_inside = path.is_relative_to(folder.resolve())
+            content = path.read_bytes() if is_inside and path.suffix in REPORT_TYPES else None
+        except (OSError, ValueError, RuntimeError):  # missing, no file, too long, with NUL, a circle of links
+            content = None
+        if content is None:
             abort(404)
-        return Response(path.read_bytes(), mimetype=REPORT_TYPES[path.suffix])
+        return Response(content, mimetype=REPORT_TYPES[path.suffix])
 
     @app.errorhandler(InterphaseError)
     def problem(error: InterphaseError) -> tuple[str, int]:
@@ -114,14 +122,35 @@ def live_view(settings: Settings, host: str = LOOPBACK[0]) -> Flask:
     return app
 
 
+def is_own_host(header: str, host: str) -> bool:
+    """Whether a ``Host`` header is of a server on ``host``; any address is, if that is not the loopback one.
+
+    A page of the internet that uses DNS rebinding sends the name of its own site, never an address.
+    """
+    try:
+        name = urlsplit(f"//{header}").hostname or ""
+    except ValueError:  # unbalanced brackets
+        return False
+    if is_loopback(name):
+        return True
+    return not is_loopback(host) and (
+        name in {each.lower() for each in (host, socket.gethostname(), socket.getfqdn())} or _is_address(name)
+    )
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can connect to an address."""
     if host == "localhost":
         return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return _is_address(host) and ipaddress.ip_address(host).is_loopback
 
 
 def live_view_server(settings: Settings, host: str, port: int) -> BaseWSGIServer:
@@ -139,7 +168,8 @@ def live_view_server(settings: Settings, host: str, port: int) -> BaseWSGIServer
         return make_server(host, port, live_view(settings, host), threaded=True, request_handler=_Handler)
     except (OSError, OverflowError) as error:
         raise InputError(
-            f"--host {host} --port {port}: {error}. Hint: choose another port, or 0 for a free one"
+            f"--host {host} --port {port}: {error}. Hint: choose an address of this machine, and another port or 0 for "
+            "a free one"
         ) from error
 
 

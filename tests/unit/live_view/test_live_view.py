@@ -29,6 +29,7 @@ def with_report(started):
     (figures / "answer.svg").write_text("<svg/>")
     (started.root / "secret.json").write_text("{}")
     (figures / "link.json").symlink_to(started.root / "secret.json")
+    (figures / "circle.svg").symlink_to(figures / "circle.svg")
     return started
 
 
@@ -77,6 +78,9 @@ def test_routes_only_read(client, with_report):
         "/campaigns/unit/report/%2e%2e/secret.json",
         "/campaigns/unit/report/%2fetc%2fpasswd",
         "/campaigns/unit/report/figures/link.json",
+        "/campaigns/unit/report/figures/circle.svg",
+        "/campaigns/unit/report/a%00.html",
+        f"/campaigns/unit/report/{'a' * 300}.html",
         "/campaigns/unit/report/figures",
     ],
 )
@@ -84,10 +88,33 @@ def test_other_files_are_not_found(client, with_report, path):
     assert client.get(path, follow_redirects=True).status_code == 404
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.1", "[::1", "127.0.0.1@evil.example", "node7"]
+)
 def test_other_hosts_are_rejected(client, with_report, host):
     """A page of the internet cannot read campaigns through a name that resolves to this machine."""
     assert client.get("/", headers={"Host": host}).status_code == SecurityError.code
+
+
+@pytest.mark.parametrize(
+    ("host", "header"),
+    [
+        ("127.0.0.1", "127.0.0.1:8321"),
+        ("127.0.0.1", "localhost:9000"),
+        ("::1", "[::1]:8321"),
+        ("127.0.0.2", "127.0.0.2:8321"),
+        ("Node7", "node7:8321"),
+        ("0.0.0.0", "10.1.2.3:8321"),
+        ("fe80::1", "[fe80::1]:8321"),
+    ],
+)
+def test_pages_open_at_the_addresses_of_the_server(settings, started, host, header):
+    assert live_view(settings, host).test_client().get("/", headers={"Host": header}).status_code == 200
+
+
+def test_names_of_other_sites_are_rejected_on_the_network_too(settings, started):
+    client = live_view(settings, "0.0.0.0").test_client()
+    assert client.get("/", headers={"Host": "evil.example"}).status_code == SecurityError.code
 
 
 def test_pages_load_nothing_from_elsewhere_and_have_no_scripts(client, with_report):
