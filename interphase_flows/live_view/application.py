@@ -125,7 +125,7 @@ def live_view(settings: Settings, host: str = LOOPBACK) -> Flask:
 def is_own_host(header: str, host: str) -> bool:
     """Whether a ``Host`` header is of a server on ``host``; any address is, if that is not the loopback one.
 
-    A page of the internet that uses DNS rebinding sends the name of its own site, never an address.
+    A page of the internet that uses DNS rebinding sends the host name of that site, never an address.
     """
     try:
         name = urlsplit(f"//{header}").hostname or ""

@@ -7,7 +7,7 @@ from interphase_flows.exceptions import SettingsError
 
 
 def split_command(text: str, name: str, hint: str) -> list[str]:
-    """Return the words of a command.
+    """Return the program of a command and its arguments.
 
     Raises
     ------
@@ -16,14 +16,14 @@ def split_command(text: str, name: str, hint: str) -> list[str]:
         run in their own folders.
     """
     try:
-        words = shlex.split(text)
+        arguments = shlex.split(text)
     except ValueError as error:
         raise SettingsError(f"{name}: `{text}`: {error}. {hint}") from None
-    if not words:
+    if not arguments:
         raise SettingsError(f"{name}: the command is empty. {hint}")
-    if os.path.dirname(words[0]) and not os.path.isabs(words[0]):
+    if os.path.dirname(arguments[0]) and not os.path.isabs(arguments[0]):
         raise SettingsError(
-            f"{name}: `{text}`: {words[0]} is a relative path, but labels run in other folders. Hint: write "
-            f"{os.path.abspath(words[0])}"
+            f"{name}: `{text}`: {arguments[0]} is a relative path, but labels run in other folders. Hint: write "
+            f"{os.path.abspath(arguments[0])}"
         )
-    return words
+    return arguments
