@@ -74,7 +74,9 @@ def test_figures_for_slides_are_larger_with_larger_text():
     view_width = float(re.search(rb'viewBox="0 0 ([\d.]+) ', talk.svg)[1])
     assert 10 * points_wide(talk.svg) / view_width >= 18  # text of 10 pt
     assert talk.csv == page.csv
-    assert Image.open(BytesIO(talk.png)).width >= 1900
+    bitmap = Image.open(BytesIO(talk.png))
+    assert bitmap.width >= 1900
+    assert bitmap.width / bitmap.info["dpi"][0] == pytest.approx(13.3, abs=0.05)  # as slide programs insert it
     assert points_wide(rendered(draw(), "curve", "").svg) == points_wide(page.svg)
 
 

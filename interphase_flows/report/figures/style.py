@@ -136,7 +136,7 @@ def rendered(figure: Figure, name: str, alt: str) -> FigureFile:
             figure.set_layout_engine("none")
         FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
         figure.set_dpi(dpi)  # the SVG was drawn with 72
-        FigureCanvasAgg(figure).print_png(png)
+        FigureCanvasAgg(figure).print_png(png, pil_kwargs={"dpi": (DPI, DPI)})  # slide programs insert it by its dpi
     content = _enlarged(svg.getvalue(), enlarged) if is_talk else svg.getvalue()
     return FigureFile(name, content, png.getvalue(), alt, csv.encode())
 
