@@ -3,7 +3,7 @@
 Run: ``python benchmarks/label_efficiency.py FOLDER [--seeds 5] [--iterations 3] [--strategies ...]``. For each seed, all
 strategies share initial labels and committee, those of the quickstart, and continue with at most the same number of
 labels in each iteration; ``uncertainty_diverse`` leaves out near-duplicates, so its curve may have fewer. All results are
-kept in FOLDER; run it again to continue. A strategy and seed takes about ten minutes of one core.
+kept in FOLDER; run it again to continue. A strategy and seed takes about twenty minutes of one core.
 
 Committees are judged on frames that no strategy has seen (``test_*.extxyz``): dynamics of CHGNet at 300 to 800 K in
 larger cells of other facets, and of amorphous cells of other compositions; and by production at 300 K in the cell of the
@@ -55,6 +55,18 @@ from interphase_flows.structures.interfaces.production_cells import ProductionCe
 
 QUICKSTART = Path(__file__).parents[1] / "workflows" / "li_li7p3s11_quickstart.yaml"
 LABELS_PER_ITERATION = 24
+WARM_START_EPOCHS = 24
+"""More than the quickstart has, so that errors are limited by the labels, not by the training."""
+EXPLORATION = {
+    "temperatures_K": [300, 500, 800],
+    "n_interface_walkers": 6,
+    "n_amorphous_walkers": 3,
+    "steps_per_iteration": 800,
+    "frame_interval_steps": 20,
+    "uncertainty_interval_steps": 20,
+    "checkpoint_interval_steps": 200,
+}
+"""Up to 360 frames to choose from in each iteration. The quickstart has 45, too few to tell strategies apart."""
 FACETS = (((1, 1, 0), (0, 1, 1)), ((1, 0, 0), (0, 0, 1)))
 """Faces of electrode and electrolyte of the test interfaces; the campaign has 110/001."""
 TEMPERATURES_K = (300.0, 500.0, 800.0)
@@ -112,6 +124,8 @@ def campaign_of(strategy: str, seed: int, n_iterations: int) -> Campaign:
     """Return the quickstart with a strategy, whose loop ends only by its number of iterations."""
     document = YAML(typ="safe").load(QUICKSTART)
     document["seed"] = seed
+    document["committee"]["training"]["warm_start_epochs"] = WARM_START_EPOCHS
+    document["exploration"] |= EXPLORATION
     document["learning"] |= {
         "selection": {"strategy": strategy},
         "min_iterations": n_iterations,
