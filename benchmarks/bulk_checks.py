@@ -11,7 +11,7 @@ melting
     A cell of solid and molten lithium at 400 K: the share of crystalline atoms must increase (it melts at 454 K).
 conductivity
     Ionic conductivity of the electrolyte at 500 to 800 K at constant volume, from the Onsager coefficient of lithium
-    relative to sulphur, its activation energy, and the line at 300 K.
+    relative to sulfur, its activation energy, and the line at 300 K.
 products
     Interfaces of lithium with Li2S and Li3P at 300 K, which must not react.
 energies

@@ -66,7 +66,7 @@ EXPLORATION = {
     "uncertainty_interval_steps": 20,
     "checkpoint_interval_steps": 200,
 }
-"""Up to 360 frames to choose from in each iteration. The quickstart has 45, too few to tell strategies apart."""
+"""Up to 360 frames to choose from in each iteration. The quickstart has 45, too few to show a difference."""
 FACETS = (((1, 1, 0), (0, 1, 1)), ((1, 0, 0), (0, 0, 1)))
 """Faces of electrode and electrolyte of the test interfaces; the campaign has 110/001."""
 TEMPERATURES_K = (300.0, 500.0, 800.0)
