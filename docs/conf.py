@@ -28,6 +28,8 @@ myst_heading_anchors = 4
 myst_enable_extensions = ["dollarmath"]
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
+nb_output_stderr = "remove"  # warnings of other packages, with paths of this machine
+nb_execution_timeout = 600  # seconds per cell, for slow machines
 
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "exclude-members": "model_config"}

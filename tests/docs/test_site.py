@@ -37,6 +37,14 @@ def test_reference_has_every_public_name_with_a_description(site):
     assert all(len(re.sub("<.*?>", "", text)) > 20 for text in described.values())
 
 
+def test_notebooks_are_executed(site):
+    page = (site / "notebook_lammps.html").read_text(encoding="utf-8")
+    assert "electrolyte was exhausted at 5.4 ps" in page  # as the text says
+    assert page.count("image/png") + page.count(".png") >= 3
+    page = (site / "notebook_selection.html").read_text(encoding="utf-8")
+    assert len(re.findall(r"(?:random|own) +\d+ compositions, \d+ meV/Å", page)) == 2
+
+
 def test_reference_of_commands_is_up_to_date():
     """If this fails, run docs/generate_command_line.py."""
     generator = runpy.run_path(str(DOCS / "generate_command_line.py"))
