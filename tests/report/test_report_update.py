@@ -36,6 +36,7 @@ def test_report_is_written_again_after_a_change(tmp_path, written):
         changes = [
             lambda: ledger.set_state("campaigns", "c", {"status": "running"}),
             lambda: ledger.set_state("campaigns", "c", {"status": "finished"}),
+            lambda: ledger.set_state("campaigns", "c", {"status": "finished", "settings": {"device": "cuda"}}),
             lambda: ledger.put("labels", "a", {}),
             lambda: ledger.record_failure("labels", "b", "max_force"),
             lambda: ledger.record_failure("labels", "b", "max_force"),

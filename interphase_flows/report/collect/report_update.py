@@ -36,9 +36,9 @@ def update_campaign_report(workspace: Workspace) -> Path:
 
 
 def _documents_sha256(workspace: Workspace) -> str:
-    """Return the hash of what the report depends on: results, failures, specification and status."""
+    """Return the hash of what the report depends on: results, failures, specification, status and settings."""
     state = workspace.ledger.get("campaigns", workspace.campaign) or {}
-    found: list[object] = [__version__, *(state.get(name) for name in ("spec", "result", "status"))]
+    found: list[object] = [__version__, *(state.get(name) for name in ("spec", "result", "status", "settings"))]
     for kind in KINDS:
         if kind not in STATE_KINDS:
             documents = workspace.ledger.find(kind, properties=["key", "created_at", "last_at"])

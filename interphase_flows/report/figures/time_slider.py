@@ -30,14 +30,14 @@ class TimeSlider:
 
 
 def time_slider(views: Sequence[StructureView]) -> TimeSlider | None:
-    """Draw structures in a side view of one scale, None if there are fewer than two.
+    """Draw structures in a side view of one scale, None if there are fewer than two times.
 
     Raises
     ------
     AnalysisError
         Symbols and positions differ in number, or a cell has no volume.
     """
-    if len(views) < 2:
+    if len({view.title for view in views}) < 2:  # a run of one frame has it as first and last one
         return None
     scenes = [scene_of(view) for view in views]
     corners = np.concatenate([scene.cell_edges().reshape(-1, 3)[:, :2] for scene in scenes])
