@@ -39,7 +39,7 @@ def test_reference_has_every_public_name_with_a_description(site):
 
 def test_notebooks_are_executed(site):
     page = (site / "notebook_lammps.html").read_text(encoding="utf-8")
-    assert "electrolyte was exhausted at 5.4 ps" in page  # as the text says
+    assert "electrolyte was exhausted at 5.4 ps" in page  # as the text states
     assert page.count("image/png") + page.count(".png") >= 3
     page = (site / "notebook_selection.html").read_text(encoding="utf-8")
     assert len(re.findall(r"(?:random|own) +\d+ compositions, \d+ meV/Å", page)) == 2
