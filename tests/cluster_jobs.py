@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jobflow import Flow, Response, job
 
-from interphase_flows.exceptions import WalltimeReachedError
+from interphase_flows.exceptions import SettingsError, WalltimeReachedError
 from interphase_flows.jobs.caching import cached_exclusive
 from interphase_flows.md.checkpoint import write_checkpoint_file
 from interphase_flows.runtime.walltime import deadline
@@ -78,6 +78,14 @@ def disk_full_once(marker: str) -> int:
         path.touch()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), marker)
     return 7
+
+
+@job
+def label_with_command(command: str) -> int:
+    """Fail because of the settings of the machine until the command exists."""
+    if not Path(command).exists():
+        raise SettingsError(f"vasp_command: {command} is not on this machine. Hint: load its module")
+    return 1
 
 
 class CountDoc(Document):

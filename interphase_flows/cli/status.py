@@ -208,6 +208,8 @@ def _cluster_parts(name: str, cluster: "ClusterStatus") -> "Iterator[str | Table
     if cluster.hold:
         running = f"; {cluster.n_running} running jobs finish" if cluster.n_running else ""
         yield f"{cluster.hold.state} since {cluster.hold.since}: no job starts{running}"
+        if cluster.hold.reason:
+            yield f"reason: an error of the settings, which further jobs would meet as well: {cluster.hold.reason}"
     states = next(iter(cluster.jobs.values()))
     if not any(row["cancelled"] for row in cluster.jobs.values()):
         states = {state: n for state, n in states.items() if state != "cancelled"}

@@ -2,15 +2,23 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from types import MappingProxyType
 
 from fireworks import Firework, FWAction, Workflow, explicit_serialize
 from jobflow import JobStore, OnMissing
 from jobflow.managers.fireworks import JobFiretask
 
-from interphase_flows.exceptions import LeaseLostError, WalltimeReachedError
+from interphase_flows.exceptions import LeaseLostError, SettingsError, WalltimeReachedError
+from interphase_flows.runners.fireworks.launchpad import open_launchpad, pause_because
 from interphase_flows.runners.fireworks.routing import routed_spec
-from interphase_flows.runners.job_failures import MAX_RETRIES, backoff_s, is_transient, record_job_failure
+from interphase_flows.runners.job_failures import (
+    MAX_EXPLANATION_LENGTH,
+    MAX_RETRIES,
+    backoff_s,
+    is_transient,
+    record_job_failure,
+)
 from interphase_flows.runners.missing_inputs import check_inputs
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline, request_stop
@@ -73,7 +81,8 @@ class CampaignFiretask(JobFiretask):
     """jobflow's task in the workspace of a campaign.
 
     A job that reaches its walltime, whose process is stopped, or that meets a transient error is requeued: a copy takes
-    its place, continues from the checkpoints, and inherits its children.
+    its place, continues from the checkpoints, and inherits its children. So is a job that fails because of the settings
+    of its machine, after it has paused the campaign.
     """
 
     # the job store is that of the workspace, so it is not serialised with the job
@@ -93,6 +102,12 @@ class CampaignFiretask(JobFiretask):
             reason = f"{type(stop).__name__}: the process was stopped"
             request_stop(reason)
             return self._requeue(fw_spec, reason)
+        except SettingsError as error:
+            # its further jobs would fail in the same way; on one machine such an error stops the campaign as well
+            reason = f"{name}: {error}"[:MAX_EXPLANATION_LENGTH]
+            with closing(open_launchpad(load_settings())) as launchpad:
+                pause_because(launchpad, campaign, reason)
+            return self._requeue(fw_spec, f"{type(error).__name__}: {error}")
         except Exception as error:
             n_retries = fw_spec.get(TRANSIENT_ERRORS, 0)
             if not is_transient(error) or n_retries >= MAX_RETRIES:

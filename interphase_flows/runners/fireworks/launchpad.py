@@ -4,14 +4,15 @@ A hold is a document that every worker reads when it takes a job, not a state of
 running job adds, and lost jobs that are reset to READY.
 """
 
+import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
 
 from fireworks import fw_config
-from pymongo.errors import AutoReconnect, PyMongoError
+from pymongo.errors import AutoReconnect, DuplicateKeyError, PyMongoError
 
 from interphase_flows.runners.cluster_settings import (
     LOCK_EXPIRES_AFTER_S,
@@ -93,10 +94,14 @@ def _initialise(launchpad: RetryingLaunchPad) -> None:
 
 @dataclass(frozen=True)
 class Hold:
-    """Hold on the jobs of a campaign: its reason, and the time at which it was set (ISO 8601)."""
+    """Hold on the jobs of a campaign, and the time at which it was set (ISO 8601).
+
+    ``reason`` is the error of a job that set it; empty if the user did.
+    """
 
     state: HoldState
     since: str
+    reason: str = ""
 
 
 def set_hold(launchpad: RetryingLaunchPad, campaign: str, state: HoldState) -> Hold:
@@ -104,10 +109,16 @@ def set_hold(launchpad: RetryingLaunchPad, campaign: str, state: HoldState) -> H
     before = hold_of(launchpad, campaign)
     if before is not None and before.state == state:
         return before
-    hold = Hold(state, datetime.now(UTC).isoformat(timespec="seconds"))
-    document = {"state": hold.state, "since": hold.since}
-    launchpad.holds.update_one({"_id": campaign}, {"$set": document}, upsert=True)
+    hold = Hold(state, _now())
+    launchpad.holds.update_one({"_id": campaign}, {"$set": asdict(hold)}, upsert=True)
     return hold
+
+
+def pause_because(launchpad: RetryingLaunchPad, campaign: str, reason: str) -> None:
+    """Pause a campaign because of an error that its further jobs would meet as well; an existing hold is kept."""
+    document = asdict(Hold("paused", _now(), reason))
+    with contextlib.suppress(DuplicateKeyError):  # another job has inserted its hold at this moment
+        launchpad.holds.update_one({"_id": campaign}, {"$setOnInsert": document}, upsert=True)
 
 
 def clear_hold(launchpad: RetryingLaunchPad, campaign: str) -> None:
@@ -118,7 +129,11 @@ def clear_hold(launchpad: RetryingLaunchPad, campaign: str) -> None:
 def hold_of(launchpad: RetryingLaunchPad, campaign: str) -> Hold | None:
     """Return the hold of a campaign, None if its jobs may start."""
     found = launchpad.holds.find_one({"_id": campaign})
-    return None if found is None else Hold(found["state"], found["since"])
+    return None if found is None else Hold(found["state"], found["since"], found.get("reason", ""))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def not_held(launchpad: RetryingLaunchPad) -> JsonDocument:
