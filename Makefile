@@ -1,6 +1,7 @@
 # make demo    install the package into .venv and run the quickstart campaign to its report
 # make test    install the test dependencies (and GPAW where it compiles) and run all tests; PROCESSES=N sets the number
 #              of test processes
+# make test-without-torch PYTHON=python3.13  run the tests that do not need torch, in .venv-without-torch-python3.13
 # make lint    check style, types, import rules and language
 # make format  fix style
 # make bench   run the benchmarks; results are printed as ratios
@@ -20,7 +21,7 @@ CAMPAIGN := workflows/li_li7p3s11_quickstart.yaml
 # tests and campaigns start hundreds of processes; without bytecode each of them compiles the package again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo install test test-unit lint format bench chaos docs clean
+.PHONY: demo install test test-unit test-without-torch lint format bench chaos docs clean
 
 demo: $(STAMP)
 	$(BIN)/interphase run $(CAMPAIGN)
@@ -52,6 +53,19 @@ $(GPAW_STAMP): $(DEV_STAMP)
 
 test-unit: $(DEV_STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit --numprocesses $(PROCESSES) --dist loadfile
+
+# For versions of Python for which no torch for CPUs is at hand; see CONTRIBUTING.md.
+WITHOUT_TORCH := .venv-without-torch-$(notdir $(PYTHON))
+NEED_TORCH := torch|nequip|chgnet|lightning|hydra
+test-without-torch:
+	test -x $(WITHOUT_TORCH)/bin/python || $(PYTHON) -m venv $(WITHOUT_TORCH)
+	sed -nE '/^(dependencies|dev) = /,/^\]/ s/^ +"([^"]+)".*/\1/p' pyproject.toml | grep -vE '^($(NEED_TORCH))' \
+		>$(WITHOUT_TORCH)/requirements.txt
+	$(WITHOUT_TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--requirement $(WITHOUT_TORCH)/requirements.txt
+	$(WITHOUT_TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	OMP_NUM_THREADS=1 $(WITHOUT_TORCH)/bin/python -m pytest --numprocesses $(PROCESSES) --dist loadfile \
+		tests/unit tests/properties tests/inputs
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

@@ -2,11 +2,13 @@
 
 import os
 import signal
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from tiny_campaign import TINY, run_once
+from without_torch import skip_if_torch_is_missing
 
 LONGEST_FIRST = (
     "cluster/test_chaos.py",
@@ -74,6 +76,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return order.get(item.path, len(order)), folder
 
     items.sort(key=rank)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    skip_if_torch_is_missing(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    skip_if_torch_is_missing(report)
+    return report
 
 
 @pytest.fixture(scope="session")

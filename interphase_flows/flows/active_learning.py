@@ -166,8 +166,8 @@ class ActiveLearningMaker(Maker):
         selection.config.on_missing_references = OnMissing.NONE
         labels = self.label_set_maker.make(selection.output)
         extended = self.dataset_maker.make(labels.output, dataset, self.seed)
-        selection.name, extended.name = f"select ({index})", f"dataset {index}"
-        labels.name = f"label set ({index})"
+        selection.name, extended.name = f"select, iteration {index}", f"dataset {index}"
+        labels.name = f"label set, iteration {index}"
         return self._train_and_decide(
             [exploration, selection, labels, extended],
             index=index,
@@ -199,7 +199,7 @@ class ActiveLearningMaker(Maker):
             parent = next((m for m in previous.models if m.member == member), None) if previous else None
             start = {"start": pretrained[member]} if pretrained else {}
             training = self.train_maker.make(dataset, member, 1000 * self.seed + member, parent, **start)
-            training.name = f"train committee member {member} ({index})"
+            training.name = f"train committee member {member}, iteration {index}"
             member_jobs.append(training)
         committee = self.committee_maker.make(dataset, [t.output for t in member_jobs], compiled)
         committee.config.on_missing_references = OnMissing.NONE

@@ -98,16 +98,18 @@ class ExplorationMaker(Maker):
                     walker.x_electrode,
                     self.packing_seed(walker.number, walker.packing),
                 )
-                packing.name = f"packing {walker.run_id} ({index})"
+                packing.name = f"packing {walker.run_id}, iteration {index}"
                 packings.append(packing)
                 segment = self._on_schedule(walker).make(packing.output, committee, walker)
                 # without a packing the job must fail; a workflow engine would wait forever
                 segment.config.on_missing_references = OnMissing.NONE
             else:
                 segment = self.segment_maker.make(starts, committee, walker)
-            segment.name = f"explore {walker.run_id} ({index})"
+            segment.name = f"explore {walker.run_id}, iteration {index}"
             segments.append(segment)
-        return Flow([*packings, *segments], output=[each.output for each in segments], name=f"{self.name} ({index})")
+        return Flow(
+            [*packings, *segments], output=[each.output for each in segments], name=f"{self.name}, iteration {index}"
+        )
 
     def after(self, walkers: Sequence[Walker], segments: Sequence[SegmentDoc | None]) -> list[Walker]:
         """Return the walkers at the end of the segments of an iteration.

@@ -183,7 +183,7 @@ class InitialDataMaker(Maker):
         if self.label_set_maker is not None:
             structures = self.join_maker.make([job.output for job in made], [job.name for job in made], starts.output)
             labels.append(self.label_set_maker.make(structures.output))
-            labels[0].name = f"{labels[0].name} (0)"  # like those of later iterations
+            labels[0].name = f"{labels[0].name}, iteration 0"  # like those of later iterations
             made.append(structures)
         for gathering in (starts, structures, walkers):
             gathering.config.on_missing_references = OnMissing.NONE

@@ -82,7 +82,7 @@ class RefinementMaker(Maker):
         cells = self.cutout_maker.make(production.output, learned["dataset"], learned["committee"], seed)
         cells.config.on_missing_references = OnMissing.NONE
         labels = self.learner.label_set_maker.make(cells.output)
-        labels.name = f"label set (refinement {number})"
+        labels.name = f"label set, refinement {number}"
         refined = train_further(
             self,
             labels.output,

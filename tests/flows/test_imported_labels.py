@@ -72,8 +72,8 @@ def test_imported_labels_join_generated_ones(folder):
     maker = CampaignMaker.from_campaign(Campaign.from_file(folder / "with_labels.yaml"))
     flow = maker.initial_data_maker.make("Li", "Li7P3S11", ("Li", "Li2S", "Li7P3S11"))
     names = [job.name for job in flow.jobs]
-    assert {"label set (0)", "import labels", "join labels"} <= set(names)
+    assert {"label set, iteration 0", "import labels", "join labels"} <= set(names)
     joined = flow.jobs[names.index("join labels")]
-    needed = {flow.jobs[names.index(name)].uuid for name in ("label set (0)", "import labels")}
+    needed = {flow.jobs[names.index(name)].uuid for name in ("label set, iteration 0", "import labels")}
     assert set(joined.input_uuids) == needed
     assert flow.output["batch"].uuid == joined.uuid

@@ -121,7 +121,7 @@ def test_missing_command_of_vasp_is_reported_before_a_run_and_left_to_the_nodes_
 ):
     Path("c.yaml").write_text("name: unit\nreference: vasp\n")
     accepted, message = outcome(command, monkeypatch, vasp="no-such-srun vasp_std")
-    assert accepted == accepts
+    assert accepted == accepts, message
     if command != "submit":  # which prints it once the jobs are on the LaunchPad
         assert "VASP's command" in message
         assert "no program 'no-such-srun'" in message

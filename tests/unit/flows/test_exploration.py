@@ -80,8 +80,8 @@ def test_segment_keys_are_pinned(workspace, monkeypatch):
     explorations = [job for job, _ in flow.iterflow() if job.name.startswith("explore")]
     keys = {job.name: SegmentMaker.make.original(job.maker, *job.function_args) for job in explorations}
     assert keys == {
-        "explore interface-0 (0)": "4cbdbde8f8c78ed608cd173f3301cb94",
-        "explore audit-1 (0)": "0cfc7fddbdd615871560891eae0034ad",
+        "explore interface-0, iteration 0": "4cbdbde8f8c78ed608cd173f3301cb94",
+        "explore audit-1, iteration 0": "0cfc7fddbdd615871560891eae0034ad",
     }
     broken = documents.segment("interface-0", stop_reason="failed")
     production = SegmentMaker(stops_when_uncertain=False)
@@ -134,7 +134,7 @@ def test_campaign_without_melt_quench_has_no_such_walkers_or_jobs():
     spec = Campaign(name="unit")
     assert ExplorationMaker.from_campaign(spec).melt_quench_walkers() == []
     names = [job.name for job in explore(spec, FRESH, CONTINUING).jobs]
-    assert names == ["explore interface-0 (3)", "explore audit-1 (3)"]
+    assert names == ["explore interface-0, iteration 3", "explore audit-1, iteration 3"]
 
 
 def test_segments_are_in_the_order_of_the_walkers():
@@ -143,8 +143,8 @@ def test_segments_are_in_the_order_of_the_walkers():
     flow = explore(spec, melt_quench_walker(spec, 0), FRESH)
     names = {job.uuid: job.name for job in flow.jobs}
     assert [names[output.uuid] for output in flow.output] == [
-        "explore melt-quench-0-0 (3)",
-        "explore interface-0 (3)",
+        "explore melt-quench-0-0, iteration 3",
+        "explore interface-0, iteration 3",
     ]
 
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,7 @@ def test_supports_names_elements_outside_the_training_set():
     assert method.supports(Atoms("Li2S")) is None
 
 
+@pytest.mark.skipif(find_spec("chgnet") is None, reason="chgnet is not installed")
 def test_identity_does_not_import_torch():
     code = (
         "import sys; from interphase_flows.reference.registry import reference_method; "

@@ -86,8 +86,8 @@ def test_no_job_is_serialised_with_a_store(workflow):
 def test_jobs_that_the_loop_waits_for_have_the_highest_priority(workflow):
     priorities = {firework.name: firework.spec["_priority"] for firework in workflow.fws}
     in_order = (
-        ("crystals", "dataset 0", "iteration 0", "continue_or_end", "label set (0)"),
-        ("train committee member 0 (0)", "committee 0", "amorphous 0"),
+        ("crystals", "dataset 0", "iteration 0", "continue_or_end", "label set, iteration 0"),
+        ("train committee member 0, iteration 0", "committee 0", "amorphous 0"),
         ("production replica-0 segment 0",),
         ("relax Li2S", "thermodynamics", "learning curve"),
     )
@@ -108,7 +108,7 @@ def test_labels_precede_energies_of_phases_and_exploration_precedes_production()
 
 def test_jobs_of_the_loop_carry_their_iteration(workflow):
     iterations = {firework.name: firework.spec["iteration"] for firework in workflow.fws}
-    for name in ("label set (0)", "dataset 0", "committee 0", "iteration 0", "continue_or_end"):
+    for name in ("label set, iteration 0", "dataset 0", "committee 0", "iteration 0", "continue_or_end"):
         assert iterations[name] == 0
     assert iterations["crystals"] is None
     assert iterations["production replica-0 segment 0"] is None
@@ -124,7 +124,7 @@ def test_added_jobs_carry_their_iteration():
     )
     by_name = {each.name: each for each in jobs_of(flow)}
     assert {each.metadata["iteration"] for each in by_name.values()} == {3}
-    assert by_name["label set (3)"].metadata_updates[0]["update"] == {"iteration": 3}
+    assert by_name["label set, iteration 3"].metadata_updates[0]["update"] == {"iteration": 3}
     assert by_name["continue_or_end"].metadata_updates == []
 
 
