@@ -1,6 +1,7 @@
 """Schema of a campaign file: all keys with their types, ranges and defaults."""
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -203,16 +204,20 @@ class Campaign(Spec):
         def absolute(path: str) -> str:
             return str((folder / Path(path).expanduser()).resolve())
 
-        start, labels = self.committee.start_from, self.initial_labels
         try:
-            files = {name: absolute(path) for name, path in self.structure_files.items()}
-            start = None if start is None else absolute(start)
-            if labels is not None:
-                labels = labels.model_copy(update={"files": [absolute(path) for path in labels.files]})
+            return self.with_files(absolute)
         except (OSError, ValueError, RuntimeError) as error:  # a NUL character, a long name, a loop of links
             raise CampaignFileError(
                 f"structure_files, initial_labels.files or committee.start_from: not a path: {str(error)[:200]}"
             ) from error
+
+    def with_files(self, change: Callable[[str], str]) -> "Campaign":
+        """Return the campaign with ``change(path)`` in place of the path of every file that it names."""
+        start, labels = self.committee.start_from, self.initial_labels
+        files = {name: change(path) for name, path in self.structure_files.items()}
+        start = None if start is None else change(start)
+        if labels is not None:
+            labels = labels.model_copy(update={"files": [change(path) for path in labels.files]})
         committee = self.committee.model_copy(update={"start_from": start})
         return self.model_copy(update={"structure_files": files, "committee": committee, "initial_labels": labels})
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from interphase_flows.cli.application import RESULTS_PANEL, CampaignOption, Root, app, named, write_line
+from interphase_flows.cli.application import RESULTS_PANEL, CampaignOption, Root, app, named, settings_of, write_line
 
 if TYPE_CHECKING:
     from interphase_flows.results import CampaignResults
@@ -125,6 +125,47 @@ def trajectories(target: Folder, name: CampaignOption = None, root: Root = None,
     from interphase_flows.commands.export import export_trajectories
 
     _write(lambda results: export_trajectories(results, target, force), name, root)
+
+
+@export.command()
+def bundle(
+    target: Annotated[Path, typer.Argument(help="Archive to write, *.tar, or a folder; neither may exist.")],
+    author: Annotated[list[str] | None, typer.Option(help="Full name of an author; repeat for each.")] = None,
+    title: Annotated[str, typer.Option(help="Title of the data; default: that of the campaign.")] = "",
+    description: Annotated[str, typer.Option(help="Description; default: that of the campaign file.")] = "",
+    license: Annotated[str, typer.Option(help="License of the data, such as CC-BY-4.0.")] = "",
+    link: Annotated[list[str] | None, typer.Option(help="Address of the publication or the data; repeat.")] = None,
+    name: CampaignOption = None,
+    root: Root = None,
+) -> None:
+    """Export the complete campaign to one archive or folder, which [bold]interphase open[/bold] opens elsewhere.
+
+    Labels, potentials, campaign file with its input files, report, all documents and their files, CITATION.cff,
+    LICENSE.txt, README.md and checksums. Paths of this machine, inputs and logs of DFT, and compiled graphs are left out.
+
+    interphase export bundle my_campaign.tar --author 'Marie Curie' --license CC-BY-4.0
+    """
+    from interphase_flows.commands.bundle_export import export_bundle
+    from interphase_flows.datasets.colabfit import Publication
+
+    about = Publication(author or [], title, description, license, link or [])
+    _write(lambda results: export_bundle(results, target, about), name, root)
+
+
+@app.command(name="open", rich_help_panel=RESULTS_PANEL)
+def open_campaign(
+    bundle: Annotated[Path, typer.Argument(help="Archive or folder that [bold]interphase export bundle[/bold] wrote.")],
+    root: Root = None,
+) -> None:
+    """Open the bundle of a campaign: check it and store the campaign under the root, or in the database.
+
+    Then query, report, export and resume work as where it was computed. An existing campaign is never changed.
+    """
+    from interphase_flows.commands.bundle_open import open_bundle
+
+    name = open_bundle(bundle, settings_of(root))
+    write_line(f"{name}: opened")
+    write_line(f"next: interphase report {name}, or interphase resume {name} to compute what it lacks")
 
 
 def _write(export_to_files: "Callable[[CampaignResults], list[Path]]", name: str | None, root: Path | None) -> None:

@@ -120,6 +120,11 @@ class ArtifactStore:
             self._write(ref, io.BytesIO(data))
         return ref
 
+    def put_stream(self, ref: ArtifactRef, source: BinaryIO) -> None:
+        """Store the file of a reference, whose hash is verified; see :meth:`put_file`."""
+        if not self.contains(ref):
+            self._write(ref, source)
+
     def put_arrays(self, arrays: Mapping[str, NDArray[np.generic]], kind: str) -> ArtifactRef:
         """Store arrays as a compressed NumPy archive; see :meth:`put_file`."""
         buffer = io.BytesIO()
@@ -188,10 +193,10 @@ class ArtifactStore:
         """Return the path at which :meth:`get` finds or downloads the file."""
         folder = Path(self._root) if self.is_local else self.cache_folder
         assert folder is not None
-        return folder / _relative_path(ref)
+        return folder / relative_path(ref)
 
     def _remote_path(self, ref: ArtifactRef) -> str:
-        return f"{self._root.rstrip('/')}/{_relative_path(ref)}"
+        return f"{self._root.rstrip('/')}/{relative_path(ref)}"
 
     def _write(self, ref: ArtifactRef, source: BinaryIO) -> None:
         # An object store writes an object completely or not at all; on other remotes, get() detects truncated files.
@@ -300,7 +305,8 @@ def _reference(kind: str, sha256: str, size_bytes: int, suffix: str) -> Artifact
         ) from error
 
 
-def _relative_path(ref: ArtifactRef) -> str:
+def relative_path(ref: ArtifactRef) -> str:
+    """Return the path of a file below the root of a store."""
     return f"{ref.kind}/{ref.sha256[:2]}/{ref.sha256}{ref.suffix}"
 
 
