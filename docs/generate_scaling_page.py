@@ -66,7 +66,7 @@ Apply these steps in order; each is needed only if the previous ones are not eno
    `interphase launch` for each group.
 4. **A mongod near the workers,** with its data on a fast local disk. A trivial job needs {round_trips:.0f} sequential
    round trips: every millisecond of latency adds {round_trips:.0f} ms to every job.
-5. **[jobflow-remote](https://matgenix.github.io/jobflow-remote/)** runs single flows, see [its page](jobflow_remote.md). It
+5. **[jobflow-remote](https://matgenix.github.io/jobflow-remote/)** runs [single flows](jobflow_remote.md). It
    requires an older pymongo than `constraints.txt` pins, and therefore a separate environment. Routing, recovery and
    `interphase launch` work with FireWorks only. A complete campaign has not been run with it.
 """
