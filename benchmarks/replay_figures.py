@@ -23,7 +23,8 @@ def launches_by_kind(launchpad: Any) -> dict[str, dict[str, float]]:
     times: dict[str, list[float]] = {}
     for launch in found:
         began, ended = (as_time(launch[key]) for key in ("time_start", "time_end"))
-        kind = " ".join(re.sub(r"[^a-z_ ]", " ", names[launch["fw_id"]]).split())
+        name = names[launch["fw_id"]].partition(",")[0]  # without the iteration
+        kind = " ".join(re.sub(r"[^a-z_ ]", " ", name).split())
         times.setdefault(kind, []).append((ended - began).total_seconds())
     return {kind: {"n": len(each), "median_s": float(np.median(each))} for kind, each in sorted(times.items())}
 

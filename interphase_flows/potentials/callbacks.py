@@ -3,7 +3,7 @@
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,10 +140,6 @@ class EpochCheckpoint(Checkpoint):
         self.best_epoch = state_dict["best_epoch"]
         self.history = list(state_dict["history"])
 
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Leave out the folders of files in the configuration: nothing reads them, and potentials are shared."""
-        checkpoint["hyper_parameters"] = _without_folders(checkpoint["hyper_parameters"])
-
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Store the learning rate of the epoch, since its schedule advances before the end."""
         self.learning_rate = float(trainer.optimizers[0].param_groups[0]["lr"])
@@ -199,15 +195,6 @@ class InitialWeights(Callback):
                 weight = content[f"ema.ema_weight_{index}"]
                 parameter.copy_(weight)
                 ema.ema_weights[index].copy_(weight)
-
-
-def _without_folders(value: Any) -> Any:
-    """Return a configuration with the names of files in place of their absolute paths."""
-    if isinstance(value, Mapping):
-        return {key: _without_folders(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_without_folders(inner) for inner in value)
-    return Path(value).name if isinstance(value, str) and value.startswith("/") else value
 
 
 def write_weights(path: Path, weights: Sequence[torch.Tensor]) -> None:
