@@ -67,9 +67,9 @@ PRETRAINING = """\
 ## Pre-training with a cheap method
 
 Potentials are trained on {n_train} labels of GPAW and on random, nested subsets of them, from random weights and from a
-potential that was trained on labels of CHGNet, with the same number of optimiser steps. The longer training has as many
-steps as pre-training and fine-tuning together. They are judged on {n_test} held-out GPAW labels of other packings and
-trajectories. All structures and labels are in `docs/data/gpaw_labels.extxyz.gz`.
+potential that was trained on labels of CHGNet, with the same number of optimiser steps on labels of GPAW{longer}. They
+are judged on {n_test} held-out GPAW labels of other packings and trajectories. All structures and labels are in
+`docs/data/gpaw_labels.extxyz.gz`.
 
 ![Force errors on GPAW labels against labels, with and without pre-training](images/pretraining.png)
 """
@@ -169,7 +169,8 @@ def strategies_section(curves: Curves) -> list[str]:
 def pretraining_section(curves: Curves, n_test: int) -> list[str]:
     """Return the section on pre-training."""
     sizes = [int(row["n_labels"]) for row in next(iter(curves[STARTS[0]].values()))]
-    lines = PRETRAINING.format(n_train=sizes[-1], n_test=n_test).splitlines()
+    longer = "; the longer training has as many as\npre-training and fine-tuning together" if LONG in curves else ""
+    lines = PRETRAINING.format(n_train=sizes[-1], n_test=n_test, longer=longer).splitlines()
     for quantity, unit in (("forces", "meV/Å"), ("energy", "meV/atom")):
         rows = []
         for start, runs in curves.items():
