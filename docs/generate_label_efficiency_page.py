@@ -169,7 +169,11 @@ def strategies_section(curves: Curves) -> list[str]:
 def pretraining_section(curves: Curves, n_test: int) -> list[str]:
     """Return the section on pre-training."""
     sizes = [int(row["n_labels"]) for row in next(iter(curves[STARTS[0]].values()))]
-    longer = "; the longer training has as many as\npre-training and fine-tuning together" if LONG in curves else ""
+    longer = (
+        ". The longer\ntraining has as many as pre-training and fine-tuning together"
+        if LONG in curves
+        else ". Longer\ntraining from random weights, as long as pre-training and fine-tuning together, was not measured"
+    )
     lines = PRETRAINING.format(n_train=sizes[-1], n_test=n_test, longer=longer).splitlines()
     for quantity, unit in (("forces", "meV/Å"), ("energy", "meV/atom")):
         rows = []
