@@ -119,10 +119,8 @@ class BundleFiles:
         if path.is_file():
             self._open_archive()
         elif not (path / CHECKSUMS).is_file():
-            raise InputError(
-                f"{path}: not a bundle: it contains no {CHECKSUMS}. Hint: give the folder or archive that interphase "
-                "export bundle wrote"
-            )
+            reason = f"not a bundle: it contains no {CHECKSUMS}" if path.is_dir() else "no such file or folder"
+            raise InputError(f"{path}: {reason}. Hint: give the folder or archive that interphase export bundle wrote")
         with self._stack:  # closed if the checksums cannot be read
             self._sha256 = self._checksums()
             self._stack = self._stack.pop_all()

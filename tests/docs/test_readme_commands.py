@@ -57,3 +57,4 @@ def test_commands_of_the_readme_work_in_their_order(tmp_path):
     assert "name: my_campaign\n" in file.read_text()
     assert (folder / "runs" / "my_campaign" / "report" / "report.html").is_file()
     assert (folder / "labels.extxyz").is_file()
+    assert (folder / "opened" / "my_campaign" / "ledger.sqlite").is_file()

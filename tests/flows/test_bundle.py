@@ -165,6 +165,12 @@ def test_missing_file_and_link_are_reported(bundle: Path, tmp_path: Path) -> Non
         open_bundle(folder, load_settings(root=tmp_path / "runs"))
 
 
+def test_path_that_is_no_bundle_is_reported(tmp_path: Path) -> None:
+    for path, reason in ((tmp_path, "not a bundle"), (tmp_path / "missing.tar", "no such file or folder")):
+        with pytest.raises(InputError, match=reason):
+            BundleFiles(path)
+
+
 def resigned(bundle: Path, target: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
     """Write a bundle with other contents and valid checksums, as its author could."""
     with BundleFiles(bundle) as files:
