@@ -139,9 +139,9 @@ def test_error_of_the_settings_in_a_job_pauses_its_campaign_until_the_correction
     labels = [label_with_command(str(executable)) for _ in range(3)]
     after = count_present([label.output for label in labels])
     submit(settings, Flow([*labels, after]), "labelling")
-    submit(settings, Flow([plus_one(1)]), "other")
+    submit(settings, Flow([plus_one(1)]), "unaffected")
     assert work(settings, "all", tmp_path / "launches").n_jobs == 2, "one job fails; the other campaign is not affected"
-    assert states(settings, "other") == {"COMPLETED": 1}
+    assert states(settings, "unaffected") == {"COMPLETED": 1}
     status = campaign_status(settings, "labelling")
     assert (status.status, status.has_ended) == ("paused", False)
     assert status.cluster.n_failed == 0
@@ -158,12 +158,12 @@ def test_error_of_the_settings_in_a_job_pauses_its_campaign_until_the_correction
 
 
 def test_error_of_the_settings_keeps_a_cancellation(settings):
-    submit(settings, Flow([plus_one(1)]), "over")
-    cancel_campaign(settings, "over")
+    submit(settings, Flow([plus_one(1)]), "cancelled_before")
+    cancel_campaign(settings, "cancelled_before")
     launchpad = open_launchpad(settings)
     with closing(launchpad.connection):
-        pause_because(launchpad, "over", "no command")
-        assert hold_of(launchpad, "over").state == "cancelled"
+        pause_because(launchpad, "cancelled_before", "no command")
+        assert hold_of(launchpad, "cancelled_before").state == "cancelled"
 
 
 def test_pause_does_not_affect_other_campaigns(settings, tmp_path):
