@@ -21,6 +21,13 @@ app.add_typer(
 
 Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
 Folder = Annotated[Path, typer.Argument(help="Folder of the files, created if missing.")]
+Authors = Annotated[list[str] | None, typer.Option("--author", help="Full name of an author; repeat for each.")]
+Title = Annotated[str, typer.Option(help="Title of the data; default: that of the campaign.")]
+Description = Annotated[str, typer.Option(help="Description; default: that of the campaign file.")]
+License = Annotated[str, typer.Option(help="License of the data, such as CC-BY-4.0.")]
+Links = Annotated[
+    list[str] | None, typer.Option("--link", help="Address of the publication or the data; repeat for each.")
+]
 
 
 @export.command()
@@ -29,11 +36,11 @@ def dataset(
     energy_key: Annotated[str, typer.Option(help="Name of the energy (eV).")] = "energy",
     forces_key: Annotated[str, typer.Option(help="Name of the forces (eV/Å).")] = "forces",
     stress_key: Annotated[str, typer.Option(help="Name of the stress (eV/Å³, tension positive).")] = "stress",
-    author: Annotated[list[str] | None, typer.Option(help="Full name of an author; repeat for each.")] = None,
-    title: Annotated[str, typer.Option(help="Name of the dataset; default: that of the campaign.")] = "",
-    description: Annotated[str, typer.Option(help="Description; default: that of the campaign file.")] = "",
-    license: Annotated[str, typer.Option(help="License of the data, such as CC-BY-4.0.")] = "",
-    link: Annotated[list[str] | None, typer.Option(help="Address of the publication or the data; repeat.")] = None,
+    author: Authors = None,
+    title: Title = "",
+    description: Description = "",
+    license: License = "",
+    link: Links = None,
     name: CampaignOption = None,
     root: Root = None,
     force: Force = False,
@@ -130,18 +137,19 @@ def trajectories(target: Folder, name: CampaignOption = None, root: Root = None,
 @export.command()
 def bundle(
     target: Annotated[Path, typer.Argument(help="Archive to write, *.tar, or a folder; neither may exist.")],
-    author: Annotated[list[str] | None, typer.Option(help="Full name of an author; repeat for each.")] = None,
-    title: Annotated[str, typer.Option(help="Title of the data; default: that of the campaign.")] = "",
-    description: Annotated[str, typer.Option(help="Description; default: that of the campaign file.")] = "",
-    license: Annotated[str, typer.Option(help="License of the data, such as CC-BY-4.0.")] = "",
-    link: Annotated[list[str] | None, typer.Option(help="Address of the publication or the data; repeat.")] = None,
+    author: Authors = None,
+    title: Title = "",
+    description: Description = "",
+    license: License = "",
+    link: Links = None,
     name: CampaignOption = None,
     root: Root = None,
 ) -> None:
     """Export the complete campaign to one archive or folder, which [bold]interphase open[/bold] opens elsewhere.
 
     Labels, potentials, campaign file with its input files, report, all documents and their files, CITATION.cff,
-    LICENSE.txt, README.md and checksums. Paths of this machine, inputs and logs of DFT, and compiled graphs are left out.
+    LICENSE.txt, README.md and checksums. Paths of this machine (except in checkpoints, which name the folder of their
+    training), inputs and logs of DFT, and compiled graphs are left out.
 
     interphase export bundle my_campaign.tar --author 'Marie Curie' --license CC-BY-4.0
     """

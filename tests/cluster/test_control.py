@@ -14,19 +14,9 @@ from fireworks.core.fworker import FWorker
 from jobflow import Flow
 from ruamel.yaml import YAML
 
-from cluster_jobs import (
-    broken,
-    count_present,
-    disk_full_once,
-    label_with_command,
-    plus_one,
-    run_until_stopped,
-    wait_and_add_jobs,
-    wait_for_file,
-)
+from cluster_jobs import broken, disk_full_once, plus_one, run_until_stopped, wait_and_add_jobs, wait_for_file
 from fireworks_jobs import add, output_of, submit, variables_of_workers
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.cli.status import status_parts
 from interphase_flows.commands.status import campaign_status
 from interphase_flows.exceptions import InputError, StorageError
 from interphase_flows.runners.campaign_records import REQUIRED_ANALYSES
@@ -38,7 +28,7 @@ from interphase_flows.runners.fireworks.control import (
     pause_campaign,
     release_campaign,
 )
-from interphase_flows.runners.fireworks.launchpad import hold_of, not_held, open_launchpad, pause_because
+from interphase_flows.runners.fireworks.launchpad import not_held, open_launchpad
 from interphase_flows.runners.fireworks.recovery import recover
 from interphase_flows.runners.fireworks.states import cluster_status, firework_states
 from interphase_flows.runners.fireworks.submission import archive_previous_jobs, submit_campaign
@@ -131,39 +121,6 @@ def test_lost_job_of_a_paused_campaign_is_reset_but_not_run(settings, tmp_path):
     assert (lost.state, lost.reasons, lost.n_reruns) == ("READY", ["process_gone"], 1)
     release_campaign(settings, "lost")
     assert work(settings, "all", tmp_path / "launches").n_jobs == 1
-
-
-def test_error_of_the_settings_in_a_job_pauses_its_campaign_until_the_correction(settings, tmp_path):
-    """As on one machine: otherwise all further jobs would fail, one after the other."""
-    executable = tmp_path / "vasp_std"
-    labels = [label_with_command(str(executable)) for _ in range(3)]
-    after = count_present([label.output for label in labels])
-    submit(settings, Flow([*labels, after]), "labelling")
-    submit(settings, Flow([plus_one(1)]), "unaffected")
-    assert work(settings, "all", tmp_path / "launches").n_jobs == 2, "one job fails; the other campaign is not affected"
-    assert states(settings, "unaffected") == {"COMPLETED": 1}
-    status = campaign_status(settings, "labelling")
-    assert (status.status, status.has_ended) == ("paused", False)
-    assert status.cluster.n_failed == 0
-    assert "vasp_std is not on this machine" in status.cluster.hold.reason
-    printed = "\n".join(map(str, status_parts(status)))
-    assert "which further jobs would meet as well: label_with_command: vasp_command" in printed
-    assert "continue with: interphase resume labelling" in printed
-    release_campaign(settings, "labelling")
-    assert work(settings, "all", tmp_path / "launches").n_jobs == 1, "it is paused again before the correction"
-    executable.touch()
-    release_campaign(settings, "labelling")
-    assert work(settings, "all", tmp_path / "launches").n_jobs == 4
-    assert output_of(settings, "labelling", after.uuid) == 3
-
-
-def test_error_of_the_settings_keeps_a_cancellation(settings):
-    submit(settings, Flow([plus_one(1)]), "cancelled_before")
-    cancel_campaign(settings, "cancelled_before")
-    launchpad = open_launchpad(settings)
-    with closing(launchpad.connection):
-        pause_because(launchpad, "cancelled_before", "no command")
-        assert hold_of(launchpad, "cancelled_before").state == "cancelled"
 
 
 def test_pause_does_not_affect_other_campaigns(settings, tmp_path):

@@ -46,7 +46,7 @@ def bundle(finished_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         state = ledger.get("campaigns", "tiny") or {}
         state["spec"]["structure_files"] = {"Li": str(structure)}
         ledger.set_state("campaigns", "tiny", {k: v for k, v in state.items() if k not in ("key", "kind")})
-        reason = f"{folder}/origin/tiny/work/labels/abc/run.log: no energy, in 3 eV/atom"
+        reason = f"{folder}/origin/tiny/run.log: no energy, in 3 eV/atom"
         ledger.record_failure("labels", "abc", "no_energy", {"explanation": reason})
     target = folder / "tiny.tar"
     with CampaignResults("tiny", load_settings(root=folder / "origin")) as results:
