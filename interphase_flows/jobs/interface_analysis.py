@@ -19,7 +19,7 @@ from interphase_flows.analysis.io.trajectory_file import TrajectoryFile
 from interphase_flows.analysis.phases.phase_references import PhaseReferences, unpacked_references
 from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
 from interphase_flows.analysis.pipeline.registry import analysis_part
-from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
+from interphase_flows.analysis.pipeline.results import InterfaceAnalysis, TrajectorySummary, runs_to_average
 from interphase_flows.analysis.pipeline.settings import PARTS, InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.analysis.speciation.anion_species import AnionChemistry
@@ -160,7 +160,7 @@ def analysis_key(
     other_temperatures_K: Mapping[str, float] | None = None,
 ) -> str:
     """Return the content key of an analysis, which contains the version of every part."""
-    others = {"other_temperatures_K": dict(other_temperatures_K)} if other_temperatures_K else {}
+    others = {"not_averaged_K": dict(other_temperatures_K)} if other_temperatures_K else {}
     return content_key(
         KIND,
         settings=settings,
@@ -191,8 +191,11 @@ def _analyse(
     replicas = {part: {run: each.parts[part] for run, each in analyses.items()} for part in settings.parts_to_run()}
     archived = {part: found for part, found in replicas.items() if not _fits_inline(found)}
     artifact = artifacts.put_arrays(_arrays(analyses, archived), "analyses")
+    trajectories = {run: each.trajectory for run, each in analyses.items()}
+    averaged = runs_to_average({run: each.temperature_K for run, each in trajectories.items()}, settings.temperature_K)
+    notes += _notes_on_temperatures(trajectories, averaged, references)
     parts = {
-        part: _store_part(key, part, {} if part in archived else found, list(analyses.values()), artifact)
+        part: _store_part(key, part, {} if part in archived else found, [analyses[run] for run in averaged], artifact)
         for part, found in replicas.items()
     }
     return InterfaceAnalysisDoc(
@@ -200,12 +203,26 @@ def _analyse(
         input_keys=input_keys,
         references_key=None if references is None else references.key,
         analysis_settings=settings,
-        trajectories={run: each.trajectory for run, each in analyses.items()},
+        trajectories=trajectories,
         documents={part: document.key for part, document in parts.items()},
         artifact=artifact,
         parts=None if workspace.shares_documents else artifacts.put_bytes(_packed(parts), "analyses", ".json.gz"),
         notes=[*notes, *missing],
     )
+
+
+def _notes_on_temperatures(
+    trajectories: Mapping[str, TrajectorySummary], averaged: Sequence[str], references: PhaseReferencesDoc | None
+) -> list[str]:
+    """Return which runs are not averaged, because they have another temperature."""
+    others = [f"{run} ({each.temperature_K:g} K)" for run, each in trajectories.items() if run not in averaged]
+    if not others:
+        return []
+    averaged_K = trajectories[averaged[0]].temperature_K
+    notes = [f"Averages are over the {len(averaged)} run(s) at {averaged_K:g} K, without {', '.join(others)}."]
+    if references is not None:
+        notes.append(f"Phases of all runs are assigned by reference runs at {references.temperature_K:g} K.")
+    return notes
 
 
 def analyse_runs(

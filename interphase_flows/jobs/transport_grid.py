@@ -7,6 +7,7 @@ import numpy as np
 from jobflow import job
 
 from interphase_flows.analysis.io.npz import open_npz
+from interphase_flows.analysis.pipeline.results import runs_to_average
 from interphase_flows.analysis.profiles.interface_profiles import NM3_PER_ANGSTROM3
 from interphase_flows.analysis.statistics.replicas import mean_over_replicas
 from interphase_flows.analysis.transport.composition_grid.grid_analysis import (
@@ -81,12 +82,14 @@ class GridFitMaker(JobMaker):
 
 
 def _profile(analysis: InterfaceAnalysisDoc | None) -> InterphaseProfile | None:
-    """Return the composition profile of the last part of production, averaged over replicas."""
+    """Return the composition profile of the last part of production, averaged over replicas of the first interface."""
     if analysis is None or analysis.artifact is None or "profiles" not in analysis.documents:
         return None
-    runs = sorted(analysis.trajectories)
+    temperatures_K = {run: each.temperature_K for run, each in sorted(analysis.trajectories.items())}
+    runs = runs_to_average(temperatures_K, analysis.analysis_settings.temperature_K)
     with open_npz(current_workspace().artifacts.get(analysis.artifact)) as arrays:
-        runs = [run for run in runs if f"{run}/profiles.atoms_per_nm3" in arrays]
+        shapes = {run: arrays[name].shape for run in runs if (name := f"{run}/profiles.atoms_per_nm3") in arrays}
+        runs = [run for run, shape in shapes.items() if shape == next(iter(shapes.values()))]
         if not runs:
             return None
         edges, block_ps = (arrays[f"{runs[0]}/profiles.{name}"] for name in ("edges_angstrom", "block_ps"))

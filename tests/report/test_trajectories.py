@@ -6,12 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from interphase_flows.analysis.pipeline.results import TrajectorySummary
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.yaml_file import load_yaml_model, yaml_of_model
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.md.trajectory_writer import TrajectoryWriter, pack
+from interphase_flows.report.collect.production import thickness_over_replicas
 from interphase_flows.report.collect.trajectories import ligand_fractions
+from interphase_flows.report.figures.answer import answer_figure
 from interphase_flows.report.figures.style import FigureFile
 from interphase_flows.report.figures.trajectories import ligand_counts_figure, traces_figure
 from interphase_flows.report.html import rendered_page, write_report
@@ -99,6 +102,27 @@ def test_averages_of_one_run_are_not_repeated():
     two = replace(one, runs={"replica-0": unavailable, "replica-1": unavailable})
     assert two.averages_of_several == unavailable
     assert phases_average(two) == Unavailable(reason="too short")
+
+
+def test_runs_at_other_temperatures_are_drawn_beside_the_means(full_inputs):
+    summary = TrajectorySummary(n_frames=2, n_atoms=4, elements=["Li"], length_ps=1.0, temperature_K=300.0)
+    hot = summary.model_copy(update={"temperature_K": 450.0})
+    time_ps = np.array([0.0, 1.0])
+    arrays = {"replica-0/above.time_ps": time_ps, "replica-1/above.time_ps": time_ps}
+    arrays |= {"replica-0/above.thickness_angstrom": time_ps, "replica-1/above.thickness_angstrom": 3 * time_ps}
+    runs = {"replica-0": {}, "replica-1": {}}
+    results = InterfaceResults(
+        runs, {"phases": Unavailable(reason="x")}, arrays, {"replica-0": summary, "replica-1": hot}, 300.0
+    )
+    assert (results.averaged_runs, results.other_runs) == (["replica-0"], ["replica-1"])
+    assert results.averages_of_several == {}
+    bands = thickness_over_replicas(results.arrays_of(results.averaged_runs))
+    assert (bands["above"].n_replicas, bands["above"].curves.value[-1, 0]) == (1, 1.0)
+    inputs = replace(full_inputs, analyses=results, thickness=bands)
+    axes = answer_figure(inputs).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["above the electrode", "above, 450 K"]
+    page = rendered_page(replace(inputs, before=None, after=None), {"answer": FigureFile("answer", b"<svg/>", b"", "")})
+    assert "One replica, so there is no interval. Thin lines are single runs at other temperatures." in page
 
 
 def test_written_campaign_file_reads_as_the_same_campaign(tmp_path, bare_inputs):

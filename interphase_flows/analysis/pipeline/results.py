@@ -1,5 +1,6 @@
 """Results of the analysis of one interface trajectory."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -42,3 +43,22 @@ class InterfaceAnalysis:
         if not isinstance(found, kind | Unavailable):
             raise TypeError(f"the part {name} has a {type(found).__name__}, not a {kind.__name__}")
         return found
+
+
+def runs_to_average(temperatures_K: Mapping[str, float | None], temperature_K: float) -> list[str]:
+    """Return the runs that are replicas of each other, which have one temperature.
+
+    They are those at ``temperature_K``; if there is none, those at the most common temperature, the lowest of equally
+    common ones. Runs at other temperatures are measured one by one.
+
+    Parameters
+    ----------
+    temperatures_K
+        Temperature of each run; None is that of the analysis.
+    temperature_K
+        Temperature of the analysis.
+    """
+    known_K = {run: temperature_K if each is None else each for run, each in temperatures_K.items()}
+    counts = Counter(known_K.values())
+    chosen_K = min(counts, key=lambda each: (each != temperature_K, -counts[each], each), default=temperature_K)
+    return [run for run, each in known_K.items() if each == chosen_K]

@@ -81,7 +81,7 @@ def collect_inputs(workspace: Workspace) -> ReportInputs:
         cited.cite("structures", "structure_sets", starts.key, starts.artifact.sha256, starts.name)
     analysis = documents.interface_analysis()
     analyses = None if analysis is None else _analyses(analysis, documents, cited)
-    arrays = {} if analyses is None else analyses.arrays
+    arrays = {} if analyses is None else analyses.arrays_of(analyses.averaged_runs)
     averages = {} if analyses is None else analyses.averages
     audit = documents.production_audit()
     if audit is not None:

@@ -80,8 +80,8 @@ def composition_over_replicas(results: InterfaceResults) -> CompositionProfile |
     """Return profiles averaged over the replicas that have the slices and blocks of the first one; None without any."""
     found = {
         run: profiles
-        for run, parts in sorted(results.runs.items())
-        if isinstance(profiles := parts.get("profiles"), ProfilesResult)
+        for run in sorted(results.averaged_runs)
+        if isinstance(profiles := results.runs[run].get("profiles"), ProfilesResult)
     }
     if not found:
         return None

@@ -23,8 +23,8 @@ def trajectory_inputs(
     """Return traces of all runs, and the ligands of centres with the bond lengths of the analysis."""
     phases = {
         run: each
-        for run, parts in ({} if analyses is None else analyses.runs).items()
-        if isinstance(each := parts.get("phases"), PhasesResult)
+        for run in ([] if analyses is None else analyses.averaged_runs)
+        if analyses is not None and isinstance(each := analyses.runs[run].get("phases"), PhasesResult)
     }
     traces: list[RunTraces] = []
     counts: dict[tuple[str, str], list[tuple[float, np.ndarray]]] = {}

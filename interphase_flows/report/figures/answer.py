@@ -1,6 +1,7 @@
 """Figure at the top of a report: how thick the interphase becomes, and what forms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import product
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from interphase_flows.analysis.phases.results import PhasesAverage
 from interphase_flows.report.figures.style import BLUE, CYCLE, DASHES, GREY, figure_style
 from interphase_flows.report.inputs.campaign import ReportInputs
-from interphase_flows.report.inputs.interphase import SeriesBand
+from interphase_flows.report.inputs.interphase import FloatArray, SeriesBand
 
 SMALLEST_FRACTION = 0.01
 """Anions with a smaller fraction of the centres at all times are not drawn."""
@@ -47,9 +48,21 @@ def _band(axes: Axes, band: SeriesBand, index: int, order: int, label: str, scal
 def _thickness(axes: Axes, inputs: ReportInputs) -> None:
     for order, (side, band) in enumerate(inputs.thickness.items()):
         _band(axes, band, 0, order, f"{side} the electrode")
+    for label, order, time_ps, thickness in _other_temperatures(inputs):
+        axes.plot(time_ps, thickness, color=GREY, linewidth=0.7, linestyle=DASHES[order % len(DASHES)], label=label)
     axes.set(title="Thickness of the interphase", xlabel="Time (ps)", ylabel="Thickness (Å)")
     axes.set_ylim(0, None)
     axes.legend(loc="best")
+
+
+def _other_temperatures(inputs: ReportInputs) -> Iterator[tuple[str, int, FloatArray, FloatArray]]:
+    """Yield label, index of the side, times and thickness of runs that are not averaged."""
+    if (results := inputs.analyses) is None:
+        return
+    for run, (order, side) in product(results.other_runs, enumerate(inputs.thickness)):
+        if (found := results.arrays.get(f"{run}/{side}.thickness_angstrom")) is not None:
+            label = f"{side}, {results.trajectories[run].temperature_K:g} K"
+            yield label, order, results.arrays[f"{run}/{side}.time_ps"], found
 
 
 def _drawn_anions(band: SeriesBand) -> list[int]:

@@ -1,7 +1,7 @@
 """Inputs of a report on the interphase: production runs, averages over replicas, structures and thermodynamics."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.growth.results import GrowthResult
-from interphase_flows.analysis.pipeline.results import TrajectorySummary
+from interphase_flows.analysis.pipeline.results import TrajectorySummary, runs_to_average
 from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.composition_grid.results import TransportGridResult
@@ -197,15 +197,30 @@ class InterfaceResults:
     temperature_K: float
 
     @property
+    def averaged_runs(self) -> list[str]:
+        """Runs of one temperature, over which averages are taken."""
+        known_K = {run: each.temperature_K for run, each in self.trajectories.items()}
+        return runs_to_average({run: known_K.get(run) for run in self.runs}, self.temperature_K)
+
+    @property
+    def other_runs(self) -> list[str]:
+        """Runs at other temperatures."""
+        return [run for run in self.runs if run not in self.averaged_runs]
+
+    def arrays_of(self, runs: Collection[str]) -> dict[str, FloatArray]:
+        """Return the series of some runs."""
+        return {name: each for name, each in self.arrays.items() if name.split("/", 1)[0] in runs}
+
+    @property
     def averages_of_several(self) -> Mapping[str, Result | Unavailable]:
         """Averages by part; none of a single run, which they would only repeat."""
-        return self.averages if len(self.runs) > 1 else {}
+        return self.averages if len(self.averaged_runs) > 1 else {}
 
     def growth_laws(self) -> dict[str, Counter[str]]:
-        """Return how many runs have each growth law, by side."""
+        """Return how many of the averaged runs have each growth law, by side."""
         laws: dict[str, Counter[str]] = {}
-        for parts in self.runs.values():
-            growth = parts.get("growth")
+        for run in self.averaged_runs:
+            growth = self.runs[run].get("growth")
             for side, kinetics in growth.sides.items() if isinstance(growth, GrowthResult) else ():
                 law = "unavailable" if isinstance(kinetics, Unavailable) else kinetics.decision.replace("_", " ")
                 laws.setdefault(side, Counter())[law] += 1

@@ -4,10 +4,12 @@ import json
 from contextlib import nullcontext
 
 import pytest
+from ase import Atoms
 from monty.json import MontyDecoder, MontyEncoder
 
 from growing_interphase import growing
 from interphase_flows.analysis.pipeline.parts.growth import GrowthPart
+from interphase_flows.analysis.pipeline.results import runs_to_average
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.speciation.anion_species import AnionChemistry
 from interphase_flows.content_keys import content_key
@@ -15,8 +17,10 @@ from interphase_flows.jobs.interface_analysis import (
     InterfaceAnalysisMaker,
     analyse_runs,
     analysis_key,
+    load_parts,
     other_temperatures_K,
 )
+from interphase_flows.md.trajectory_writer import TrajectoryWriter, pack
 from loop_documents import segment
 
 
@@ -56,3 +60,43 @@ def test_each_replica_is_evaluated_at_the_temperature_of_its_thermostat():
     assert [each.trajectory.temperature_K for each in analyses.values()] == [300, 450, 300]
     keys = {analysis_key(settings("growth"), ["a"], None, others) for others in (None, {}, others_K)}
     assert len(keys) == 2
+
+
+@pytest.mark.parametrize(
+    ("temperatures_K", "averaged"),
+    [
+        ({}, []),
+        ({"a": None, "b": 300.0, "c": 450.0}, ["a", "b"]),
+        ({"a": 450.0, "b": 300.0}, ["b"]),
+        ({"a": 450.0, "b": 400.0, "c": 450.0}, ["a", "c"]),
+        ({"a": 450.0, "b": 400.0}, ["b"]),
+    ],
+)
+def test_replicas_have_one_temperature(temperatures_K, averaged):
+    assert runs_to_average(temperatures_K, 300.0) == averaged
+
+
+def test_averages_are_of_the_runs_at_the_temperature_of_the_analysis(workspace):
+    """Runs at 300, 300, 450 K: the hot one, whose lithium has left its lattice, does not enter the average."""
+    segments = []
+    for run, (temperature_K, moved_angstrom) in enumerate([(300.0, 0.0), (300.0, 0.0), (450.0, 40.0)]):
+        frames = growing(1.0, n_frames=4, planes_per_angstrom=1, seed=run)
+        folder = workspace.root / f"trajectory-{run}"
+        writer = None
+        for frame, time_fs in enumerate(frames.time_fs):
+            atoms = Atoms(frames.numbers, frames.positions(frame), cell=frames.cell(frame), pbc=True)
+            atoms.positions[frames.numbers == 3, 0] += frame * moved_angstrom
+            writer = writer or TrajectoryWriter(folder, atoms)
+            writer.append(atoms, step=frame, time_fs=time_fs, temperature_K=300.0, potential_energy_eV=0.0)
+        writer.flush()
+        packed = pack(folder, workspace.root / f"{run}.zarr.zip")
+        stored = workspace.artifacts.put_file(packed, "trajectories", ".zarr.zip")
+        segments.append(segment(f"replica-{run}", temperature_target_K=temperature_K, trajectory=stored))
+    maker = InterfaceAnalysisMaker(parts=("displacement",), temperature_K=300.0)
+    mixed, cold = (InterfaceAnalysisMaker.make.original(maker, each) for each in (segments, segments[:2]))
+    averages = [load_parts(each)["displacement"].average.msd_end_angstrom2["Li"] for each in (mixed, cold)]
+    assert averages[0] == averages[1]
+    assert averages[0].n_independent == 2
+    assert load_parts(mixed)["displacement"].replicas["replica-2"].msd_end_angstrom2["Li"].value > 1000
+    assert mixed.notes == ["Averages are over the 2 run(s) at 300 K, without replica-2 (450 K)."]
+    assert cold.notes == []

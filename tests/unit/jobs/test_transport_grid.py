@@ -1,6 +1,7 @@
 """Transport of one cell, and of all cells of a grid, from trajectories with known coefficients."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -130,8 +131,11 @@ def cell(x: float, temperature_K: float, number: int = 0, scale: float = 1.0, **
     return CellTransportDoc(key=f"{result.run_id}{scale}{changes}", input_keys=[], result=result)
 
 
-def interphase(workspace, n_replicas: int = 1) -> InterfaceAnalysisDoc:
-    """Profiles of 24 slices and 4 time blocks, one half of which has the composition x = 0.4."""
+def interphase(workspace, n_replicas: int = 1, others_K: Sequence[float] = ()) -> InterfaceAnalysisDoc:
+    """Profiles of 24 slices and 4 time blocks, one half of which has the composition x = 0.4.
+
+    Replicas at other temperatures come first, have more slices and contain nothing.
+    """
     line, _ = line_and_rest("Li", "Li7P3S11", {})
     density = 50.0 * np.stack([line.shares(x) for x in np.repeat([0.4, 0.9], 12)], axis=1)
     runs = [f"replica-{number}" for number in range(n_replicas)]
@@ -141,15 +145,21 @@ def interphase(workspace, n_replicas: int = 1) -> InterfaceAnalysisDoc:
         "block_period_angstrom": np.full(4, 24.0),
         "atoms_per_nm3": np.repeat(density[None], 4, axis=0),
     }
-    buffer = io.BytesIO()
-    np.savez(buffer, **{f"{run}/profiles.{name}": array for run in runs for name, array in arrays.items()})
+    stored = {f"{run}/profiles.{name}": array for run in runs for name, array in arrays.items()}
     summary = TrajectorySummary(n_frames=4, n_atoms=24, elements=list(line.elements), length_ps=4.0)
+    summaries = dict.fromkeys(runs, summary)
+    for temperature_K in others_K:
+        empty = {"edges_angstrom": np.linspace(0.0, 48.0, 49), "atoms_per_nm3": np.zeros((4, len(line.elements), 48))}
+        stored |= {f"at {temperature_K:g} K/profiles.{name}": array for name, array in (arrays | empty).items()}
+        summaries[f"at {temperature_K:g} K"] = summary.model_copy(update={"temperature_K": temperature_K})
+    buffer = io.BytesIO()
+    np.savez(buffer, **stored)
     return InterfaceAnalysisDoc(
         key="interphase",
         input_keys=[],
         references_key=None,
         analysis_settings=InterfaceAnalysisSettings(dict(line.electrode), dict(line.electrolyte), 800.0),
-        trajectories=dict.fromkeys(runs, summary),
+        trajectories=summaries,
         documents={"profiles": "profiles"},
         artifact=workspace.artifacts.put_bytes(buffer.getvalue(), "analyses", ".npz"),
     )
@@ -176,6 +186,12 @@ def test_grid_has_the_energies_of_its_cells_and_local_coefficients(workspace):
         assert arrays["curve/value"][middle, 0, 0] == pytest.approx(expected, rel=1e-3)
         assert np.isfinite(arrays["local/value"][5]).all()
         assert arrays["line/0.2000/Li/lower"].shape == arrays["line/0.2000/Li/temperature_K"].shape
+
+
+def test_profile_is_of_the_replicas_at_the_temperature_of_production(workspace):
+    cells = [cell(x, t) for x in (0.2, 0.4, 0.6) for t in (700.0, 900.0, 1100.0)]
+    alone, beside = (fit(cells, interphase(workspace, 2, others_K)) for others_K in ((), (450.0, 900.0)))
+    assert beside.result.local == alone.result.local
 
 
 def test_scatter_between_cells_is_estimated_from_their_runs(workspace):
