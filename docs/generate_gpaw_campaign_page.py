@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from markdown_table import table
+
 HERE = Path(__file__).parent
 DATA = HERE / "data" / "gpaw_campaign.json"
 PAGE = HERE / "gpaw_campaign.md"
@@ -37,12 +39,6 @@ in Li7P3S11 reach 0.6 eV/Å. `workflows/li_li7p3s11_gpaw.yaml` now uses a k-poin
 cost a few times more. This run had constant volume, no relaxation of the gap, and 10 as the weight of the stress in
 training; the defaults have changed since.
 """
-
-
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Return a table in Markdown."""
-    lines = [f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |"]
-    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
 def page(kept: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from scipy.stats import ttest_rel
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 from learning_curves import labels_needed, with_interval
+from markdown_table import table
 
 from interphase_flows.report.figures.style import CYCLE, DASHES, figure_style, rendered
 
@@ -73,12 +74,6 @@ are judged on {n_test} held-out GPAW labels of other packings and trajectories. 
 
 ![Force errors on GPAW labels against labels, with and without pre-training](images/pretraining.png)
 """
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table in Markdown."""
-    lines = [f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |"]
-    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
 def needed_text(runs: Sequence[Sequence[Mapping[str, float]]], name: str, target: float) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from markdown_table import table
+
 from interphase_flows.jobs.labels import MOST_JOBS
 
 HERE = Path(__file__).parent
@@ -70,12 +72,6 @@ Apply these steps in order; each is needed only if the previous ones are not eno
    requires an older pymongo than `constraints.txt` pins, and therefore a separate environment. Routing, recovery and
    `interphase launch` work with FireWorks only. A complete campaign has not been run with it.
 """
-
-
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Return a table in Markdown."""
-    lines = [f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |"]
-    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
 def per_job(overhead: Mapping[str, Any]) -> list[str]:
