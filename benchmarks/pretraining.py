@@ -1,13 +1,13 @@
 """Errors of potentials against the number of labels of GPAW, with and without pre-training on labels of CHGNet.
 
-Run: ``nice -n 19 python benchmarks/pretraining.py FOLDER [--seeds 3] [--sizes 18 37 75 150]``. It takes about two hours
-of one core; run it again to continue. Labels of GPAW are those of ``docs/data/gpaw_labels.extxyz.gz``. For each seed, a
-potential is trained on labels of CHGNet for the training structures and strained and rattled copies of them; then
-potentials on random, nested subsets of the labels of GPAW, from random weights and from the pre-trained potential, all
-with the same number of steps; and on all labels of GPAW from random weights, with as many steps as pre-training and
-fine-tuning have together. ``results.json`` has the mean absolute errors on the held-out labels of GPAW, by kind of
-start and seed. Printed are means and 95 % intervals over seeds, and the labels that pre-training needs for the errors
-that all labels give without it.
+Run: ``nice -n 19 python benchmarks/pretraining.py FOLDER [--seeds 3] [--sizes 18 37 75 150]``. It takes about five
+hours of one core; run it again to continue. Labels of GPAW are those of ``docs/data/gpaw_labels.extxyz.gz``. For each
+seed, a potential is trained on labels of CHGNet for the training structures and strained and rattled copies of them;
+then potentials on random, nested subsets of the labels of GPAW, from random weights and from the pre-trained potential,
+all with the same number of steps. Longer training has as many steps as pre-training and fine-tuning together: on all
+labels from random weights, and on three subsets from the pre-trained potential. ``results.json`` has the mean absolute
+errors on the held-out labels of GPAW, by kind of start and seed. Printed are means and 95 % intervals over seeds, and
+the labels that pre-training needs for the errors that all labels give without it.
 """
 
 import argparse
@@ -49,7 +49,9 @@ N_LONG_STEPS = 9_700
 """Steps of pre-training (60 epochs of 136 batches) and fine-tuning together."""
 FRACTION_FOR_VALIDATION = 0.15
 STARTS = ("random weights", "pre-trained")
-LONG = "random weights, longer training"
+LONG = ("random weights, longer training", "pre-trained, longer training")
+LONG_SIZES = (37, 75)
+"""Subsets for longer training from pre-trained potentials, beside all labels."""
 
 
 def with_split(frames: Sequence[Atoms], held_out: Sequence[Atoms]) -> list[Atoms]:
@@ -114,7 +116,7 @@ def errors(model: ModelDoc, frames: Sequence[Atoms]) -> dict[str, float]:
 
 def report(results: dict[str, dict[str, list[dict[str, float]]]]) -> None:
     """Print learning curves and the labels that are needed; ``results`` are by start and seed."""
-    curves = {start: list(results.get(start, {}).values()) for start in (*STARTS, LONG)}
+    curves = {start: list(results.get(start, {}).values()) for start in (*STARTS, *LONG)}
     for start, runs in curves.items():
         for rows in zip(*runs, strict=False):
             print(
@@ -122,14 +124,14 @@ def report(results: dict[str, dict[str, list[dict[str, float]]]]) -> None:
                 f"{with_interval([row['forces'] for row in rows])} meV/Å, energy "
                 f"{with_interval([row['energy'] for row in rows])} meV/atom"
             )
-    for name, runs in (("as many steps", curves[STARTS[0]]), ("longer training", curves[LONG])):
+    for without, with_it in (STARTS, LONG):
         ratios = [
-            labels_needed([int(row["n_labels"]) for row in with_it], [row["forces"] for row in with_it], last["forces"])
+            labels_needed([int(row["n_labels"]) for row in run], [row["forces"] for row in run], last["forces"])
             / last["n_labels"]
-            for (*_, last), with_it in zip(runs, curves[STARTS[1]], strict=False)
+            for (*_, last), run in zip(curves[without], curves[with_it], strict=False)
         ]
         reached = [ratio for ratio in ratios if np.isfinite(ratio)]
-        print(f"{len(reached)} of {len(ratios)} seeds reach the error of all labels from random weights with {name}")
+        print(f"{with_it}: {len(reached)} of {len(ratios)} seeds reach the error of all labels from {without}")
         if ratios and len(reached) == len(ratios):
             print(f"ratio of labels: {with_interval(ratios, 2)}")
 
@@ -154,7 +156,8 @@ def run(options: argparse.Namespace) -> None:
             for name, parent, n_steps, its_sizes in (
                 (STARTS[0], None, N_STEPS, sizes),
                 (STARTS[1], start, N_STEPS, sizes),
-                (LONG, None, N_LONG_STEPS, sizes[-1:]),
+                (LONG[0], None, N_LONG_STEPS, sizes[-1:]),
+                (LONG[1], start, N_LONG_STEPS, [*(size for size in LONG_SIZES if size < sizes[-1]), sizes[-1]]),
             ):
                 known = results.setdefault(name, {}).get(str(seed), [])
                 if [row["n_labels"] for row in known] == its_sizes:
