@@ -7,6 +7,7 @@ out, and so are the inputs and logs of labels, which contain paths, and pseudopo
 import gzip
 import json
 import re
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from importlib import resources
@@ -24,9 +25,10 @@ from interphase_flows.datasets.colabfit import Publication
 from interphase_flows.datasets.readers import label_files
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import artifact_refs
-from interphase_flows.report.collect.report_update import RECORD_NAME, update_campaign_report
+from interphase_flows.report.collect.report_update import update_campaign_report
 from interphase_flows.results import CampaignResults
-from interphase_flows.runners.campaign_records import RUNNING, SUBMITTED, now
+from interphase_flows.runners.campaign_records import RUNNING, SUBMITTED, now, status_of_result
+from interphase_flows.runtime.file_names import MAX_LENGTH, is_file_name
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.bundle import (
     ARTIFACTS,
@@ -41,6 +43,7 @@ from interphase_flows.schemas.bundle import (
 from interphase_flows.schemas.document import Document
 from interphase_flows.schemas.kinds import document_kinds, document_schema
 from interphase_flows.schemas.model import CommitteeDoc
+from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.archive import MAX_UNPACKED_BYTES
 from interphase_flows.storage.artifacts import LABEL_FILES, relative_path
 from interphase_flows.storage.bundle_files import BundleWriter, new_bundle
@@ -89,11 +92,11 @@ def export_bundle(results: CampaignResults, target: Path, about: Publication | N
         relative, names, absent = _with_bundled_inputs(bundle, campaign)
         _add_report(bundle, workspace, names)
         bundle.add(CAMPAIGN_FILE, yaml_of_model(relative).encode())
-        status = RUNNING if state["status"] == SUBMITTED else state["status"]
-        state |= {"spec": relative.model_dump(mode="json"), "status": status}
-        counts = {kind: _add_documents(bundle, workspace, kind) for kind in BUNDLED_KINDS}
-        counts["failures"] = _add_lines(bundle, "failures", list(workspace.ledger.find("failures", workspace.own)))
-        counts["campaigns"] = _add_lines(bundle, "campaigns", [state])
+        state |= {"spec": relative.model_dump(mode="json"), "status": _status(state)}
+        # of a campaign that is running, the bundle then has what its later documents were computed from
+        counts = {kind: _add_documents(bundle, workspace, kind) for kind in reversed(BUNDLED_KINDS)}
+        counts["failures"] = _add_failures(bundle, workspace)
+        counts["campaigns"] = _add_lines(bundle, "campaigns", [state], workspace)
         record = BundleRecord(
             format_version=FORMAT_VERSION, campaign=campaign.name, interphase_flows=__version__, documents=counts
         )
@@ -103,7 +106,7 @@ def export_bundle(results: CampaignResults, target: Path, about: Publication | N
                 name=campaign.name,
                 campaign=campaign,
                 about=about,
-                counts={kind: n for kind, n in counts.items() if n},
+                counts={kind: counts[kind] for kind in (*BUNDLED_KINDS, "failures", "campaigns") if counts[kind]},
                 missing=missing,
                 absent=absent,
                 version=__version__,
@@ -114,6 +117,13 @@ def export_bundle(results: CampaignResults, target: Path, about: Publication | N
     return [target]
 
 
+def _status(state: JsonDocument) -> str:
+    """Return the status without FireWorks, whose jobs are not in the bundle."""
+    if state["status"] != SUBMITTED:
+        return str(state["status"])
+    return RUNNING if state.get("result") is None else status_of_result(state)
+
+
 def without_paths(value: object) -> object:
     """Return the content of a document with names of files in place of their absolute paths."""
     if isinstance(value, dict):
@@ -121,7 +131,19 @@ def without_paths(value: object) -> object:
         return {name: without_paths(inner) for name, inner in value.items() if not (is_reference and name == "path")}
     if isinstance(value, list):
         return [without_paths(inner) for inner in value]
-    return _ABSOLUTE_PATH.sub(lambda found: Path(found[0]).name, value) if isinstance(value, str) else value
+    return _ABSOLUTE_PATH.sub(lambda found: _last_name(Path(found[0])), value) if isinstance(value, str) else value
+
+
+def _last_name(path: Path) -> str:
+    return "~" if path.name == Path.home().name else path.name  # the name of a home folder is that of its user
+
+
+def _without_hosts(text: str, settings: Settings) -> str:
+    """Return a text without the names of this machine and of the database server."""
+    store = settings.store
+    hosts = {socket.gethostname(), *([store.host] if isinstance(store, MongodbSettings) else ())} - {"", "localhost"}
+    names = "|".join(re.escape(host) for host in sorted(hosts, key=len, reverse=True))
+    return re.sub(rf"(?<![\w.-])(?:{names})(?![\w-])", "HOST", text) if names else text
 
 
 def _add_results(bundle: BundleWriter, results: CampaignResults, folder: Path, about: Publication) -> list[str]:
@@ -137,10 +159,11 @@ def _add_results(bundle: BundleWriter, results: CampaignResults, folder: Path, a
 def _add_report(bundle: BundleWriter, workspace: Workspace, names: Mapping[str, str]) -> None:
     """Add the report, with the names of files in the bundle and without folders of this machine."""
     folders = (workspace.root.absolute(), workspace.root.resolve(), workspace.settings.root.absolute(), Path.home())
-    replaced = {**names, **{str(folder): folder.name for folder in folders if len(folder.parts) > 1}}
+    replaced = {**names, **{str(folder): _last_name(folder) for folder in folders if len(folder.parts) > 1}}
     report = update_campaign_report(workspace).parent
     for path in sorted(report.rglob("*")):
-        if not path.is_file() or path.name == RECORD_NAME:
+        is_hidden = any(part.startswith(".") for part in path.relative_to(report).parts)  # a file of a killed writer
+        if is_hidden or not path.is_file():
             continue
         content = path.read_bytes()
         if path.suffix in REPORT_TEXTS:
@@ -158,10 +181,11 @@ def _with_bundled_inputs(bundle: BundleWriter, campaign: Campaign) -> tuple[Camp
         if path in names:
             return names[path]
         source = Path(path)
-        name = names[path] = f"{INPUTS}/{len(names) + 1}/{source.name}"
+        name = names[path] = f"{INPUTS}/{len(names) + 1}/{_bundled_name(source.name)}"
         try:
-            for file, in_folder in label_files(source):
-                bundle.add(f"{name}/{file.relative_to(source).as_posix()}" if in_folder else name, file)
+            for number, (file, in_folder) in enumerate(label_files(source)):
+                parts = [_bundled_name(part, f"{number}-") for part in file.relative_to(source).parts]
+                bundle.add("/".join([name, *parts]) if in_folder else name, file)
         except InputError:
             absent.append(name)
         record = source.with_suffix(".json")  # of an ordered structure
@@ -170,6 +194,11 @@ def _with_bundled_inputs(bundle: BundleWriter, campaign: Campaign) -> tuple[Camp
         return name
 
     return campaign.with_files(bundled), names, absent
+
+
+def _bundled_name(name: str, prefix: str = "file-") -> str:
+    """Return the name of a file that a bundle may contain: the same one, or else a similar one with a prefix."""
+    return name if is_file_name(name) else prefix + re.sub(r"[^\w.+-]", "_", name)[-MAX_LENGTH // 4 :]
 
 
 def _add_documents(bundle: BundleWriter, workspace: Workspace, kind: str) -> int:
@@ -183,7 +212,15 @@ def _add_documents(bundle: BundleWriter, workspace: Workspace, kind: str) -> int
             document = checked_document(kind, stored)
         for ref in _bundled_artifacts(document, workspace):
             bundle.add(f"{ARTIFACTS}/{relative_path(ref)}", workspace.artifacts.get(ref))
-    return _add_lines(bundle, kind, found)
+    return _add_lines(bundle, kind, found, workspace)
+
+
+def _add_failures(bundle: BundleWriter, workspace: Workspace) -> int:
+    """Add the failures of the campaign, whose messages may name machines; return their number."""
+    found = workspace.ledger.find("failures", workspace.own)
+    for failure in found:
+        failure["details"] = json.loads(_without_hosts(json.dumps(failure["details"]), workspace.settings))
+    return _add_lines(bundle, "failures", found, workspace)
 
 
 def _bundled_artifacts(document: Document, workspace: Workspace) -> Iterator[ArtifactRef]:
@@ -209,10 +246,11 @@ def checked_document(kind: str, stored: JsonDocument) -> Document:
         raise invalid_document(kind, str(stored.get("key")), error) from error
 
 
-def _add_lines(bundle: BundleWriter, kind: str, documents: list[JsonDocument]) -> int:
-    """Add documents as JSON lines; return their number."""
+def _add_lines(bundle: BundleWriter, kind: str, documents: list[JsonDocument], workspace: Workspace) -> int:
+    """Add documents as JSON lines, as those of this campaign alone; return their number."""
     if documents:
-        lines = "\n".join(json.dumps(without_paths(document)) for document in documents).encode()
+        own = {"campaign": workspace.campaign, "used_by": [workspace.campaign]}
+        lines = "\n".join(json.dumps(without_paths(document | own)) for document in documents).encode()
         if len(lines) > MAX_UNPACKED_BYTES:
             raise InputError(f"{len(documents)} {kind} are {len(lines) / 1e9:.1f} GB, over the limit of a bundle")
         bundle.add(f"{DOCUMENTS}/{kind}{DOCUMENTS_SUFFIX}", gzip.compress(lines, mtime=0))

@@ -8,15 +8,17 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
+from interphase_flows import __version__
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.stored import stored_specification
 from interphase_flows.commands.bundle_export import BUNDLED_KINDS, checked_document
-from interphase_flows.exceptions import InputError, StorageError
+from interphase_flows.exceptions import CorruptStoreError, InputError, StorageError
 from interphase_flows.jobs.caching import artifact_refs
 from interphase_flows.runtime.file_names import file_in
 from interphase_flows.schemas.bundle import (
@@ -38,7 +40,7 @@ from interphase_flows.storage.artifacts import relative_path
 from interphase_flows.storage.bundle_files import BundleFiles
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.ledger_entry import LEDGER_FIELDS, check_size
-from interphase_flows.storage.other_campaigns import one_at_a_time
+from interphase_flows.storage.other_campaigns import LEDGER_NAME, one_at_a_time
 from interphase_flows.storage.workspace import Workspace, campaign_names
 
 STAGING = ".opening"
@@ -56,19 +58,20 @@ def open_bundle(path: Path, settings: Settings) -> str:
     InputError
         The path is not a bundle, or is of a later version; or there is a campaign of this name.
     StorageError
-        A file is damaged, or has content or a name that no bundle contains.
-    CorruptStoreError
-        A document does not have the fields of its kind.
+        A file is damaged, or has content or a name that no bundle contains; or a document does not have the fields of
+        its kind in this version.
     """
     with BundleFiles(path) as bundle:
         bundle.verify()
         record = _record(bundle)
-        [state] = _documents(bundle, "campaigns") or [{}]
-        campaign = _checked_state(bundle, record, state)
+        with _named_version(bundle, record):
+            state, campaign = _campaign(bundle, record)
         name = campaign.name
         is_shared = isinstance(settings.store, MongodbSettings)
         with one_at_a_time(settings.root, "bundles", name):
-            if name in campaign_names(settings) or (not is_shared and (settings.root / name).exists()):
+            folder = settings.root / name
+            # with MongoDB, the folder of an interrupted opening is continued
+            if name in campaign_names(settings) or (folder / LEDGER_NAME if is_shared else folder).exists():
                 raise InputError(
                     f"{settings.root}: has a campaign {name} already; nothing was opened. Hint: choose another --root"
                 )
@@ -76,16 +79,17 @@ def open_bundle(path: Path, settings: Settings) -> str:
             shutil.rmtree(settings.root / STAGING / name, ignore_errors=True)
             try:
                 with Workspace(settings.model_copy(update={"root": root}), name) as workspace:
-                    spec = _copy_inputs(bundle, campaign, workspace.root, settings.root / name)
-                    for kind in BUNDLED_KINDS:
-                        _store(bundle, workspace, kind)
+                    spec = _copy_inputs(bundle, campaign, workspace.root, folder)
+                    with _named_version(bundle, record):
+                        for kind in BUNDLED_KINDS:
+                            _store(bundle, workspace, kind)
                     for failure in _documents(bundle, "failures"):
                         _checked_failure(failure)
                         _insert(workspace, "failures", failure)
                     state["spec"] = spec.model_dump(mode="json")
                     workspace.ledger.set_state("campaigns", name, _without_ledger_fields(state))
                 if not is_shared:
-                    os.rename(root / name, settings.root / name)
+                    os.rename(root / name, folder)
             finally:
                 shutil.rmtree(settings.root / STAGING / name, ignore_errors=True)
                 with contextlib.suppress(OSError):  # missing, or another campaign is being opened
@@ -104,6 +108,19 @@ def _record(bundle: BundleFiles) -> BundleRecord:
             f"version reads format {FORMAT_VERSION}. Hint: install that version"
         )
     return record
+
+
+@contextmanager
+def _named_version(bundle: BundleFiles, record: BundleRecord) -> Iterator[None]:
+    """Translate errors of fields that this version does not have."""
+    try:
+        yield
+    except (CorruptStoreError, InputError) as error:
+        reason = str(error).partition(" Hint:")[0]
+        raise StorageError(
+            f"{bundle.path}: written by interphase_flows {record.interphase_flows}, this is {__version__}: {reason} "
+            "Hint: open it with the version that wrote it; if that is this one, find out who wrote the bundle"
+        ) from error
 
 
 def _documents(bundle: BundleFiles, kind: str) -> list[JsonDocument]:
@@ -126,18 +143,19 @@ def _documents(bundle: BundleFiles, kind: str) -> list[JsonDocument]:
     return found
 
 
-def _checked_state(bundle: BundleFiles, record: BundleRecord, state: JsonDocument) -> Campaign:
-    """Return the specification in the record of the campaign."""
+def _campaign(bundle: BundleFiles, record: BundleRecord) -> tuple[JsonDocument, Campaign]:
+    """Return the record of the campaign, and the specification in it."""
     try:
+        (state,) = _documents(bundle, "campaigns")
         CampaignRecord.model_validate(state)
-    except ValidationError as error:
+    except ValueError as error:  # a ValidationError, or not one record
         raise StorageError(
             f"{bundle.path}: the record of the campaign is damaged. Hint: copy the bundle again"
         ) from error
     campaign = stored_specification(state)
     if not campaign.name == record.campaign == state["key"]:
         raise StorageError(f"{bundle.path}: its files name several campaigns. Hint: find out who wrote the bundle")
-    return campaign
+    return state, campaign
 
 
 def _copy_inputs(bundle: BundleFiles, campaign: Campaign, folder: Path, final: Path) -> Campaign:
@@ -201,8 +219,9 @@ def _checked_failure(failure: JsonDocument) -> None:
 
 
 def _insert(workspace: Workspace, kind: str, document: JsonDocument) -> None:
-    """Store a document as one that this campaign uses; one of its key that exists is kept, and used."""
-    entry = document | {"used_by": [workspace.campaign]}
+    """Store a document as one of this campaign; one of its key that exists is kept, and used."""
+    # the campaign that computed it may have the name of another one of this database
+    entry = document | {"campaign": workspace.campaign, "used_by": [workspace.campaign]}
     check_size(f"bundle: {kind} {document['key'][:100]}", entry)
     if not workspace.ledger.backend.insert(kind, entry):
         workspace.ledger.backend.add_to_list(kind, document["key"], "used_by", workspace.campaign)

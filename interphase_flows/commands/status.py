@@ -18,6 +18,7 @@ from interphase_flows.runners.campaign_records import (
     SUBMITTED,
     Progress,
     missing_analyses,
+    status_of_result,
 )
 from interphase_flows.runtime.local_workers import default_workers
 from interphase_flows.schemas.campaign import CampaignRecord
@@ -174,7 +175,7 @@ def _status_by_jobs(cluster: "ClusterStatus", state: JsonDocument) -> str:
         return "running" if any(row["running"] for row in cluster.jobs.values()) else SUBMITTED
     if state.get("result") is None:
         return HELD_BY_LPAD if cluster.held_by_lpad and not cluster.n_failed else "failed"
-    return "incomplete" if missing_analyses(state) else "finished"
+    return status_of_result(state)
 
 
 def missing_structures(workspace: Workspace) -> list[str]:

@@ -66,6 +66,11 @@ def missing_analyses(state: JsonDocument) -> list[str]:
     return [name for name in wanted if name not in result["analysis_keys"]]
 
 
+def status_of_result(state: JsonDocument) -> str:
+    """Return the status of a campaign that has a result; ``state`` is its document."""
+    return "incomplete" if missing_analyses(state) else "finished"
+
+
 def stored_campaign(settings: Settings, name: str) -> Campaign:
     """Return the specification with which a campaign was last started.
 

@@ -46,8 +46,10 @@ def backoff_s(n_retries: int) -> float:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:  # `raise error from error` makes an error its own cause
         yield error
+        seen.append(error)
         error = error.__cause__
 
 

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Self, cast
 
 from interphase_flows.exceptions import InputError, StorageError
-from interphase_flows.runtime.atomic_files import atomic_path, temporary_beside
+from interphase_flows.runtime.atomic_files import atomic_path, explain_os_error, temporary_beside
 from interphase_flows.runtime.file_names import file_in
 
 CHECKSUMS = "SHA256SUMS"
@@ -44,7 +44,7 @@ class BundleWriter:
         if name in self._sha256:
             return
         _check_name(name)
-        with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as source:
+        with io.BytesIO(content) if isinstance(content, bytes) else _opened(content) as source:
             self._sha256[name] = hashlib.file_digest(source, "sha256").hexdigest()
             size_bytes = source.seek(0, io.SEEK_END)
             source.seek(0)
@@ -74,6 +74,8 @@ def new_bundle(target: Path) -> Iterator[BundleWriter]:
     ------
     InputError
         The target exists, or its name is that of a compressed archive.
+    StorageError
+        The disk is full, read-only or broken; nothing was written.
     """
     if target.exists() or target.is_symlink():
         raise InputError(f"{target}: exists; nothing was written. Hint: choose another name, or remove it")
@@ -88,15 +90,19 @@ def new_bundle(target: Path) -> Iterator[BundleWriter]:
             yield writer
             writer.finish()
         return
-    folder = temporary_beside(target)
-    folder.mkdir()
+    folder = target
     try:
+        folder = temporary_beside(target)
+        folder.mkdir()
         writer = BundleWriter(folder)
         yield writer
         writer.finish()
         folder.rename(target)
+    except OSError as error:
+        raise explain_os_error(error, target) or error from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder != target:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class BundleFiles:
@@ -179,7 +185,7 @@ class BundleFiles:
     def _open_archive(self) -> None:
         try:
             self._archive = self._stack.enter_context(tarfile.TarFile(self.path))
-            entries = self._archive.getmembers()
+            entries = _entries(self._archive)
         except (OSError, tarfile.TarError, ValueError, OverflowError) as error:
             self._stack.close()
             raise InputError(
@@ -189,7 +195,10 @@ class BundleFiles:
         found = [str(PurePosixPath(e.name).parent) for e in entries if PurePosixPath(e.name).name == CHECKSUMS]
         if not found:
             self._stack.close()
-            raise InputError(f"{self.path}: not a bundle: it contains no {CHECKSUMS}. Hint: give another archive")
+            raise InputError(
+                f"{self.path}: no bundle, or cut short: it contains no {CHECKSUMS}, which is its last file. Hint: copy "
+                "the bundle again, or give another archive"
+            )
         top = PurePosixPath(min(found, key=len))
         for entry in entries:
             if entry.isdir():
@@ -223,6 +232,26 @@ class BundleFiles:
             f"{self.path}: {name} is damaged or was changed: its SHA-256 is not that in {CHECKSUMS}. Nothing was opened. "
             "Hint: copy the bundle again"
         )
+
+
+def _opened(path: Path) -> io.BufferedReader:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}. Hint: make it readable, or remove it") from error
+
+
+def _entries(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
+    """Return the entries of an archive; raise a tarfile.ReadError if one starts before the end of its predecessor.
+
+    Python before 3.11.14 follows a negative size back to the same entry, without end (CVE-2025-8194).
+    """
+    entries: list[tarfile.TarInfo] = []
+    for entry in archive:
+        if entry.size < 0 or (entries and entry.offset < entries[-1].offset_data):
+            raise tarfile.ReadError("an entry has a negative size")
+        entries.append(entry)
+    return entries
 
 
 def _check_name(name: str) -> None:

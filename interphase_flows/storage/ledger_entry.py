@@ -71,7 +71,7 @@ def check_size(subject: str, document: JsonDocument) -> None:
         if size_bytes <= MAX_DOCUMENT_BYTES:
             return
         sizes = {field: len(bson.encode({field: value})) for field, value in document.items()}
-    except (BSONError, OverflowError) as error:
+    except (BSONError, OverflowError, UnicodeError) as error:
         raise StorageError(f"{subject}: not a document: {error}. Hint: store numbers, strings and lists") from error
     largest = sorted(sizes, key=lambda field: -sizes[field])[:3]
     raise DocumentTooLargeError(

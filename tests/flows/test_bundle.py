@@ -1,11 +1,13 @@
 """A finished campaign is bundled, opened under another root, queried, reported and resumed."""
 
+import errno
 import gzip
 import io
 import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tarfile
 import zipfile
@@ -18,11 +20,13 @@ from ase.io import read
 
 from campaign_documents import documents
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.commands.bundle_export import export_bundle, without_paths
+from interphase_flows.commands.bundle_export import _bundled_name, _status, export_bundle, without_paths
 from interphase_flows.commands.bundle_open import STAGING, open_bundle
 from interphase_flows.datasets.colabfit import Publication
 from interphase_flows.exceptions import InputError, StorageError
 from interphase_flows.results import CampaignResults
+from interphase_flows.runners.campaign_records import REQUIRED_ANALYSES
+from interphase_flows.runtime.file_names import is_file_name
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.bundle_files import CHECKSUMS, BundleFiles, new_bundle
 from interphase_flows.storage.ledger import KINDS, STATE_KINDS, Ledger
@@ -48,6 +52,12 @@ def bundle(finished_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         ledger.set_state("campaigns", "tiny", {k: v for k, v in state.items() if k not in ("key", "kind")})
         reason = f"{folder}/origin/tiny/run.log: no energy, in 3 eV/atom"
         ledger.record_failure("labels", "abc", "no_energy", {"explanation": reason})
+        reason = f"/home/{Path.home().name}: held by process 1 on {socket.gethostname()}"
+        ledger.record_failure("labels", "def", "locked", {"explanation": reason})
+        [stored] = ledger.find("structure_sets", limit=1)
+        ledger.backend.add_to_list("structure_sets", stored["key"], "used_by", "secret-project")
+    (folder / "origin" / "tiny" / "report").mkdir(exist_ok=True)
+    (folder / "origin" / "tiny" / "report" / ".interphase-tmp-of-a-killed-process").touch()
     target = folder / "tiny.tar"
     with CampaignResults("tiny", load_settings(root=folder / "origin")) as results:
         about = Publication(["Marie Curie"], license="CC-BY-4.0", links=["https://doi.org/10.1000/1"])
@@ -130,8 +140,12 @@ def test_bundle_contains_no_path_of_the_origin(bundle: Path) -> None:
                 parts.append(gzip.decompress(content))
             for path in private:
                 assert not any(path in part for part in parts), f"{name}: {path!r}"
-        failure = json.loads(gzip.decompress(files.read("documents/failures.jsonl.gz")))
-    assert failure["details"]["explanation"] == "run.log: no energy, in 3 eV/atom"
+        failures = map(json.loads, gzip.decompress(files.read("documents/failures.jsonl.gz")).splitlines())
+        assert b"secret-project" not in gzip.decompress(files.read("documents/structure_sets.jsonl.gz"))
+    assert {failure["details"]["explanation"] for failure in failures} == {
+        "run.log: no energy, in 3 eV/atom",
+        "~: held by process 1 on HOST",
+    }
 
 
 def test_input_files_are_opened_below_the_campaign(bundle: Path, tmp_path: Path) -> None:
@@ -193,6 +207,7 @@ def with_document(kind: str, change: Callable[[dict], None]) -> Callable[[dict[s
     return changed
 
 
+CAMPAIGNS = "documents/campaigns.jsonl.gz"
 HOSTILE = {
     "path of another file": (
         with_document("campaigns", lambda d: d["spec"].update(structure_files={"Li": "/etc/passwd"})),
@@ -216,6 +231,19 @@ HOSTILE = {
     ),
     "another name": (with_document("campaigns", lambda d: d["spec"].update(name="other")), "several campaigns"),
     "another kind": (with_document("labels", lambda d: d.update(kind="models")), "not a document of this kind"),
+    "two records of the campaign": (
+        lambda c: c.update({CAMPAIGNS: gzip.compress(b"\n".join([gzip.decompress(c[CAMPAIGNS])] * 2))}),
+        "record of the campaign is damaged",
+    ),
+    "text that is not Unicode": (with_document("labels", lambda d: d.update(formula="\ud800")), "."),
+    "dictionary in place of a number": (
+        with_document("production_audits", lambda d: d.update(forces_rmse_meV_per_angstrom={"value": {}})),
+        "forces_rmse_meV_per_angstrom",
+    ),
+    "key of a later version": (
+        with_document("campaigns", lambda d: d["spec"].update(surprise=1)),
+        "version that wrote it",
+    ),
     "unknown field": (with_document("labels", lambda d: d.update(surprise=1)), "surprise"),
     "later format": (
         lambda c: c.update({"bundle.json": c["bundle.json"].replace(b'version": 1', b'version": 2')}),
@@ -234,6 +262,16 @@ def test_hostile_content_is_rejected_and_nothing_is_stored(bundle: Path, tmp_pat
     assert not (root / "tiny").exists()
     assert not (root / STAGING).exists()
     assert not (tmp_path / "x").exists()
+
+
+def test_documents_join_no_campaign_that_has_the_name_of_another_one_of_the_origin(
+    bundle: Path, tmp_path: Path
+) -> None:
+    """In MongoDB, documents belong to the campaigns that they name."""
+    of_other = resigned(bundle, tmp_path / "b", with_document("labels", lambda d: d.update(campaign="other")))
+    open_bundle(of_other, load_settings(root=tmp_path / "runs"))
+    with closing(Ledger.embedded(tmp_path / "runs" / "tiny" / "ledger.sqlite", "tiny")) as ledger:
+        assert {label["campaign"] for label in ledger.find("labels")} == {"tiny"}
 
 
 def test_archive_with_links_or_names_outside_is_rejected(tmp_path: Path) -> None:
@@ -260,6 +298,57 @@ def test_archive_with_links_or_names_outside_is_rejected(tmp_path: Path) -> None
         BundleFiles(tmp_path / "text.tar")
     with pytest.raises(InputError, match="contains no SHA256SUMS"):
         BundleFiles(tmp_path)
+
+
+def test_archive_that_is_cut_short_or_has_a_negative_size_is_rejected(tmp_path: Path) -> None:
+    """Python before 3.11.14 reads an entry with a negative size again and again."""
+    with new_bundle(tmp_path / "b.tar") as writer:
+        writer.add("labels.extxyz", b"1" * 2000)
+    content = (tmp_path / "b.tar").read_bytes()
+    (tmp_path / "b.tar").write_bytes(content[:1000])
+    with pytest.raises(InputError, match="or damaged"):
+        BundleFiles(tmp_path / "b.tar")
+    (tmp_path / "b.tar").write_bytes(content[: 512 + 2048])
+    with pytest.raises(InputError, match="cut short"):
+        BundleFiles(tmp_path / "b.tar")
+    entry = tarfile.TarInfo("b/x")
+    entry.size = -512
+    (tmp_path / "b.tar").write_bytes(content[:2560] + entry.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    with pytest.raises(InputError, match="negative size"):
+        BundleFiles(tmp_path / "b.tar")
+
+
+@pytest.mark.parametrize("target", ["b.tar", "b"])
+def test_full_disk_and_unreadable_file_are_reported(
+    tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(StorageError, match=r"absent\.cif: cannot be read"), new_bundle(tmp_path / target) as writer:
+        writer.add("inputs/1/absent.cif", tmp_path / "absent.cif")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    monkeypatch.setattr(tarfile, "copyfileobj", full)
+    with pytest.raises(StorageError, match=f"{target}: not written: the disk is full"):  # noqa: SIM117
+        with new_bundle(tmp_path / target) as writer:
+            writer.add("labels.extxyz", b"1" * 100)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_status_in_a_bundle_does_not_depend_on_fireworks() -> None:
+    assert _status({"status": "submitted"}) == "running"
+    analyses = {"analysis_keys": dict.fromkeys(REQUIRED_ANALYSES, "key")}
+    assert _status({"status": "submitted", "result": analyses}) == "finished"
+    assert _status({"status": "submitted", "result": {"analysis_keys": {}}}) == "incomplete"
+    assert _status({"status": "walltime reached"}) == "walltime reached"
+
+
+def test_input_files_with_odd_names_are_bundled_under_similar_ones() -> None:
+    assert _bundled_name("Li.cif") == "Li.cif"
+    for name in (".Li.cif", "-Li.cif", "a\\Li.cif", "x" * 300 + "Li.cif", "\nLi.cif"):
+        assert is_file_name(_bundled_name(name))
+        assert _bundled_name(name).endswith("Li.cif")
 
 
 def test_target_that_exists_or_is_compressed_is_rejected(finished_root: Path, tmp_path: Path) -> None:

@@ -30,7 +30,10 @@ def _to_json(value: Any) -> Any:
 
 def _from_json(value: Any) -> Any:
     """Return a float or a float array, with NaN for None."""
-    array = np.array(value, dtype=float)
+    try:
+        array = np.array(value, dtype=float)
+    except TypeError as error:
+        raise ValueError(f"not a number or nested lists of numbers: {error}") from error  # pydantic reports this type
     return float(array) if array.ndim == 0 else array
 
 

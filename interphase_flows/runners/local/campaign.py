@@ -16,10 +16,10 @@ from interphase_flows.runners.campaign_records import (
     Progress,
     WorkerProgress,
     add_worker_usage,
-    missing_analyses,
     now,
     register_campaign,
     set_status,
+    status_of_result,
 )
 from interphase_flows.runners.fireworks.control import check_not_on_cluster
 from interphase_flows.runners.local.flow_runner import FlowRunner
@@ -111,7 +111,7 @@ def run_campaign(
         if "result" not in state:
             set_status(workspace, "failed")
             raise CampaignFailedError(_failure_message(workspace, since=began))
-        set_status(workspace, "incomplete" if missing_analyses(state) else "finished")
+        set_status(workspace, status_of_result(state))
         return CampaignResult.model_validate(state["result"])
 
 

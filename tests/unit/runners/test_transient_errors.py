@@ -39,6 +39,13 @@ def test_transient_errors_are_recognised_by_type_errno_and_cause(error, expected
     assert is_transient(error) == expected
 
 
+def test_error_that_is_its_own_cause_is_classified():
+    """As after `raise error from error`."""
+    error = OSError(errno.EBADF, "Bad file descriptor")
+    error.__cause__ = error
+    assert not is_transient(error)
+
+
 def test_backoff_doubles_up_to_a_limit():
     waits = [backoff_s(n) for n in range(10)]
     assert waits[1] == 2 * waits[0]
