@@ -5,8 +5,8 @@ hours; run it again to continue. The first member of the last committee of the c
 uncertainty is recorded. ``FOLDER/results.json`` has an entry for each finished check:
 
 crystals
-    Lengths of the cell, density and mean squared displacements of lithium, its products and the electrolyte at 300 K and
-    zero pressure, beside the published cell.
+    Lengths of the cell and density of lithium, its products and the electrolyte at 300 K and zero pressure, beside the
+    published cell; and the squared displacement of each element from the first to the last frame after equilibration.
 melting
     A cell of solid and molten lithium at 400 K: the share of crystalline atoms must increase (it melts at 454 K).
 conductivity
@@ -48,7 +48,7 @@ from interphase_flows.jobs.potentials import load_committee
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.potentials.errors import MEV, frame_errors
 from interphase_flows.reference.registry import reference_method
-from interphase_flows.reference.spec import ChgnetSpec
+from interphase_flows.reference.spec import MethodSpec
 from interphase_flows.results import CampaignResults
 from interphase_flows.runners.local.flow_runner import FlowRunner
 from interphase_flows.runtime.atomic_files import write_json_atomic
@@ -80,15 +80,21 @@ REACTION = {"Li7P3S11": -1, "Li": -24, "Li2S": 11, "Li3P": 3}
 class Runs:
     """Runs of dynamics by the committee of a campaign; finished and interrupted runs are continued."""
 
-    def __init__(self, workspace: Workspace, committee: CommitteeDoc, picoseconds: float) -> None:
-        self.workspace, self.committee, self.picoseconds = workspace, committee, picoseconds
+    def __init__(
+        self, workspace: Workspace, committee: CommitteeDoc, reference: MethodSpec, picoseconds: float
+    ) -> None:
+        self.workspace, self.committee, self.reference, self.picoseconds = workspace, committee, reference, picoseconds
 
     def run(
         self, name: str, start: Atoms, temperature_K: float, axes: str | None = None, picoseconds: float | None = None
     ) -> SegmentDoc:
         """Run at constant volume, or at zero pressure along the ``axes`` of the barostat."""
         barostat = {"ensemble": "npt", "axes": axes} if axes else {}
-        dynamics = DynamicsSpec(temperature_K=temperature_K, timestep_fs=TIMESTEP_FS, friction_per_ps=5.0, **barostat)
+        # runs at constant volume measure diffusion, which friction slows
+        friction_per_ps = 5.0 if axes else 1.0
+        dynamics = DynamicsSpec(
+            temperature_K=temperature_K, timestep_fs=TIMESTEP_FS, friction_per_ps=friction_per_ps, **barostat
+        )
         n_steps = round((picoseconds or self.picoseconds) * 1000.0 / TIMESTEP_FS)
         maker = SegmentMaker(
             dynamics=dynamics,
@@ -169,12 +175,14 @@ def crystals(runs: Runs, _: Sequence[Path]) -> dict[str, object]:
 
 def melting(runs: Runs, _: Sequence[Path]) -> dict[str, object]:
     """Run solid beside molten lithium."""
-    solid = load_phase("Li").repeat((4, 4, 12))
+    n_cells = 12
+    solid = load_phase("Li").repeat((4, 4, n_cells))
     hot = runs.run("molten Li", solid, MOLTEN_K, picoseconds=min(MELT_PS, runs.picoseconds))
     with runs.frames(hot) as frames:
         molten = frames.atoms(frames.n_frames - 1)
     molten.wrap()
-    molten.positions[:, 2] += solid.cell[2, 2] + 1.0
+    # the solid ends half a cell below its upper face and at its lower one: both gaps are 1 Å and a quarter of the cell
+    molten.positions[:, 2] += solid.cell[2, 2] + 1.0 - 0.25 * solid.cell[2, 2] / n_cells
     both = solid + Atoms(molten.numbers, molten.positions)
     both.set_cell([*solid.cell[:2], [0.0, 0.0, 2.0 * solid.cell[2, 2] + 2.0]])
     segment = runs.run(f"solid and molten Li at {MELTING_TEST_K:g} K", both, MELTING_TEST_K, "orthogonal")
@@ -268,18 +276,22 @@ def energies(runs: Runs, paths: Sequence[Path]) -> dict[str, object]:
             "energy_mae_meV_per_atom": MEV * float(np.mean([abs(each.energy_error_eV_per_atom) for each in errors])),
             "mean_energy_error_meV_per_atom": {name: float(np.mean(each)) for name, each in by_composition.items()},
         }
-    calculators = {"potential": committee.dynamics_calculator, "reference": reference_method(ChgnetSpec()).calculator()}
+    reference = reference_method(runs.reference, runs.workspace.settings)
+    calculators = {"potential": committee.dynamics_calculator, "reference": reference.calculator()}
     for name, calculator in calculators.items():
         per_formula = {}
+        not_relaxed = []
         for phase in REACTION:
             atoms = load_phase(phase)
             atoms.calc = calculator
-            FIRE(FrechetCellFilter(atoms), logfile=None).run(fmax=0.02, steps=400)
+            if not FIRE(FrechetCellFilter(atoms), logfile=None).run(fmax=0.02, steps=400):
+                not_relaxed.append(phase)
             n_per_formula = len(Atoms(phase))
             per_formula[phase] = float(atoms.get_potential_energy()) / len(atoms) * n_per_formula
         total = sum(count * per_formula[phase] for phase, count in REACTION.items())
         n_atoms = sum(count * len(Atoms(phase)) for phase, count in REACTION.items() if count > 0)
         found[f"reaction_energy_of_{name}_eV_per_atom"] = total / n_atoms
+        found[f"not_relaxed_by_{name}"] = not_relaxed
     return found
 
 
@@ -316,9 +328,10 @@ def main() -> None:
         with open_workspace(Settings(root=options.folder), "bulk_checks") as workspace, use_workspace(workspace):
             for artifact in artifacts:
                 workspace.artifacts.copy_from(campaign.artifacts, artifact)
-            runs = Runs(workspace, committee, options.ps)
+            runs = Runs(workspace, committee, campaign.specification.reference, options.ps)
             for name in options.checks:
-                key = f"{name} {options.ps:g} ps {committee.key}"
+                of_frames = [path.stem for path in options.frames] if name == "energies" else []
+                key = " ".join([name, f"{options.ps:g} ps", committee.key, *of_frames])
                 if key not in results:
                     results[key] = to_jsonable_python(CHECKS[name](runs, options.frames), fallback=np.ndarray.tolist)
                     write_json_atomic(path, results)
