@@ -28,10 +28,13 @@ def available_method(spec: MethodSpec, settings: Settings | None = None) -> Refe
         return None
 
 
-def method_checks(campaign: Campaign, settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
+def method_checks(
+    campaign: Campaign, settings: Settings, starts_programs: bool = True
+) -> Iterator[tuple[str, Callable[[], str]]]:
     """Yield what the reference methods of a campaign need of this machine: a name, and a check of a few seconds.
 
-    A check returns what it found, or raises a SettingsError with a hint.
+    A check returns what it found, or raises a SettingsError with a hint. Without ``starts_programs``, it starts no
+    command of the settings, such as srun.
     """
     for key, spec in campaign_methods(campaign).items():
         names = [*campaign.phases, *(campaign.hull_phases if key == "reference" else ())]
@@ -42,14 +45,14 @@ def method_checks(campaign: Campaign, settings: Settings) -> Iterator[tuple[str,
             yield f"{spec.method}{suffix}", _raising(error)
             continue
         if isinstance(method, NeedsMachine):
-            for name, check in method.machine_checks(elements_of(campaign, names)).items():
+            for name, check in method.machine_checks(elements_of(campaign, names), starts_programs).items():
                 yield f"{name}{suffix}", check
 
 
-def missing_on_this_machine(campaign: Campaign, settings: Settings) -> list[str]:
+def missing_on_this_machine(campaign: Campaign, settings: Settings, starts_programs: bool = True) -> list[str]:
     """Return what the reference methods of a campaign lack on this machine, each with its name and a hint."""
     missing = []
-    for name, check in method_checks(campaign, settings):
+    for name, check in method_checks(campaign, settings, starts_programs):
         try:
             check()
         except (InterphaseError, OSError) as error:

@@ -56,7 +56,8 @@ def submit(
     submitted = submit_campaign(campaign, settings, accept_changes, hold)
     reuse = "; finished work is reused" if submitted.is_continued else ""
     write_line(f"{submitted.campaign}: {submitted.n_jobs} jobs on the LaunchPad, more will follow{reuse}")
-    if missing := missing_on_this_machine(campaign, settings):
+    # a login node may forbid srun and mpirun
+    if missing := missing_on_this_machine(campaign, settings, starts_programs=False):
         write_line(f"not on this machine, needed on the nodes of workers of kind dft: {'; '.join(missing)}")
         write_line(f"check the workers by: interphase check {file} --cluster")
     if hold:

@@ -73,10 +73,11 @@ class ReferenceMethod(Protocol):
 class NeedsMachine(Protocol):
     """A reference method that needs programs or files of this machine, which can be checked before a campaign starts."""
 
-    def machine_checks(self, elements: Sequence[str]) -> Mapping[str, Callable[[], str]]:
+    def machine_checks(self, elements: Sequence[str], starts_programs: bool = True) -> Mapping[str, Callable[[], str]]:
         """Return checks by name, each of which takes seconds.
 
-        A check returns what it found, for labels with these elements, or raises a SettingsError with a hint.
+        A check returns what it found, for labels with these elements, or raises a SettingsError with a hint. Without
+        ``starts_programs``, as on a login node, it starts no command of the settings.
         """
         ...
 

@@ -1,5 +1,6 @@
 """Run one GPAW worker: start it, watch its memory and the deadline, and return its outcome."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -93,8 +94,11 @@ class AllocationStallDetector:
         return total >= MIN_TICKS and kernel_ticks >= KERNEL_TIME_FRACTION * total
 
 
-def check_command(gpaw_command: str | None, elements: Sequence[str] = ()) -> str:
+def check_command(gpaw_command: str | None, elements: Sequence[str] = (), starts_programs: bool = True) -> str:
     """Start Python in the same way as a label does, import GPAW and read setups; return the version and the command.
+
+    Without ``starts_programs``, a command of the settings is only looked up: it may start MPI, which a login node
+    forbids. After the time limit, all processes of the command are killed.
 
     Raises
     ------
@@ -102,29 +106,37 @@ def check_command(gpaw_command: str | None, elements: Sequence[str] = ()) -> str
         The command does not start a Python with GPAW and the setups of these elements.
     """
     command = _command(gpaw_command)
+    if gpaw_command is not None and not starts_programs:
+        return f"`{shlex.join(_found(command))}`; it was not run"
     try:
         # in another folder, as a label: relative paths in the command do not work
         with tempfile.TemporaryDirectory() as folder:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 [*command, "-c", CHECK, *elements],
                 cwd=folder,
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
-                check=False,
-                timeout=CHECK_TIMEOUT_S,
+                start_new_session=True,
             )
+            with process:
+                try:
+                    output, errors = process.communicate(timeout=CHECK_TIMEOUT_S)
+                except BaseException:  # Ctrl-C included, which does not reach another session
+                    _kill(process)
+                    raise
     except FileNotFoundError:
         raise _command_error(command, f"there is no program {command[0]!r}") from None
     except PermissionError:
         raise _command_error(command, f"{command[0]!r} is not executable") from None
     except subprocess.TimeoutExpired:
         raise _command_error(command, f"did not import GPAW within {CHECK_TIMEOUT_S:.0f} s") from None
-    printed = done.stdout.split()
-    if done.returncode or not printed:
-        last = (done.stderr.strip() or f"exit code {done.returncode}, no version printed").splitlines()[-1]
+    printed = output.split()
+    if process.returncode or not printed:
+        last = (errors.strip() or f"exit code {process.returncode}, no version printed").splitlines()[-1]
         raise _command_error(command, last)
     of_elements = f"; setups of {', '.join(elements)}" if elements else ""
     return f"GPAW {printed[-1]} by `{shlex.join(command)}`{of_elements}"  # a launcher may print before
@@ -132,6 +144,13 @@ def check_command(gpaw_command: str | None, elements: Sequence[str] = ()) -> str
 
 def _command(gpaw_command: str | None) -> list[str]:
     return [sys.executable] if gpaw_command is None else split_command(gpaw_command, "gpaw_command", COMMAND_HINT)
+
+
+def _found(command: list[str]) -> list[str]:
+    """Return a command if its program exists on this machine; raise a SettingsError otherwise."""
+    if shutil.which(command[0]) is None:
+        raise _command_error(command, f"there is no program {command[0]!r}")
+    return command
 
 
 def _command_error(command: Sequence[str], problem: str) -> SettingsError:
@@ -164,9 +183,7 @@ class GpawLauncher:
         SettingsError
             The command does not start a Python with GPAW.
         """
-        command = _command(self.command)
-        if shutil.which(command[0]) is None:
-            raise _command_error(command, f"there is no program {command[0]!r}")
+        command = _found(_command(self.command))
         task.write(self.folder)
         kills_before = n_kernel_kills()
         process = self._start(command)
@@ -241,6 +258,7 @@ def _terminate(process: subprocess.Popen[bytes]) -> None:
         _kill(process)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
+def _kill(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):  # all have ended
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()

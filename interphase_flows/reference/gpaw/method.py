@@ -228,9 +228,9 @@ class GPAWMethod:
             return f"gpaw-data {self._setups_version} has no PBE setup for {', '.join(missing)}"
         return missing_periodicity(atoms)
 
-    def machine_checks(self, elements: Sequence[str]) -> Mapping[str, Callable[[], str]]:
+    def machine_checks(self, elements: Sequence[str], starts_programs: bool = True) -> Mapping[str, Callable[[], str]]:
         """Return the check that the command of the settings starts a Python with GPAW and its setups."""
-        return {"GPAW": lambda: check_command(self._settings.gpaw_command, elements)}
+        return {"GPAW": lambda: check_command(self._settings.gpaw_command, elements, starts_programs)}
 
     def label(self, atoms: Atoms, folder: Path | None = None) -> RawLabel:
         """Return free energy (eV), forces (eV/Å) and stress (eV/Å³), computed in a subprocess.

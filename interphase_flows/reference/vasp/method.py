@@ -125,7 +125,7 @@ class VASPMethod:
                     f"VASP's potential of {element} is `{title}`; {release} has `{expected.title}`. {POTCAR_HINT}"
                 )
 
-    def machine_checks(self, elements: Sequence[str]) -> Mapping[str, Callable[[], str]]:
+    def machine_checks(self, elements: Sequence[str], starts_programs: bool = True) -> Mapping[str, Callable[[], str]]:
         """Return the checks of VASP's command and potentials; VASP is not run, which a login node may forbid."""
 
         def found_potentials() -> str:
