@@ -12,6 +12,7 @@ from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.exceptions import AnalysisError, TrainingError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.compile import PERMANENT, without_graph
+from interphase_flows.jobs.hints import query_command
 from interphase_flows.jobs.import_dataset import LabelledFrames, as_dataset
 from interphase_flows.jobs.inputs import JobMaker, open_job
 from interphase_flows.jobs.potentials import load_committee
@@ -54,7 +55,7 @@ class CommitteeMaker(JobMaker):
         if len(trained) < 2:
             raise TrainingError(
                 f"only {len(trained)} of {len(models)} members were trained on dataset {dataset.key}; a committee "
-                "needs two. Hint: interphase query failures shows the reasons"
+                f"needs two. Hint: {query_command('failures')} shows the reasons"
             )
         key = content_key(
             "committees",

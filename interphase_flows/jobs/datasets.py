@@ -16,6 +16,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.hints import query_command
 from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.label_batches import load_labels, rejections
 from interphase_flows.reference.registry import reference_method
@@ -134,7 +135,8 @@ class DatasetMaker(JobMaker):
             frames.append(labelled_atoms(label, origin, split_of_origin[origin]))
         if not frames:
             raise InputError(
-                f"there is nothing to train on: {rejections(batch)}. Hint: interphase query labels --rejected lists them"
+                f"there is nothing to train on: {rejections(batch)}. Hint: {query_command('labels --rejected')} lists "
+                "them"
             )
         excluded = self._drop_repeated(frames, len(inherited)) + self._drop_outliers(frames)
         _record_exclusions(excluded)

@@ -21,6 +21,7 @@ from interphase_flows.datasets.readers import ReadLabels, read_labels
 from interphase_flows.datasets.readers.records import UNREADABLE, ForeignLabel
 from interphase_flows.exceptions import InputError, StructureError
 from interphase_flows.jobs.caching import begin_work, cached
+from interphase_flows.jobs.hints import query_command
 from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.jobs.label_batches import label_batch
 from interphase_flows.jobs.label_structure import KIND, unlabelled
@@ -98,7 +99,7 @@ class ImportLabelsMaker(JobMaker):
             first = labels[0]
             raise InputError(
                 f"all {len(labels)} imported labels are rejected, the first one because {first.explanation}. Hint: "
-                "interphase query labels --rejected lists the reasons"
+                f"{query_command('labels --rejected')} lists the reasons"
             )
         return label_batch([(label, label.origin) for label in labels], reference_method(self.reference).identity)
 

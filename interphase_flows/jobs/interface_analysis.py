@@ -26,6 +26,7 @@ from interphase_flows.analysis.speciation.anion_species import AnionChemistry
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import cached, stored_document
+from interphase_flows.jobs.hints import query_command
 from interphase_flows.jobs.inputs import JobMaker, open_job
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.schemas.analysis import (
@@ -258,7 +259,7 @@ def analyse_runs(
     if not analyses:
         raise AnalysisError(
             "no replica has a frame: no production run was made, or each one failed at once. "
-            "Hint: interphase query failures, interphase query segments role=production"
+            f"Hint: {query_command('failures')}, {query_command('segments role=production')}"
         )
     return analyses, notes
 

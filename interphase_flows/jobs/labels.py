@@ -13,6 +13,7 @@ from interphase_flows.datasets.duplicates import find_duplicates
 from interphase_flows.datasets.gates import LEFT_OUT, Gates
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.hints import query_command
 from interphase_flows.jobs.inputs import JobMaker, open_job
 from interphase_flows.jobs.label_batches import label_batch, rejections
 from interphase_flows.jobs.label_structure import KIND, cached_label, label_key, unlabelled
@@ -219,8 +220,8 @@ def gather_labels(batches: Sequence[LabelBatch | None]) -> LabelBatch:
     n_lost = len(batches) - len(finished)
     if n_lost and not any(batch.accepted for batch in finished):
         raise ReferenceMethodError(
-            f"{n_lost} label jobs failed and no label was accepted: {_causes(finished)}. Hint: interphase query failures "
-            "lists all"
+            f"{n_lost} label jobs failed and no label was accepted: {_causes(finished)}. Hint: "
+            f"{query_command('failures')} lists all"
         )
     methods = [batch.method for batch in finished]
     origins = {key: origin for batch in finished for key, origin in batch.origins.items()}

@@ -18,6 +18,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.cell_transport import line_and_rest
+from interphase_flows.jobs.hints import query_command
 from interphase_flows.jobs.inputs import JobMaker
 from interphase_flows.schemas.analysis import InterfaceAnalysisDoc
 from interphase_flows.schemas.transport import CellTransportDoc, TransportGridDoc
@@ -64,7 +65,7 @@ class GridFitMaker(JobMaker):
 
         def compute() -> TransportGridDoc:
             if not available:
-                raise AnalysisError("no cell of the transport grid was measured: see interphase query failures")
+                raise AnalysisError(f"no cell of the transport grid was measured. Hint: {query_command('failures')}")
             result, arrays = analyse_transport_grid(
                 [cell.result for cell in available], line, self.temperature_K, _profile(interphase)
             )

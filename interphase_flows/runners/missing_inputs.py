@@ -6,6 +6,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, get_args
 
 from interphase_flows.exceptions import MissingInputError
+from interphase_flows.jobs.hints import query_command
 
 if TYPE_CHECKING:
     from jobflow import Job
@@ -44,8 +45,8 @@ def check_inputs(job: "Job", resolved: "Job", failed: Sequence[str] = ()) -> Non
     if missing:
         cause = f"these jobs failed: {', '.join(failed)}" if failed else "an earlier job failed"
         raise MissingInputError(
-            f"{job.name}: not run, because its input {' and '.join(missing)} is missing: {cause}. Hint: interphase query "
-            "failures lists the reasons; fix the first one, then resume"
+            f"{job.name}: not run, because its input {' and '.join(missing)} is missing: {cause}. Hint: "
+            f"{query_command('failures')} lists the reasons; fix the first one, then resume"
         )
 
 

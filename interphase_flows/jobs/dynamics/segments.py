@@ -14,6 +14,7 @@ from interphase_flows.exceptions import DynamicsError, InputError, WalltimeReach
 from interphase_flows.jobs.caching import cached_exclusive
 from interphase_flows.jobs.dynamics.segment_observables import observables
 from interphase_flows.jobs.dynamics.walkers import at_end_of
+from interphase_flows.jobs.hints import query_command
 from interphase_flows.jobs.inputs import JobMaker, as_atoms, open_job
 from interphase_flows.jobs.potentials import Potential, load_potential, potential_key
 from interphase_flows.jobs.structures.structure_sets import load_set
@@ -124,8 +125,8 @@ class SegmentMaker(JobMaker):
             raise InputError(f"{walker.run_id} has no committee: the active-learning loop did not finish")
         if start is None:
             raise InputError(
-                f"{walker.run_id} has no initial structure. Hint: interphase query failures "
-                "failed_kind=structure_sets, or failed_kind=segments, shows the reason"
+                f"{walker.run_id} has no initial structure. Hint: "
+                f"{query_command('failures failed_kind=structure_sets')}, or failed_kind=segments, shows the reason"
             )
         if previous is not None:
             walker = at_end_of(walker, previous)

@@ -12,6 +12,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.selection.initial import select_initial
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.hints import query_command
 from interphase_flows.jobs.inputs import JobMaker, open_job
 from interphase_flows.jobs.structures.structure_sets import KIND, Structures, as_set, load_set, store_set
 from interphase_flows.runtime.progress import emit
@@ -72,7 +73,7 @@ class JoinSetsMaker(JobMaker):
         )
         if starts is None or not made:
             raise InputError(
-                "there is no interface to start from, so nothing is labelled. Hint: interphase query failures"
+                f"there is no interface to start from, so nothing is labelled. Hint: {query_command('failures')}"
             )
 
         def compute() -> StructureSetDoc:
@@ -172,8 +173,8 @@ def place_walkers(
     ]
     if not any(walker.role == "explore" for walker in placed):
         message = (
-            f"none of {len(walkers)} walkers that explore has an initial structure. Hint: interphase query failures "
-            "failed_kind=structure_sets shows the reasons"
+            f"none of {len(walkers)} walkers that explore has an initial structure. Hint: "
+            f"{query_command('failures failed_kind=structure_sets')} shows the reasons"
         )
         key = content_key(KIND, generator="walkers", walkers=list(walkers))
         current_workspace().ledger.record_failure(KIND, key, MISSING_REASON, {"explanation": message})
