@@ -220,7 +220,7 @@ def _notes_on_temperatures(
     if not others:
         return []
     averaged_K = trajectories[averaged[0]].temperature_K
-    notes = [f"Averages are over the {len(averaged)} run(s) at {averaged_K:g} K, without {', '.join(others)}."]
+    notes = [f"Averages are over {', '.join(averaged)} ({averaged_K:g} K), without {', '.join(others)}."]
     if references is not None:
         notes.append(f"Phases of all runs are assigned by reference runs at {references.temperature_K:g} K.")
     return notes

@@ -122,6 +122,7 @@ def test_runs_at_other_temperatures_are_drawn_beside_the_means(full_inputs):
     axes = answer_figure(inputs).axes[0]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["above the electrode", "above, 450 K"]
     page = rendered_page(replace(inputs, before=None, after=None), {"answer": FigureFile("answer", b"<svg/>", b"", "")})
+    assert "There is 1 production replica at one temperature; a meaningful interval requires at least three" in page
     assert "One replica, so there is no interval. Thin lines are single runs at other temperatures." in page
 
 

@@ -21,11 +21,10 @@ def trajectory_inputs(
     documents: CampaignDocuments, production: list[ProductionRun], analyses: InterfaceResults | None
 ) -> TrajectoryInputs:
     """Return traces of all runs, and the ligands of centres with the bond lengths of the analysis."""
-    phases = {
-        run: each
-        for run in ([] if analyses is None else analyses.averaged_runs)
-        if analyses is not None and isinstance(each := analyses.runs[run].get("phases"), PhasesResult)
-    }
+    phases = {}
+    if analyses is not None:
+        found_phases = {run: analyses.runs[run].get("phases") for run in analyses.averaged_runs}
+        phases = {run: each for run, each in found_phases.items() if isinstance(each, PhasesResult)}
     traces: list[RunTraces] = []
     counts: dict[tuple[str, str], list[tuple[float, np.ndarray]]] = {}
     for run in production:

@@ -98,5 +98,5 @@ def test_averages_are_of_the_runs_at_the_temperature_of_the_analysis(workspace):
     assert averages[0] == averages[1]
     assert averages[0].n_independent == 2
     assert load_parts(mixed)["displacement"].replicas["replica-2"].msd_end_angstrom2["Li"].value > 1000
-    assert mixed.notes == ["Averages are over the 2 run(s) at 300 K, without replica-2 (450 K)."]
+    assert mixed.notes == ["Averages are over replica-0, replica-1 (300 K), without replica-2 (450 K)."]
     assert cold.notes == []
