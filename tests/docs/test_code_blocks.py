@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-ON_A_CAMPAIGN = {"mongodb.md", "query.md", "use_results_elsewhere.md"}
+ON_A_CAMPAIGN = {"mongodb.md", "plot_results.md", "query.md", "use_results_elsewhere.md"}
 """Pages whose blocks need a finished campaign.
 
-`test_query_page` and `test_export_page` in tests/flows, and `test_mongodb_page` in tests/cluster run them.
+They are run by `test_query_page`, `test_plot_page` and `test_export_page` in tests/flows, and by `test_mongodb_page` in
+tests/cluster.
 """
 PAGES = [
     REPOSITORY / "README.md",
