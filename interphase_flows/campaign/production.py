@@ -90,6 +90,11 @@ class ProductionSpec(Spec):
     cutouts: CutoutSpec = CutoutSpec()
     refine_iterations: CountOrNone = 0
 
+    @property
+    def n_runs(self) -> int:
+        """Number of runs: the replicas of all interfaces."""
+        return self.n_replicas * (1 if self.interface is None else self.interface.n_cells)
+
     @model_validator(mode="after")
     def _every_frame_is_evaluated(self) -> "ProductionSpec":
         if self.frame_interval_steps % self.uncertainty_interval_steps:

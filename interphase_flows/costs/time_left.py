@@ -153,7 +153,7 @@ def _production_left(campaign: Campaign, segments: Sequence[JsonDocument], runni
     """Return the fraction of steps left; a broken run has none."""
     production = campaign.production
     of_run = production.n_segments * production.steps_per_segment
-    n_runs = production.n_replicas * (1 if production.interface is None else production.interface.n_cells)
+    n_runs = production.n_runs
     done: dict[str, int] = defaultdict(int)
     for each in segments:
         done[each["run_id"]] += each["last_step"] - each["first_step"]

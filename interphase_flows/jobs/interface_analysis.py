@@ -19,7 +19,12 @@ from interphase_flows.analysis.io.trajectory_file import TrajectoryFile
 from interphase_flows.analysis.phases.phase_references import PhaseReferences, unpacked_references
 from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
 from interphase_flows.analysis.pipeline.registry import analysis_part
-from interphase_flows.analysis.pipeline.results import InterfaceAnalysis, TrajectorySummary, runs_to_average
+from interphase_flows.analysis.pipeline.results import (
+    LEAST_LENGTH,
+    InterfaceAnalysis,
+    TrajectorySummary,
+    runs_to_average,
+)
 from interphase_flows.analysis.pipeline.settings import PARTS, InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.analysis.speciation.anion_species import AnionChemistry
@@ -103,7 +108,8 @@ class InterfaceAnalysisMaker(JobMaker):
         )
         input_keys = [s.key if isinstance(s, SegmentDoc) else self._file_key(s) for s in done]
         temperatures_K = other_temperatures_K(done, self.temperature_K)
-        key = analysis_key(settings, input_keys, None if references is None else references.key, temperatures_K)
+        references_key = None if references is None else references.key
+        key = analysis_key(settings, input_keys, references_key, temperatures_K, has_short_run(done))
         runs = self._runs(done)
         return cached(
             KIND,
@@ -154,14 +160,26 @@ def other_temperatures_K(inputs: Sequence[SegmentDoc | str], temperature_K: floa
     return {run_id: target_K for run_id, target_K in constant_K.items() if target_K != temperature_K}
 
 
+def has_short_run(inputs: Sequence[SegmentDoc | str]) -> bool:
+    """Return whether a run is too short for averages with others; lengths of trajectory files are not known here."""
+    ends_fs: dict[str, float] = {}
+    for each in inputs:
+        if isinstance(each, SegmentDoc):
+            ends_fs[each.run_id] = max(ends_fs.get(each.run_id, 0.0), each.last_step * each.timestep_fs)
+    return bool(ends_fs) and min(ends_fs.values()) < LEAST_LENGTH * max(ends_fs.values())
+
+
 def analysis_key(
     settings: InterfaceAnalysisSettings,
     segment_keys: Sequence[str],
     references_key: str | None,
     other_temperatures_K: Mapping[str, float] | None = None,
+    has_short_run: bool = False,
 ) -> str:
     """Return the content key of an analysis, which contains the version of every part."""
-    others = {"not_averaged_K": dict(other_temperatures_K)} if other_temperatures_K else {}
+    others: dict[str, object] = {"not_averaged_K": dict(other_temperatures_K)} if other_temperatures_K else {}
+    if has_short_run:
+        others["averages_short_runs"] = False
     return content_key(
         KIND,
         settings=settings,
@@ -193,8 +211,8 @@ def _analyse(
     archived = {part: found for part, found in replicas.items() if not _fits_inline(found)}
     artifact = artifacts.put_arrays(_arrays(analyses, archived), "analyses")
     trajectories = {run: each.trajectory for run, each in analyses.items()}
-    averaged = runs_to_average({run: each.temperature_K for run, each in trajectories.items()}, settings.temperature_K)
-    notes += _notes_on_temperatures(trajectories, averaged, references)
+    averaged = runs_to_average(trajectories, settings.temperature_K)
+    notes += _notes_on_averages(trajectories, averaged, references)
     parts = {
         part: _store_part(key, part, {} if part in archived else found, [analyses[run] for run in averaged], artifact)
         for part, found in replicas.items()
@@ -212,16 +230,23 @@ def _analyse(
     )
 
 
-def _notes_on_temperatures(
+def _notes_on_averages(
     trajectories: Mapping[str, TrajectorySummary], averaged: Sequence[str], references: PhaseReferencesDoc | None
 ) -> list[str]:
-    """Return which runs are not averaged, because they have another temperature."""
-    others = [f"{run} ({each.temperature_K:g} K)" for run, each in trajectories.items() if run not in averaged]
+    """Return which runs are not averaged, because they have another temperature or ended early."""
+    averaged_K = trajectories[averaged[0]].temperature_K
+    others = [
+        f"{run} ({f'{each.temperature_K:g} K' if each.temperature_K != averaged_K else f'{each.length_ps:.3g} ps'})"
+        for run, each in trajectories.items()
+        if run not in averaged
+    ]
     if not others:
         return []
-    averaged_K = trajectories[averaged[0]].temperature_K
-    notes = [f"Averages are over {', '.join(averaged)} ({averaged_K:g} K), without {', '.join(others)}."]
-    if references is not None:
+    longest_ps = max(trajectories[run].length_ps for run in averaged)
+    notes = [
+        f"Averages are over {', '.join(averaged)} ({averaged_K:g} K, {longest_ps:.3g} ps), without {', '.join(others)}."
+    ]
+    if references is not None and any(each.temperature_K != averaged_K for each in trajectories.values()):
         notes.append(f"Phases of all runs are assigned by reference runs at {references.temperature_K:g} K.")
     return notes
 

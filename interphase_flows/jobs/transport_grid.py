@@ -86,8 +86,7 @@ def _profile(analysis: InterfaceAnalysisDoc | None) -> InterphaseProfile | None:
     """Return the composition profile of the last part of production, averaged over replicas of the first interface."""
     if analysis is None or analysis.artifact is None or "profiles" not in analysis.documents:
         return None
-    temperatures_K = {run: each.temperature_K for run, each in sorted(analysis.trajectories.items())}
-    runs = runs_to_average(temperatures_K, analysis.analysis_settings.temperature_K)
+    runs = runs_to_average(dict(sorted(analysis.trajectories.items())), analysis.analysis_settings.temperature_K)
     with open_npz(current_workspace().artifacts.get(analysis.artifact)) as arrays:
         shapes = {run: arrays[name].shape for run in runs if (name := f"{run}/profiles.atoms_per_nm3") in arrays}
         runs = [run for run, shape in shapes.items() if shape == next(iter(shapes.values()))]

@@ -96,7 +96,9 @@ def test_one_replica_has_no_means_over_replicas(full_inputs):
 
 def test_averages_of_one_run_are_not_repeated():
     unavailable = {"phases": Unavailable(reason="too short"), "verdict": Unavailable(reason="too short")}
-    one = InterfaceResults({"replica-0": unavailable}, unavailable, {}, {}, 300.0)
+    summary = TrajectorySummary(n_frames=2, n_atoms=4, elements=["Li"], length_ps=1.0)
+    both = dict.fromkeys(("replica-0", "replica-1"), summary)
+    one = InterfaceResults({"replica-0": unavailable}, unavailable, {}, both, 300.0)
     assert one.averages_of_several == {}
     assert phases_average(one) is None
     two = replace(one, runs={"replica-0": unavailable, "replica-1": unavailable})
@@ -104,15 +106,18 @@ def test_averages_of_one_run_are_not_repeated():
     assert phases_average(two) == Unavailable(reason="too short")
 
 
-def test_runs_at_other_temperatures_are_drawn_beside_the_means(full_inputs):
+@pytest.mark.parametrize(
+    ("change", "name"), [({"temperature_K": 450.0}, "above, 450 K"), ({"length_ps": 0.1}, "above, replica-1")]
+)
+def test_runs_that_are_not_averaged_are_drawn_beside_the_means(full_inputs, change, name):
     summary = TrajectorySummary(n_frames=2, n_atoms=4, elements=["Li"], length_ps=1.0, temperature_K=300.0)
-    hot = summary.model_copy(update={"temperature_K": 450.0})
+    other = summary.model_copy(update=change)
     time_ps = np.array([0.0, 1.0])
     arrays = {"replica-0/above.time_ps": time_ps, "replica-1/above.time_ps": time_ps}
     arrays |= {"replica-0/above.thickness_angstrom": time_ps, "replica-1/above.thickness_angstrom": 3 * time_ps}
     runs = {"replica-0": {}, "replica-1": {}}
     results = InterfaceResults(
-        runs, {"phases": Unavailable(reason="x")}, arrays, {"replica-0": summary, "replica-1": hot}, 300.0
+        runs, {"phases": Unavailable(reason="x")}, arrays, {"replica-0": summary, "replica-1": other}, 300.0
     )
     assert (results.averaged_runs, results.other_runs) == (["replica-0"], ["replica-1"])
     assert results.averages_of_several == {}
@@ -120,10 +125,13 @@ def test_runs_at_other_temperatures_are_drawn_beside_the_means(full_inputs):
     assert (bands["above"].n_replicas, bands["above"].curves.value[-1, 0]) == (1, 1.0)
     inputs = replace(full_inputs, analyses=results, thickness=bands)
     axes = answer_figure(inputs).axes[0]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["above the electrode", "above, 450 K"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["above the electrode", name]
     page = rendered_page(replace(inputs, before=None, after=None), {"answer": FigureFile("answer", b"<svg/>", b"", "")})
-    assert "There is 1 production replica at one temperature; a meaningful interval requires at least three" in page
-    assert "One replica, so there is no interval. Thin lines are single runs at other temperatures." in page
+    assert (
+        "There is 1 production replica of one temperature and length; a meaningful interval requires at least three"
+        in page
+    )
+    assert "One replica, so there is no interval. Thin lines are single runs that are not averaged" in page
 
 
 def test_written_campaign_file_reads_as_the_same_campaign(tmp_path, bare_inputs):

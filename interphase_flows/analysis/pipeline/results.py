@@ -12,6 +12,9 @@ from interphase_flows.analysis.results import Result, Unavailable
 
 R = TypeVar("R", bound=Result)
 
+LEAST_LENGTH = 0.9
+"""Length of a run that is averaged with others, relative to the longest one of its temperature."""
+
 
 class TrajectorySummary(Result):
     """Size and length of the analysed trajectory."""
@@ -45,20 +48,25 @@ class InterfaceAnalysis:
         return found
 
 
-def runs_to_average(temperatures_K: Mapping[str, float | None], temperature_K: float) -> list[str]:
-    """Return the runs that are replicas of each other, which have one temperature.
+def runs_to_average(trajectories: Mapping[str, TrajectorySummary], temperature_K: float) -> list[str]:
+    """Return the runs that are replicas of each other, which have one temperature and one length.
 
     They are those at ``temperature_K``; if there is none, those at the most common temperature, the lowest of equally
-    common ones. Runs at other temperatures are measured one by one.
+    common ones. A run shorter than `LEAST_LENGTH` of the longest of them, such as one that broke, is left out: its end
+    is another time, and series of all runs would be cut to its length. Other runs are measured one by one.
 
     Parameters
     ----------
-    temperatures_K
-        Temperature of each run; None is that of the analysis.
+    trajectories
+        Summary of each run; those without a temperature have that of the analysis.
     temperature_K
         Temperature of the analysis.
     """
-    known_K = {run: temperature_K if each is None else each for run, each in temperatures_K.items()}
+    known_K = {
+        run: temperature_K if each.temperature_K is None else each.temperature_K for run, each in trajectories.items()
+    }
     counts = Counter(known_K.values())
     chosen_K = min(counts, key=lambda each: (each != temperature_K, -counts[each], each), default=temperature_K)
-    return [run for run, each in known_K.items() if each == chosen_K]
+    lengths_ps = {run: trajectories[run].length_ps for run, each in known_K.items() if each == chosen_K}
+    least_ps = LEAST_LENGTH * max(lengths_ps.values(), default=0.0)
+    return [run for run, length_ps in lengths_ps.items() if length_ps >= least_ps]

@@ -15,6 +15,7 @@ from interphase_flows.report.collect.campaign_documents import CampaignDocuments
 from interphase_flows.report.collect.labelling import LabelRecord, labelling, reference_labels
 from interphase_flows.report.collect.learning import iteration_errors
 from interphase_flows.report.collect.production import (
+    audit_of_runs,
     band_over_replicas,
     composition_over_replicas,
     production_runs,
@@ -87,6 +88,7 @@ def collect_inputs(workspace: Workspace) -> ReportInputs:
     if audit is not None:
         note = f"{audit.n_frames} random frames, labelled after production"
         cited.cite("production audit", "production_audits", audit.key, note=note)
+        audit = audit if analyses is None else audit_of_runs(audit, analyses.averaged_runs)
     bulk = documents.equations_of_state()
     if bulk is not None:
         cited.cite("bulk equations of state", "equations_of_state", bulk.key, note=", ".join(bulk.phases))
@@ -112,7 +114,7 @@ def collect_inputs(workspace: Workspace) -> ReportInputs:
     order, verdict = averages.get("electrode_order"), averages.get("verdict")
     return ReportInputs(
         campaign=spec.name,
-        interface=_interface(documents),
+        interface=_interface(documents, analyses),
         reference=reference_labels(spec.reference, dataset),
         outcome=outcome,
         outcome_reason=reason,
@@ -122,6 +124,7 @@ def collect_inputs(workspace: Workspace) -> ReportInputs:
         convergence=convergence,
         iterations=iterations,
         production=production,
+        n_production_runs=spec.production.n_runs,
         committee=committee,
         composition=None if analyses is None else composition_over_replicas(analyses),
         environments=environments,
@@ -140,12 +143,12 @@ def collect_inputs(workspace: Workspace) -> ReportInputs:
         views=views,
         provenance=cited.rows,
         software={name: version(name) for name in SOFTWARE} | {"python": platform.python_version()},
-        notes=_notes(documents, [dataset, committee, bulk, analysis, *documents.production, predicted]),
+        notes=_notes(documents, [dataset, committee, bulk, analysis, audit, *documents.production, predicted]),
         analyses=analyses,
         transport_grid=None if grid is None else TransportGrid(grid.result, documents.arrays(grid), grid.notes),
         grid_requested=spec.transport_grid is not None,
         verdict=verdict.state if isinstance(verdict, VerdictResult) else "undecided",
-        verdict_reason=_verdict_reason(verdict, analysis) if analysis else "No production run has finished.",
+        verdict_reason=_verdict_reason(verdict, analyses) if analyses else "No production run has finished.",
     )
 
 
@@ -160,7 +163,7 @@ def _outcome(documents: CampaignDocuments) -> tuple[Outcome, str]:
     return "running", "The campaign has not finished."
 
 
-def _interface(documents: CampaignDocuments) -> InterfaceDescription:
+def _interface(documents: CampaignDocuments, analyses: InterfaceResults | None) -> InterfaceDescription:
     spec, starts = documents.spec, documents.starts
     details = starts.details.get(starts.entries[0].origin, {}) if starts else {}
 
@@ -171,7 +174,7 @@ def _interface(documents: CampaignDocuments) -> InterfaceDescription:
     return InterfaceDescription(
         electrode=spec.electrode,
         electrolyte=spec.electrolyte,
-        temperature_K=spec.production.dynamics.temperature_K,
+        temperature_K=analyses.averaged_temperature_K if analyses else spec.production.dynamics.temperature_K,
         n_atoms=starts.entries[0].n_atoms if starts else 0,
         area_angstrom2=number("area_angstrom2"),
         strain_percent=None if strain is None else 100.0 * abs(strain),
@@ -254,11 +257,11 @@ def _notes(documents: CampaignDocuments, sources: Sequence[Document | None]) -> 
     return notes
 
 
-def _verdict_reason(verdict: Result | Unavailable | None, analysis: InterfaceAnalysisDoc) -> str:
+def _verdict_reason(verdict: Result | Unavailable | None, analyses: InterfaceResults) -> str:
     """Return the reason of the verdict, interface by interface."""
     sentences = []
     if not isinstance(verdict, VerdictResult) or verdict.state == "undecided":
-        time_ps = min((each.length_ps for each in analysis.trajectories.values()), default=0.0)
+        time_ps = min((analyses.trajectories[run].length_ps for run in analyses.averaged_runs), default=0.0)
         sentences.append(
             f"Runs of {time_ps:.2g} ps of this cell do not decide whether the interphase continues to grow, passivates "
             "or consumes its electrode or electrolyte."

@@ -1,6 +1,6 @@
 """Production runs, their first and last structures, and curves of the interphase over replicas."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import reduce
 
 import numpy as np
@@ -17,6 +17,7 @@ from interphase_flows.report.inputs.interphase import (
     SeriesBand,
     StructureView,
 )
+from interphase_flows.schemas.potential_errors import ProductionAuditDoc
 
 MOST_VIEWS = 16
 """Frames of a run that the time slider of the report shows."""
@@ -30,7 +31,7 @@ def production_runs(documents: CampaignDocuments, cited: Citations) -> list[Prod
         last = segments[-1]
         artifact = last.trajectory.sha256 if last.trajectory else ""
         cited.cite(f"replica {run_id}", "segments", last.key, artifact, last.stop_reason.replace("_", " "))
-        runs.append(ProductionRun(segments))
+        runs.append(ProductionRun(segments, documents.spec.production.n_segments))
     if documents.production:
         cited.cite("production", "committees", documents.production[0].committee_key)
     return runs
@@ -99,6 +100,26 @@ def composition_over_replicas(results: InterfaceResults) -> CompositionProfile |
         atoms_per_nm3=mean_over_replicas([results.arrays[f"{run}/profiles.atoms_per_nm3"] for run in alike]),
         n_replicas=len(alike),
     )
+
+
+def audit_of_runs(audit: ProductionAuditDoc, runs: Collection[str]) -> ProductionAuditDoc:
+    """Return an audit with means over some runs and notes on the errors of others; the same one if it has none of them.
+
+    Errors grow with temperature, so a mean over runs at several temperatures has no meaning.
+    """
+    chosen = {origin: each for origin, each in audit.by_replica.items() if origin.name in runs}
+    others = {origin.name: each for origin, each in audit.by_replica.items() if origin not in chosen}
+    if not chosen or not others:
+        return audit
+    names = ("forces_mae_meV_per_angstrom", "forces_rmse_meV_per_angstrom", "energy_mae_meV_per_atom")
+    notes = [
+        f"Errors in production of {run}, which is not averaged: {each.forces_mae_meV_per_angstrom:.0f} meV/Å, "
+        f"{each.energy_mae_meV_per_atom:.1f} meV/atom."
+        for run, each in others.items()
+    ]
+    means = {name: mean_over_replicas([getattr(each, name) for each in chosen.values()]) for name in names}
+    n_frames = sum(each.n_frames for each in chosen.values())
+    return audit.model_copy(update={**means, "n_frames": n_frames, "notes": [*audit.notes, *notes]})
 
 
 def structure_views(documents: CampaignDocuments) -> list[StructureView]:

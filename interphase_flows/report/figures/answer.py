@@ -48,20 +48,22 @@ def _band(axes: Axes, band: SeriesBand, index: int, order: int, label: str, scal
 def _thickness(axes: Axes, inputs: ReportInputs) -> None:
     for order, (side, band) in enumerate(inputs.thickness.items()):
         _band(axes, band, 0, order, f"{side} the electrode")
-    for label, order, time_ps, thickness in _other_temperatures(inputs):
+    for label, order, time_ps, thickness in _other_runs(inputs):
         axes.plot(time_ps, thickness, color=GREY, linewidth=0.7, linestyle=DASHES[order % len(DASHES)], label=label)
     axes.set(title="Thickness of the interphase", xlabel="Time (ps)", ylabel="Thickness (Å)")
     axes.set_ylim(0, None)
     axes.legend(loc="best")
 
 
-def _other_temperatures(inputs: ReportInputs) -> Iterator[tuple[str, int, FloatArray, FloatArray]]:
+def _other_runs(inputs: ReportInputs) -> Iterator[tuple[str, int, FloatArray, FloatArray]]:
     """Yield label, index of the side, times and thickness of runs that are not averaged."""
     if (results := inputs.analyses) is None:
         return
     for run, (order, side) in product(results.other_runs, enumerate(inputs.thickness)):
         if (found := results.arrays.get(f"{run}/{side}.thickness_angstrom")) is not None:
-            label = f"{side}, {results.trajectories[run].temperature_K:g} K"
+            summary = results.trajectories[run]
+            is_hot_or_cold = summary.temperature_K not in (None, results.averaged_temperature_K)
+            label = f"{side}, {f'{summary.temperature_K:g} K' if is_hot_or_cold else run}"
             yield label, order, results.arrays[f"{run}/{side}.time_ps"], found
 
 

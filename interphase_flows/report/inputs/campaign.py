@@ -104,6 +104,8 @@ class ReportInputs:
     convergence: ConvergenceStudyDoc | None = None
     iterations: Sequence[IterationErrors] = ()
     production: Sequence[ProductionRun] = ()
+    n_production_runs: int = 0
+    """Number of production runs of the campaign file; those whose jobs failed have no segment."""
     committee: CommitteeDoc | None = None
     """The committee of production."""
     composition: CompositionProfile | None = None

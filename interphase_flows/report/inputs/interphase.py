@@ -31,6 +31,8 @@ class ProductionRun:
     """A production run: its segments in order."""
 
     segments: Sequence[SegmentDoc]
+    n_segments: int = 1
+    """Number of segments of a complete run; fewer have results if the job of one failed."""
 
     @property
     def name(self) -> str:
@@ -45,7 +47,9 @@ class ProductionRun:
     @property
     def is_complete(self) -> bool:
         """Whether the run reached its last step."""
-        return all(segment.stop_reason == "finished" for segment in self.segments)
+        return len(self.segments) >= self.n_segments and all(
+            segment.stop_reason == "finished" for segment in self.segments
+        )
 
     @property
     def uncertainty_time_ps(self) -> FloatArray:
@@ -198,13 +202,18 @@ class InterfaceResults:
 
     @property
     def averaged_runs(self) -> list[str]:
-        """Runs of one temperature, over which averages are taken."""
-        known_K = {run: each.temperature_K for run, each in self.trajectories.items()}
-        return runs_to_average({run: known_K.get(run) for run in self.runs}, self.temperature_K)
+        """Runs of one temperature and length, over which averages are taken."""
+        return runs_to_average({run: self.trajectories[run] for run in self.runs}, self.temperature_K)
+
+    @property
+    def averaged_temperature_K(self) -> float:
+        """Temperature of the averaged runs, which may be another one than that of the analysis."""
+        known_K = [self.trajectories[run].temperature_K for run in self.averaged_runs]
+        return next((each for each in known_K if each is not None), self.temperature_K)
 
     @property
     def other_runs(self) -> list[str]:
-        """Runs at other temperatures."""
+        """Runs at other temperatures, and runs that ended early."""
         return [run for run in self.runs if run not in self.averaged_runs]
 
     def arrays_of(self, runs: Collection[str]) -> dict[str, FloatArray]:

@@ -83,7 +83,7 @@ def headline_rows(inputs: ReportInputs) -> list[HeadlineRow]:
         rows.append(
             HeadlineRow(
                 "Complete production runs",
-                f"{n_complete} of {len(inputs.production)}",
+                f"{n_complete} of {max(inputs.n_production_runs, len(inputs.production))}",
                 f"runs that reached their last step; the longest lasted {longest_time_ps(inputs):.3g} ps",
                 "production",
             )
