@@ -7,7 +7,7 @@ Reads the ledger of the campaign and writes docs/data/PAGE.json and docs/images/
 import argparse
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from interphase_flows.analysis.transport.summary import TransportAverage
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments
 from interphase_flows.report.collect.campaign_report import collect_inputs, write_campaign_report
+from interphase_flows.report.collect.labelling import LabelRecord
 from interphase_flows.report.inputs.campaign import ReportInputs
 from interphase_flows.report.inputs.interphase import InterfaceResults, ProductionRun, SeriesBand
 from interphase_flows.report.json_file import write_json
@@ -71,10 +72,9 @@ def main() -> None:
 
 def general(inputs: ReportInputs, documents: CampaignDocuments) -> dict[str, Any]:
     """Return the labels, the iterations, the runs and the most important numbers of any campaign."""
-    fields = ["status", "origin", "formula", "numbers", "wall_time_s", "details", "is_surrogate"]
-    families: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for label in documents.ledger.find("labels", documents.own, properties=fields):
-        families[label["origin"].split("/")[0]].append(label)
+    families: dict[str, list[LabelRecord]] = defaultdict(list)
+    for label in documents.labels():
+        families[label.origin.family].append(label)
     thermodynamics = inputs.thermodynamics
     return {
         "campaign": inputs.campaign,
@@ -88,11 +88,11 @@ def general(inputs: ReportInputs, documents: CampaignDocuments) -> dict[str, Any
         "families": [
             {
                 "family": family,
-                "n_accepted": sum(each["status"] == "accepted" for each in members),
-                "n_rejected": sum(each["status"] == "rejected" for each in members),
-                "n_atoms_max": max(len(each["numbers"]) for each in members),
-                "median_s": float(np.median([each["wall_time_s"] for each in members])),
-                "total_s": float(sum(each["wall_time_s"] for each in members)),
+                "n_accepted": sum(each.status == "accepted" for each in members),
+                "n_rejected": sum(each.status == "rejected" for each in members),
+                "n_atoms_max": max(len(each.numbers) for each in members),
+                "median_s": float(np.median([each.wall_time_s for each in members])),
+                "total_s": float(sum(each.wall_time_s for each in members)),
             }
             for family, members in sorted(families.items())
         ],
@@ -187,10 +187,17 @@ def _run(results: InterfaceResults, run: str) -> dict[str, Any]:
 
 
 def _at_times(band: SeriesBand) -> list[dict[str, Any]]:
-    """Return the thickness averaged over a tenth of the time around each time, and over the last tenth."""
+    """Return the thickness averaged over a tenth of the time around each time, and over the last tenth.
+
+    Times before the first frame with a boundary in all replicas have none.
+    """
     rows = []
-    for time_ps in [each for each in TIMES_PS if each < band.time_ps[-1]] + [float(band.time_ps[-1])]:
-        near = np.abs(band.time_ps - time_ps) <= 0.05 * time_ps
+    end_ps = float(band.time_ps[-1])
+    spans_ps = {time_ps: (0.95 * time_ps, 1.05 * time_ps) for time_ps in TIMES_PS if time_ps < end_ps}
+    for time_ps, (first_ps, last_ps) in (spans_ps | {end_ps: (0.9 * end_ps, end_ps)}).items():
+        near = (band.time_ps >= first_ps) & (band.time_ps <= last_ps)
+        if not near.any():
+            continue
         value, lower, upper = (
             np.asarray(each)[near, 0].mean() for each in (band.curves.value, band.curves.lower, band.curves.upper)
         )

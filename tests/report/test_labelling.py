@@ -18,10 +18,12 @@ from interphase_flows.schemas.convergence import (
     PointErrors,
 )
 from interphase_flows.schemas.label import Correction
+from interphase_flows.schemas.origin import Origin
 
 
 def label(status="accepted", reason=None, steps=12, corrections=()) -> LabelRecord:
     return LabelRecord(
+        origin=Origin("crystal/Li"),
         status=status,
         reason=reason,
         explanation="largest force 41 eV/Å" if reason else None,
@@ -62,7 +64,9 @@ def test_labels_are_counted_by_fate_reason_and_correction():
 
 
 def test_surrogate_labels_have_no_corrections_and_no_scf_statistics():
-    found = labelling([LabelRecord(status="accepted", formula="Li2", numbers=[3, 3])], ChgnetSpec())
+    found = labelling(
+        [LabelRecord(origin=Origin("crystal/Li"), status="accepted", formula="Li2", numbers=[3, 3])], ChgnetSpec()
+    )
     assert (found.n_accepted, found.scf, list(found.corrections)) == (1, None, [])
     assert labelling([], ChgnetSpec()) is None
 

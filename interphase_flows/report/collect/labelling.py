@@ -13,6 +13,7 @@ from interphase_flows.report.inputs.campaign import ReferenceLabels
 from interphase_flows.report.inputs.learning import CorrectionRow, Labelling, ScfStatistics
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.label import Correction
+from interphase_flows.schemas.origin import Origin
 
 
 class LabelRecord(BaseModel):
@@ -20,6 +21,7 @@ class LabelRecord(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
+    origin: Origin
     status: Literal["accepted", "rejected"]
     reason: str | None = None
     explanation: str | None = None
