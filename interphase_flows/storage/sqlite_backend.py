@@ -211,7 +211,8 @@ class SqliteBackend:
                     f"{self.path}: another process has been writing for {_BUSY_TIMEOUT_S:.0f} s. "
                     "Hint: wait for it, or stop it, then resume"
                 ) from error
-            if "malformed" in text or "unsupported file format" in text:  # the latter from its header
+            # "unsupported file format" is from the header, "Could not decode" from the schema
+            if any(each in text for each in ("malformed", "unsupported file format", "Could not decode")):
                 raise self._corrupt(text) from error
             if "full" in text:
                 raise DiskFullError(
@@ -220,7 +221,7 @@ class SqliteBackend:
             raise StorageError(
                 f"{self.path}: {text}; all committed documents are intact. Hint: make the folder writable, then resume"
             ) from error
-        except (sqlite3.DatabaseError, BSONError) as error:
+        except (sqlite3.DatabaseError, BSONError, UnicodeDecodeError) as error:  # the last from an error of the schema
             raise self._corrupt(str(error)) from error
         except OSError as error:
             raise StorageError(

@@ -1,5 +1,6 @@
 """The SQLite backend answers as MongoDB does, and keeps every committed document."""
 
+import contextlib
 import datetime
 import threading
 
@@ -217,6 +218,22 @@ def test_no_flipped_bit_changes_what_is_read(backend, path):
             n_detected += 1
         backend.close()
     assert n_detected > 10
+    path.write_bytes(content)
+
+
+def test_no_bit_of_the_schema_escapes_as_another_error(backend, path):
+    """Text that is not UTF-8 makes the sqlite3 module fail to write its own error."""
+    put(backend, "a")
+    backend.close()
+    content = path.read_bytes()
+    start = content.index(b"CREATE TABLE documents")
+    for at in range(start - 120, start + 200):
+        damaged = bytearray(content)
+        damaged[at] ^= 0x80
+        path.write_bytes(damaged)
+        with contextlib.suppress(CorruptStoreError):
+            assert keys(backend) == ["a"], f"byte {at}"
+        backend.close()
     path.write_bytes(content)
 
 
