@@ -129,6 +129,16 @@ def measured(frames: RunFrames) -> FrameSlice:
     return FrameSlice(frames, first, frames.n_frames - first)
 
 
+def displacements(frames: FrameSlice) -> np.ndarray:
+    """Return displacements from the first to the last frame, (n_atoms, 3), in Å of the mean cell.
+
+    The barostat scales positions about the origin, so cartesian differences contain the change of the cell.
+    """
+    last = frames.n_frames - 1
+    first, moved = (np.linalg.solve(frames.cell(i).T, frames.positions(i).T).T for i in (0, last))
+    return np.asarray((moved - first) @ np.mean([frames.cell(i) for i in range(frames.n_frames)], axis=0))
+
+
 def trust(segment: SegmentDoc, committee: CommitteeDoc) -> dict[str, object]:
     """Return how a run ended, and how far the committee disagreed."""
     stds = np.array(segment.uncertainty_eV_per_angstrom)
@@ -153,8 +163,8 @@ def crystals(runs: Runs, _: Sequence[Path]) -> dict[str, object]:
         with runs.frames(segment) as frames:
             kept = measured(frames)
             cells = np.array([kept.cell(i) for i in range(kept.n_frames)])
-            moved = np.array([kept.positions(i) for i in (0, kept.n_frames - 1)])
-        displaced = ((moved[1] - moved[0] - (moved[1] - moved[0]).mean(axis=0)) ** 2).sum(axis=1)
+            moved = displacements(kept)
+        displaced = ((moved - np.average(moved, axis=0, weights=start.get_masses())) ** 2).sum(axis=1)
         volumes = np.abs(np.linalg.det(cells))
         mass = float(start.get_masses().sum())
         symbols = np.array(start.get_chemical_symbols())
@@ -240,10 +250,8 @@ def products(runs: Runs, _: Sequence[Path]) -> dict[str, object]:
         segment = runs.run(f"Li on {phase}", built.atoms, TEMPERATURE_K, "normal")
         anion = phase[-1] if phase == "Li3P" else "S"
         with runs.frames(segment) as frames:
-            kept = measured(frames)
-            first, last = (kept.positions(i) for i in (0, kept.n_frames - 1))
-            chosen = np.array(built.atoms.get_chemical_symbols()) == anion
-        moved = last - first
+            moved = displacements(measured(frames))
+        chosen = np.array(built.atoms.get_chemical_symbols()) == anion
         moved -= moved[chosen].mean(axis=0)
         found[phase] = {
             **trust(segment, runs.committee),
