@@ -38,7 +38,9 @@ workers (up to eight). This takes about half a minute. Where the campaign would 
 compiled first, and the campaign uses the graph. Speeds are stored in `.machine_speed` below the root, by architecture
 and type of machine, and used again unless cells are more than three times as large. `--no-measure` plans with stored
 speeds or built-in figures; it is the default where results go to a database, because the workers are other machines.
-Cells of more than 10,000 atoms are measured narrower. The loop is planned at its largest number of iterations.
+Cells of more than 10,000 atoms are measured narrower. The loop is planned at its largest number of iterations. If a
+campaign under the same root, or in the same database, has finished its loop with the same keys but for `production`,
+`transport_grid` and `analysis`, all stages before production are planned without cost, because they are shared.
 
 `interphase status` prints the time that an unfinished campaign has left at most, with the same speeds.
 

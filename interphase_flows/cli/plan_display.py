@@ -22,6 +22,7 @@ def print_plan(campaign: "Campaign", settings: "Settings", measure: bool | None,
     """
     from interphase_flows.costs.budget import known_label_costs
     from interphase_flows.costs.campaign_plan import plan_campaign
+    from interphase_flows.costs.shared_stages import campaign_with_its_loop, without_shared
     from interphase_flows.costs.stages import cluster_workers
     from interphase_flows.runtime.local_workers import default_workers
     from interphase_flows.settings import MongodbSettings
@@ -32,6 +33,8 @@ def print_plan(campaign: "Campaign", settings: "Settings", measure: bool | None,
     costs = known_label_costs(settings, campaign)
     _print_interfaces(campaign)
     stages = plan_campaign(campaign, costs, speed)
+    if finished := campaign_with_its_loop(campaign, settings):
+        stages = without_shared(stages, finished)
     walls_s = [
         stage.wall_s(cluster_workers(settings.cluster, stage.kind) if is_cluster else n_workers) for stage in stages
     ]

@@ -1,6 +1,7 @@
 """A campaign at another production temperature beside a finished one, which was started by an earlier version."""
 
 import json
+import re
 import shutil
 from contextlib import closing
 from pathlib import Path
@@ -52,6 +53,25 @@ def test_twin_computes_only_labels_of_its_production(root: Path) -> None:
         }, kind
     roles = {s["role"] for s in documents(root, "segments", NAME).values() if s["campaign"] == NAME}
     assert roles == {"production"}
+
+
+def test_dry_run_counts_what_is_shared_as_done(root: Path) -> None:
+    """Only production differs from that of a finished campaign; another seed shares nothing."""
+
+    def plan(text: str) -> str:
+        file = root.parent / "planned.yaml"
+        file.write_text(text.replace(f"name: {NAME}", "name: planned"))
+        return interphase("run", str(file), "--dry-run", "--no-measure", "--root", str(root)).stdout
+
+    shared, other = plan(TWIN.replace("temperature_K: 400", "temperature_K: 500")), plan(TWIN.replace("seed: 1", "seed: 7"))
+    done = {line.split(":")[0] for line in shared.splitlines() if "; finished in tiny" in line}
+    assert {"initial labels", "training", "exploration", "labels of the loop"} <= done
+    assert "production" not in done
+    assert "finished in" not in other
+    total, total_of_other = (re.search(r"total, at most +(\d+)", text) for text in (shared, other))
+    assert total
+    assert total_of_other
+    assert 0 < int(total[1]) < int(total_of_other[1]) - 20
 
 
 def test_counts_of_each_campaign_are_its_own(root: Path) -> None:
