@@ -63,7 +63,8 @@ def test_dry_run_counts_what_is_shared_as_done(root: Path) -> None:
         file.write_text(text.replace(f"name: {NAME}", "name: planned"))
         return interphase("run", str(file), "--dry-run", "--no-measure", "--root", str(root)).stdout
 
-    shared, other = plan(TWIN.replace("temperature_K: 400", "temperature_K: 500")), plan(TWIN.replace("seed: 1", "seed: 7"))
+    shared = plan(TWIN.replace("temperature_K: 400", "temperature_K: 500"))
+    other = plan(TWIN.replace("seed: 1", "seed: 7"))
     done = {line.split(":")[0] for line in shared.splitlines() if "; finished in tiny" in line}
     assert {"initial labels", "training", "exploration", "labels of the loop"} <= done
     assert "production" not in done
