@@ -198,8 +198,28 @@ def pretraining_section(curves: Curves, n_test: int) -> list[str]:
             "advantage of pre-training at an equal number of steps is therefore, at least in part, that of longer",
             "training.",
         ]
+    if LONG[1] in curves:
+        lines += ["", *_after_longer_training(curves)]
     lines += [""]
     return lines
+
+
+def _after_longer_training(curves: Curves) -> list[str]:
+    """Compare both starts after longer training with all labels, and pre-trained potentials with the fewest labels."""
+    without, with_it = ([run[-1]["forces"] for run in curves[start].values()] for start in LONG)
+    p_value = float(ttest_rel(without, with_it).pvalue)
+    found = "no significant difference" if p_value > SIGNIFICANT else "a significant difference"
+    few = curves[LONG[1]]
+    n_few = int(next(iter(few.values()))[0]["n_labels"])
+    short = [next(row["forces"] for row in run if row["n_labels"] == n_few) for run in curves[STARTS[1]].values()]
+    long = [run[0]["forces"] for run in few.values()]
+    change = "increases" if np.mean(long) > np.mean(short) else "decreases"
+    return [
+        f"After longer training with all labels, there is {found} between the starts ({with_interval(with_it)} and",
+        f"{with_interval(without)} meV/Å, paired t-test over {len(with_it)} seeds: p = {p_value:.2f}). With {n_few}",
+        f"labels, longer training {change} the error of pre-trained potentials ({with_interval(short)} to",
+        f"{with_interval(long)}).",
+    ]
 
 
 def figure_of(curves: Curves, quantities: Mapping[str, str]) -> Figure:
