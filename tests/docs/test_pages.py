@@ -72,6 +72,15 @@ def _parameters(command: Any, arguments: str) -> list[Any]:
     return (subcommand or command).params
 
 
+def test_gallery_shows_every_image_and_links_to_a_page_that_has_it() -> None:
+    gallery = (DOCS / "gallery.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"\[!\[[^]]+\]\((images/[^)]+)\)\]\(([a-z_]+\.md)", gallery))
+    assert set(shown) == {f"images/{path.name}" for path in (DOCS / "images").iterdir()}
+    in_readme = {"images/report.png"}
+    for image in shown.keys() - in_readme:
+        assert image in (DOCS / shown[image]).read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=relative_name)
 def test_relative_links_and_images_exist(page: Path) -> None:
     targets = [target.split("#")[0] for target in LINK.findall(page.read_text(encoding="utf-8"))]
