@@ -4,6 +4,7 @@ Types, ranges and defaults come from the pydantic models, units from the names o
 docs/data/meanings_of_keys.yaml. A key without a description, or a description without a key, is an error.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -16,6 +17,8 @@ from interphase_flows.reference.registry import BUILT_IN_SPECS
 from interphase_flows.reference.spec import MethodSpec
 
 PAGE = Path(__file__).parent / "campaign_file.md"
+DRY_RUNS = Path(__file__).parent / "data" / "dry_run.json"
+"""Times by benchmarks/dry_run.py."""
 
 INTRODUCTION = """\
 # Campaign file
@@ -41,6 +44,8 @@ speeds or built-in figures; it is the default where results go to a database, be
 Cells of more than 10,000 atoms are measured narrower. The loop is planned at its largest number of iterations. If a
 campaign under the same root, or in the same database, has finished its loop with the same keys but for `production`,
 `transport_grid` and `analysis`, all stages before production are planned without cost, because they are shared.
+
+DRY_RUN
 
 `interphase status` prints the time that an unfinished campaign has left at most, with the same speeds.
 
@@ -164,6 +169,21 @@ def default_text(default: Any) -> str:
     return f"`{default}`" if default not in ("", {}, None) else "empty"
 
 
+def dry_run_text() -> str:
+    """Return how long the campaigns of benchmarks/dry_run.py took, relative to their plans."""
+    runs = json.loads(DRY_RUNS.read_text(encoding="utf-8"))
+    found = {
+        name: (each["measured_s"]["command"] / each["planned_s"]["command"], each["n_atoms_of_production"])
+        for name, each in runs.items()
+    }
+    ratio, n_atoms = found.pop("quickstart")
+    others = " and ".join(f"{ratio:.1f} times with {n_atoms:,} atoms" for ratio, n_atoms in found.values())
+    return (
+        f"On two cores, the quickstart ({n_atoms} atoms in production) took {ratio:.1f} times the planned time. Campaigns\n"
+        f"with another architecture took {others} (`benchmarks/dry_run.py`)."
+    )
+
+
 def page() -> str:
     """Return the page as Markdown."""
     rows: dict[str, list[str]] = {}
@@ -185,7 +205,7 @@ def page() -> str:
             MEANINGS[path],
         ]
         rows.setdefault(block, []).append(f"| {' | '.join(cells)} |")
-    parts = [INTRODUCTION]
+    parts = [INTRODUCTION.replace("DRY_RUN", dry_run_text())]
     for block, lines in rows.items():
         title = f"## `{block}`" if block else "## Top level"
         head = "| key | type | unit | default | range | meaning |\n| --- | --- | --- | --- | --- | --- |"
