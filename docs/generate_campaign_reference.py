@@ -179,8 +179,8 @@ def dry_run_text() -> str:
     ratio, n_atoms = found.pop("quickstart")
     others = " and ".join(f"{ratio:.1f} times with {n_atoms:,} atoms" for ratio, n_atoms in found.values())
     return (
-        f"On two cores, the quickstart ({n_atoms} atoms in production) took {ratio:.1f} times the planned time. Campaigns\n"
-        f"with another architecture took {others} (`benchmarks/dry_run.py`)."
+        f"On two cores, the quickstart ({n_atoms} atoms in production) took {ratio:.1f} times the planned time.\n"
+        f"Campaigns with another architecture took {others} (`benchmarks/dry_run.py`)."
     )
 
 
