@@ -60,7 +60,7 @@ _MODULES = {
     "InterfaceAnalysisSettings": "analysis.pipeline.settings",
     "analyse_interface": "analysis.pipeline.interface_analysis",
     "composition_of": "analysis.pipeline.settings",
-    "load_parts": "jobs.interface_analysis",
+    "load_parts": "jobs.interface_parts",
     "open_trajectory": "analysis.io.open",
 }
 """Module of each public name."""

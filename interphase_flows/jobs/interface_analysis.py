@@ -1,19 +1,12 @@
 """The job that analyses the production trajectories, each of them once for all parts."""
 
-import gzip
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import bson
-import numpy as np
-from numpy.typing import NDArray
-
-from interphase_flows.analysis.io.npz import open_npz
 from interphase_flows.analysis.io.open import open_trajectory
 from interphase_flows.analysis.io.trajectory_file import TrajectoryFile
 from interphase_flows.analysis.phases.phase_references import PhaseReferences, unpacked_references
@@ -26,32 +19,22 @@ from interphase_flows.analysis.pipeline.results import (
     runs_to_average,
 )
 from interphase_flows.analysis.pipeline.settings import PARTS, InterfaceAnalysisSettings, composition_of
-from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.analysis.speciation.anion_species import AnionChemistry
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.jobs.caching import cached, stored_document
+from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.hints import query_command
 from interphase_flows.jobs.inputs import JobMaker, open_job
+from interphase_flows.jobs.interface_parts import arrays_of_runs, fits_inline, packed_parts, store_part
 from interphase_flows.md.run_trajectory import RunFrames
-from interphase_flows.schemas.analysis import (
-    InterfaceAnalysisDoc,
-    PartDoc,
-    PhaseReferencesDoc,
-    archive_name,
-    part_document,
-)
-from interphase_flows.schemas.artifact import ArtifactRef
+from interphase_flows.schemas.analysis import InterfaceAnalysisDoc, PhaseReferencesDoc
 from interphase_flows.schemas.segment import SegmentDoc
-from interphase_flows.storage.archive import decompressed
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.crystals.library import composition_of_phase, phase_names
 
 KIND = "interface_analyses"
 Opener: TypeAlias = Callable[[], "RunFrames | TrajectoryFile"]
 """Opens the frames of a run."""
-MOST_INLINE_BYTES = 500_000
-"""Results of replicas that are larger go to the artifact: a document of the ledger holds 1 MB."""
 
 
 @dataclass
@@ -208,13 +191,13 @@ def _analyse(
         notes.append("no reference runs of phases, so atoms have no phase labels. Hint: see interphase query failures")
     analyses, missing = analyse_runs(runs, settings, known, other_temperatures_K)
     replicas = {part: {run: each.parts[part] for run, each in analyses.items()} for part in settings.parts_to_run()}
-    archived = {part: found for part, found in replicas.items() if not _fits_inline(found)}
-    artifact = artifacts.put_arrays(_arrays(analyses, archived), "analyses")
+    archived = {part: found for part, found in replicas.items() if not fits_inline(found)}
+    artifact = artifacts.put_arrays(arrays_of_runs(analyses, archived), "analyses")
     trajectories = {run: each.trajectory for run, each in analyses.items()}
     averaged = runs_to_average(trajectories, settings.temperature_K)
     notes += _notes_on_averages(trajectories, averaged, references)
     parts = {
-        part: _store_part(key, part, {} if part in archived else found, [analyses[run] for run in averaged], artifact)
+        part: store_part(key, part, {} if part in archived else found, [analyses[run] for run in averaged], artifact)
         for part, found in replicas.items()
     }
     return InterfaceAnalysisDoc(
@@ -225,7 +208,7 @@ def _analyse(
         trajectories=trajectories,
         documents={part: document.key for part, document in parts.items()},
         artifact=artifact,
-        parts=None if workspace.shares_documents else artifacts.put_bytes(_packed(parts), "analyses", ".json.gz"),
+        parts=None if workspace.shares_documents else artifacts.put_bytes(packed_parts(parts), "analyses", ".json.gz"),
         notes=[*notes, *missing],
     )
 
@@ -287,77 +270,3 @@ def analyse_runs(
             f"Hint: {query_command('failures')}, {query_command('segments role=production')}"
         )
     return analyses, notes
-
-
-def _store_part(
-    analysis_key: str,
-    part: str,
-    replicas: Mapping[str, Result | Unavailable],
-    analyses: Sequence[InterfaceAnalysis],
-    artifact: ArtifactRef,
-) -> PartDoc[Any, Any]:
-    """Record the document of a part and return it."""
-    key = content_key(part, analysis=analysis_key)
-    schema = part_document(part)
-
-    def compute() -> PartDoc[Any, Any]:
-        average: Result | Unavailable | None = None
-        known = analysis_part(part)
-        if known.average_result is not None:
-            try:
-                average = known.average(analyses)
-            except AnalysisError as error:
-                average = Unavailable.from_error(error)
-        return schema(
-            key=key,
-            part=part,
-            analysis_key=analysis_key,
-            replicas=dict(replicas),
-            average=average,
-            artifact=artifact,
-        )
-
-    return cached(part, key, schema, compute)
-
-
-def _packed(parts: Mapping[str, PartDoc[Any, Any]]) -> bytes:
-    texts = ", ".join(f'"{part}": {document.model_dump_json()}' for part, document in parts.items())
-    return gzip.compress(f"{{{texts}}}".encode(), mtime=0)
-
-
-def load_parts(analysis: InterfaceAnalysisDoc) -> dict[str, PartDoc[Any, Any]]:
-    """Return the documents of all parts of an analysis, with the results of every replica, by part."""
-    workspace = current_workspace()
-    arrays = {}
-    if analysis.artifact is not None:
-        with open_npz(workspace.artifacts.get(analysis.artifact)) as archive:
-            arrays = {name: archive[name] for name in archive.files if name.endswith(archive_name(""))}
-    stored: dict[str, Any] = {}
-    if analysis.parts is not None:
-        path = workspace.artifacts.get(analysis.parts)
-        stored = json.loads(decompressed(path.read_bytes(), f"results in {path}"))
-    found: dict[str, PartDoc[Any, Any]] = {}
-    for part, key in analysis.documents.items():
-        schema = part_document(part)
-        document = schema.model_validate(stored[part]) if part in stored else stored_document(part, key, schema)
-        if document is not None:
-            found[part] = document.with_replicas(arrays)
-    return found
-
-
-def _fits_inline(replicas: Mapping[str, Result | Unavailable]) -> bool:
-    dumped = {run: each.model_dump(mode="json") for run, each in replicas.items()}
-    return len(bson.encode(dumped)) <= MOST_INLINE_BYTES
-
-
-def _arrays(
-    analyses: Mapping[str, InterfaceAnalysis], archived: Mapping[str, Mapping[str, Result | Unavailable]]
-) -> dict[str, NDArray[Any]]:
-    """Return the series of all runs, named ``run/name``, and archived results."""
-    arrays: dict[str, NDArray[Any]] = {
-        f"{run}/{name}": array for run, each in analyses.items() for name, array in each.arrays.items()
-    }
-    for part, replicas in archived.items():
-        texts = ", ".join(f'"{run}": {each.model_dump_json()}' for run, each in replicas.items())
-        arrays[archive_name(part)] = np.frombuffer(f"{{{texts}}}".encode(), dtype=np.uint8)
-    return arrays

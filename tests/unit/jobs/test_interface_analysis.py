@@ -18,9 +18,9 @@ from interphase_flows.jobs.interface_analysis import (
     analyse_runs,
     analysis_key,
     has_short_run,
-    load_parts,
     other_temperatures_K,
 )
+from interphase_flows.jobs.interface_parts import load_parts
 from interphase_flows.md.trajectory_writer import TrajectoryWriter, pack
 from loop_documents import segment
 

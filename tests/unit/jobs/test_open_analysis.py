@@ -12,7 +12,8 @@ from interphase_flows.analysis.interfaces.results import BoundariesResult
 from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.jobs.interface_analysis import InterfaceAnalysisMaker, load_parts
+from interphase_flows.jobs.interface_analysis import InterfaceAnalysisMaker
+from interphase_flows.jobs.interface_parts import load_parts
 from trajectory_files import extxyz, lammps
 
 pytestmark = [
