@@ -1,15 +1,20 @@
 """A campaign at another production temperature beside a finished one, which was started by an earlier version."""
 
 import json
+import os
 import re
 import shutil
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+import yaml
 
 from campaign_documents import documents
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.costs.shared_stages import campaign_with_its_loop
 from interphase_flows.schemas.origin import PRODUCTION, Origin
+from interphase_flows.settings import load_settings
 from interphase_flows.storage.ledger import KINDS, Ledger
 from tiny_campaign import TINY, interphase, run_without_report
 
@@ -73,6 +78,29 @@ def test_dry_run_counts_what_is_shared_as_done(root: Path) -> None:
     assert total
     assert total_of_other
     assert 0 < int(total[1]) < int(total_of_other[1]) - 20
+
+
+def test_changed_files_and_methods_share_nothing(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(root / "tiny", tmp_path / "runs" / "tiny")
+    crystal = tmp_path / "Li2S.cif"
+    crystal.touch()
+    os.utime(crystal, (0, 0))
+    campaign = Campaign.model_validate(yaml.safe_load(TINY) | {"name": "planned"})
+    campaign = campaign.model_copy(update={"structure_files": {"Li2S": str(crystal)}})
+    with closing(Ledger.embedded(tmp_path / "runs" / "tiny" / "ledger.sqlite", "tiny")) as ledger:
+        state = ledger.get("campaigns", "tiny")
+        state["spec"]["structure_files"] = {"Li2S": str(crystal)}
+        ledger.set_state("campaigns", "tiny", state)
+    settings = load_settings(root=tmp_path / "runs")
+    assert campaign_with_its_loop(campaign, settings) == "tiny"
+    os.utime(crystal)  # written again after the other campaign had started
+    assert campaign_with_its_loop(campaign, settings) is None
+    os.utime(crystal, (0, 0))
+    with monkeypatch.context() as patch:
+        patch.setattr("interphase_flows.reference.chgnet.version", lambda _: "0.0.1")
+        assert campaign_with_its_loop(campaign, settings) is None
+    crystal.unlink()
+    assert campaign_with_its_loop(campaign, settings) is None
 
 
 def test_counts_of_each_campaign_are_its_own(root: Path) -> None:
