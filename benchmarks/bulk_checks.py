@@ -20,6 +20,7 @@ energies
 """
 
 import argparse
+import hashlib
 import json
 import warnings
 from collections.abc import Callable, Sequence
@@ -42,7 +43,7 @@ from interphase_flows.analysis.transport.conduction import ionic_conduction
 from interphase_flows.analysis.transport.onsager import onsager_matrix
 from interphase_flows.campaign.exploration import DynamicsSpec
 from interphase_flows.datasets.frames import read_extxyz
-from interphase_flows.exceptions import AnalysisError
+from interphase_flows.exceptions import AnalysisError, InterphaseError
 from interphase_flows.jobs.dynamics.segments import SegmentMaker
 from interphase_flows.jobs.potentials import load_committee
 from interphase_flows.md.run_trajectory import RunFrames
@@ -327,7 +328,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", module=r"(nequip|torch|e3nn|chgnet|pymatgen)\..*")
     warnings.filterwarnings("ignore", message="logm result may be inaccurate")  # errors of 1e-13 in relaxed cells
     path = options.folder / "results.json"
-    results = json.loads(path.read_text()) if path.is_file() else {}
+    results, failed = json.loads(path.read_text()) if path.is_file() else {}, []
     with CampaignResults(options.campaign, Settings(root=options.root)) as campaign:
         committee = list(campaign.committees())[-1]
         artifacts = [*(model.checkpoint for model in committee.models)]
@@ -338,12 +339,25 @@ def main() -> None:
                 workspace.artifacts.copy_from(campaign.artifacts, artifact)
             runs = Runs(workspace, committee, campaign.specification.reference, options.ps)
             for name in options.checks:
-                of_frames = [path.stem for path in options.frames] if name == "energies" else []
+                of_frames = [_identity(path) for path in options.frames] if name == "energies" else []
                 key = " ".join([name, f"{options.ps:g} ps", committee.key, *of_frames])
                 if key not in results:
-                    results[key] = to_jsonable_python(CHECKS[name](runs, options.frames), fallback=np.ndarray.tolist)
+                    try:
+                        found = CHECKS[name](runs, options.frames)
+                    except InterphaseError as error:
+                        failed.append(f"{name}: {error}")
+                        continue
+                    results[key] = to_jsonable_python(found, fallback=np.ndarray.tolist)
                     write_json_atomic(path, results)
                 print(f"{name}:\n{json.dumps(results[key], indent=2)}", flush=True)
+    if failed:
+        parser.exit(1, "\n".join(failed) + "\n")
+
+
+def _identity(path: Path) -> str:
+    """Return the name of a file and the beginning of its SHA-256."""
+    with path.open("rb") as file:
+        return f"{path.stem}-{hashlib.file_digest(file, 'sha256').hexdigest()[:8]}"
 
 
 if __name__ == "__main__":
