@@ -15,7 +15,6 @@ t-test, multiplied by the number of comparisons in a test set). Labels include t
 
 import argparse
 import json
-import tempfile
 import warnings
 from dataclasses import dataclass
 from itertools import product
@@ -23,26 +22,19 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator
-from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import write
 from jobflow import Flow, OnMissing
 from learning_curves import labels_needed, with_interval
+from reactive_frames import chgnet_frames, interface_starts
 from ruamel.yaml import YAML
 from scipy.stats import ttest_rel
 
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.datasets.frames import read_extxyz
 from interphase_flows.datasets.selection.registry import BUILT_IN_STRATEGIES
 from interphase_flows.flows.campaign import CampaignMaker
 from interphase_flows.jobs.potentials import load_committee
-from interphase_flows.md.dynamics import LangevinNVT
-from interphase_flows.md.reference_dynamics import reference_snapshots
 from interphase_flows.potentials.errors import MEV, frame_errors
-from interphase_flows.reference.registry import reference_method
-from interphase_flows.reference.spec import ChgnetSpec
 from interphase_flows.runners.local.flow_runner import FlowRunner
-from interphase_flows.runtime.atomic_files import atomic_path, write_json_atomic
+from interphase_flows.runtime.atomic_files import write_json_atomic
 from interphase_flows.runtime.file_locks import exclusive_folder
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.potential_errors import ProductionAuditDoc
@@ -51,7 +43,6 @@ from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import open_workspace, use_workspace
 from interphase_flows.structures.amorphous.mixtures import mixture_packing
 from interphase_flows.structures.crystals.library import load_phase
-from interphase_flows.structures.interfaces.production_cells import ProductionCellSpec, build_production_cell
 
 QUICKSTART = Path(__file__).parents[1] / "workflows" / "li_li7p3s11_quickstart.yaml"
 LABELS_PER_ITERATION = 24
@@ -72,52 +63,17 @@ FACETS = (((1, 1, 0), (0, 1, 1)), ((1, 0, 0), (0, 0, 1)))
 TEMPERATURES_K = (300.0, 500.0, 800.0)
 FRACTIONS = (0.2, 0.35, 0.7)
 """Compositions of the amorphous test cells; the campaign has 0.07 and 0.53."""
-N_STEPS, INTERVAL_STEPS = 240, 40
 TARGETS_meV_per_angstrom = (100.0, 80.0)
 TEST_SETS = ("interfaces", "amorphous")
 
 
 def test_frames(folder: Path) -> dict[str, list[Atoms]]:
     """Return labelled frames of dynamics by CHGNet, made in the first call."""
-    starts: dict[str, list[tuple[Atoms, float]]] = {name: [] for name in TEST_SETS}
-    for (electrode, electrolyte), temperature_K in product(FACETS, TEMPERATURES_K):
-        spec = ProductionCellSpec(
-            electrode_miller=electrode,
-            electrolyte_miller=electrolyte,
-            electrode_angstrom=12.0,
-            electrolyte_angstrom=12.0,
-            lateral_angstrom=8.0,
-            max_strain=0.05,
-        )
-        starts["interfaces"].append((build_production_cell(spec).atoms, temperature_K))
+    starts = {name: [] for name in TEST_SETS} | {"interfaces": interface_starts(FACETS, TEMPERATURES_K)}
     for seed, fraction in enumerate(FRACTIONS):
         packing = mixture_packing(fraction, 90, 9000 + seed, load_phase("Li"), load_phase("Li7P3S11"))
         starts["amorphous"].append((packing, 1000.0))
-    calculator = reference_method(ChgnetSpec()).calculator()
-    found = {}
-    for name in TEST_SETS:
-        path = folder / f"test_{name}.extxyz"
-        if not path.is_file():
-            frames = []
-            for seed, (start, temperature_K) in enumerate(starts[name]):
-                dynamics = LangevinNVT(temperature_K=temperature_K, timestep_fs=2.0, friction_per_ps=20.0)
-                with tempfile.TemporaryDirectory() as scratch:
-                    frames += reference_snapshots(
-                        start, calculator, dynamics, N_STEPS, INTERVAL_STEPS, 500 + seed, Path(scratch)
-                    )
-            with atomic_path(path) as temporary:
-                write(temporary, [labelled(frame, calculator) for frame in frames], format="extxyz")
-            print(f"{path.name}: {len(frames)} frames, {sum(map(len, frames))} atoms", flush=True)
-        found[name] = read_extxyz(path)
-    return found
-
-
-def labelled(frame: Atoms, calculator: Calculator) -> Atoms:
-    """Return a copy with energy, forces and stress."""
-    found = frame.copy()
-    names = ("energy", "forces", "stress")
-    found.calc = SinglePointCalculator(found, **{name: calculator.get_property(name, frame) for name in names})
-    return found
+    return {name: chgnet_frames(folder / f"test_{name}.extxyz", starts[name]) for name in TEST_SETS}
 
 
 def campaign_of(strategy: str, seed: int, n_iterations: int) -> Campaign:

@@ -77,7 +77,7 @@ def test_test_frames_are_complete_or_missing_after_a_kill(benchmark_script, monk
 
     monkeypatch.setattr(benchmark_script, "FACETS", ())
     monkeypatch.setattr(benchmark_script, "FRACTIONS", ())
-    monkeypatch.setattr(benchmark_script, "write", killed)
+    monkeypatch.setattr("reactive_frames.write", killed)
     with pytest.raises(KeyboardInterrupt):
         benchmark_script.test_frames(tmp_path)
     assert not list(tmp_path.glob("test_*.extxyz"))
