@@ -112,12 +112,15 @@ def is_block(annotation: Any) -> bool:
 
 def without_none(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of the value of a key that is not null."""
-    return next((choice for choice in schema.get("anyOf", []) if choice.get("type") != "null"), schema)
+    choices = [choice for choice in schema.get("anyOf", []) if choice.get("type") != "null"]
+    return choices[0] if len(choices) == 1 else schema
 
 
 def type_text(schema: dict[str, Any]) -> str:
     """Return the type of a key as text."""
     names = {"string": "text", "integer": "integer", "number": "number", "boolean": "true or false"}
+    if "anyOf" in schema:
+        return " or ".join(type_text(choice) for choice in schema["anyOf"] if choice.get("type") != "null")
     if "enum" in schema or "const" in schema:
         return " or ".join(f"`{choice}`" for choice in schema.get("enum", [schema.get("const")]))
     if schema["type"] == "array":

@@ -215,7 +215,8 @@ class Campaign(Spec):
         """Return the campaign with ``change(path)`` in place of the path of every file that it names."""
         start, labels = self.committee.start_from, self.initial_labels
         files = {name: change(path) for name, path in self.structure_files.items()}
-        start = None if start is None else change(start)
+        if start is not None:
+            start = change(start) if isinstance(start, str) else [change(path) for path in start]
         if labels is not None:
             labels = labels.model_copy(update={"files": [change(path) for path in labels.files]})
         committee = self.committee.model_copy(update={"start_from": start})

@@ -1,6 +1,6 @@
 """Validate a campaign beyond its schema: structures, compositions, reference method. No job has started yet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from ase import Atoms
@@ -103,9 +103,13 @@ def _committee_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterato
             f"committee.training.forces_weight_of_element: no {', '.join(unknown)} in the phases, only "
             f"{', '.join(sorted(elements))}; remove it"
         )
-    if campaign.committee.start_from is None:
-        return
-    path, where = Path(campaign.committee.start_from), "committee.start_from"
+    for file in campaign.committee.start_files:
+        yield from _start_mistakes(campaign, Path(file), elements)
+
+
+def _start_mistakes(campaign: Campaign, path: Path, elements: Set[str]) -> Iterator[str]:
+    """Check a potential to start from."""
+    where = "committee.start_from"
     if not path.is_file():
         yield f"{where}: {path}: no such file"
     elif not path.name.endswith((".ckpt", ".nequip.zip")):

@@ -55,7 +55,7 @@ class TrainMaker(JobMaker):
         dataset = as_dataset(dataset, self.spec.model.cutoff_angstrom)
         seed = member if seed is None else seed
         if start is None and parent is None:
-            start = self.spec.start_from
+            start = self.spec.start_of(member)
         key = content_key(
             "models",
             dataset=dataset.key,

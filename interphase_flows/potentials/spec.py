@@ -9,6 +9,8 @@ from pydantic import (
     Field,
     SerializationInfo,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
     model_serializer,
 )
 
@@ -110,12 +112,30 @@ class CommitteeSpec(_Spec):
     dynamics is three times as fast; results differ by rounding.
 
     With ``start_from``, the members of the first iteration start from a checkpoint or package of NequIP instead of random
-    weights, see `interphase_flows.potentials.transfer`.
+    weights, see `interphase_flows.potentials.transfer`; or each from its own, with a list of one file per member.
     """
 
     n_members: Annotated[int, Field(ge=2, le=16)] = 3
     model: NequIPSpec = NequIPSpec()
     training: TrainingSpec = TrainingSpec()
-    start_from: str | None = None
+    start_from: str | list[str] | None = None
     fine_tuning: FineTuningSpec = FineTuningSpec()
     compiled: Annotated[Literal["auto", "off"], BeforeValidator(_off)] = "auto"
+
+    @field_validator("start_from")
+    @classmethod
+    def _one_file_per_member(cls, files: str | list[str] | None, info: ValidationInfo) -> str | list[str] | None:
+        n_members = info.data.get("n_members")
+        if isinstance(files, list) and n_members is not None and len(files) != n_members:
+            raise ValueError(f"{len(files)} files for {n_members} members; name one for each member, or one for all")
+        return files
+
+    @property
+    def start_files(self) -> list[str]:
+        """Files from which members start, one for each or one for all; none if they start from random weights."""
+        return [self.start_from] if isinstance(self.start_from, str) else self.start_from or []
+
+    def start_of(self, member: int) -> str | None:
+        """Return the file from which a member starts."""
+        files = self.start_files
+        return files[member % len(files)] if files else None

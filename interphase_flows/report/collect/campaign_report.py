@@ -239,7 +239,7 @@ def _notes(documents: CampaignDocuments, sources: Sequence[Document | None]) -> 
         notes.append(ordering_note(name, OrderingRecord.model_validate(record)))
     if documents.iterations:
         committee = documents.spec.committee
-        warning = spread_note(documents.iterations[-1].calibration, committee.start_from is not None)
+        warning = spread_note(documents.iterations[-1].calibration, isinstance(committee.start_from, str))
         notes += [] if warning is None else [warning]
     equilibration_ps = documents.spec.production.equilibration_fs / 1000.0
     if documents.production and equilibration_ps:

@@ -18,7 +18,8 @@ def spread_note(calibration: Calibration, starts_from_one_file: bool) -> str | N
     )
     if starts_from_one_file:
         note += (
-            " The members started from one file and differ by the order of their batches alone. Hint: start from a "
-            "pre-training (committee.pretraining), whose members have different weights."
+            " The members started from one file and differ by the order of their batches alone. Hint: name one "
+            "file for each member, or start from a pre-training (committee.pretraining), whose members have different "
+            "weights."
         )
     return note

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from pydantic import ValidationError
 
 from interphase_flows.campaign.committee import CampaignCommitteeSpec
 from interphase_flows.campaign.methods import missing_on_this_machine
@@ -15,6 +16,7 @@ from interphase_flows.exceptions import CampaignFileError, InputError, SettingsE
 from interphase_flows.jobs.structures.perturbed import PerturbSetMaker
 from interphase_flows.jobs.structures.structure_sets import load_set, store_set
 from interphase_flows.jobs.train import TrainMaker
+from interphase_flows.potentials.spec import FineTuningSpec
 from interphase_flows.reference.labelling import ReferenceMethod
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import MethodSpec
@@ -76,6 +78,16 @@ def test_relative_file_starts_from_the_folder_of_the_campaign(tmp_path):
     assert found.committee.start_from == str(tmp_path / "potentials" / "mine.ckpt")
     in_home = campaign(start_from="~/mine.ckpt").with_absolute_files(tmp_path)
     assert in_home.committee.start_from == str(Path.home().resolve() / "mine.ckpt")
+
+
+def test_each_member_may_start_from_its_own_file(tmp_path):
+    found = campaign(start_from=["a.ckpt", "b.ckpt", "c.ckpt"]).with_absolute_files(tmp_path).committee
+    assert [found.of_training().start_of(member) for member in range(3)] == [str(tmp_path / f"{k}.ckpt") for k in "abc"]
+    assert campaign(start_from="a.ckpt").committee.start_of(2) == "a.ckpt"
+    assert campaign().committee.start_of(2) is None
+    assert campaign(start_from=["a.ckpt", "b.ckpt"], n_members=2).committee.first_epochs == FineTuningSpec().max_epochs
+    with pytest.raises(ValidationError, match="2 files for 3 members"):
+        campaign(start_from=["a.ckpt", "b.ckpt"])
 
 
 @pytest.mark.parametrize(
