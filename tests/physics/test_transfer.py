@@ -11,11 +11,14 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from interphase_flows.datasets.baseline import fit_baseline
 from interphase_flows.datasets.frames import extxyz_bytes
 from interphase_flows.exceptions import TrainingError
+from interphase_flows.jobs.train import TrainMaker
 from interphase_flows.potentials.committee import load_calculator
 from interphase_flows.potentials.compiled.architecture import loaded_tensors
-from interphase_flows.potentials.spec import FineTuningSpec, NequIPSpec
+from interphase_flows.potentials.spec import CommitteeSpec, FineTuningSpec, NequIPSpec
 from interphase_flows.potentials.training import TrainedMember, train_member
 from interphase_flows.potentials.transfer import checkpoint_statistics, transfer
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import open_workspace, use_workspace
 from tiny_training import CUTOFF_ANGSTROM, SPEC, TRAINING, all_frames, labelled, train
 
 pytestmark = pytest.mark.slow
@@ -110,6 +113,29 @@ def test_package_gives_the_weights_of_its_checkpoint(trained, tmp_path):
     assert found.statistics.energy_shifts_eV == pytest.approx(expected.statistics.energy_shifts_eV, abs=1e-5)
     for a, b in zip(found.weights, expected.weights, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_each_member_starts_from_its_own_file(trained, other_method, tmp_path):
+    other = train(tmp_path / "other", seed=2).checkpoint
+    spec = CommitteeSpec(
+        n_members=2,
+        model=SPEC,
+        training=TRAINING,
+        start_from=[str(trained), str(other)],
+        fine_tuning=FineTuningSpec(max_epochs=1, learning_rate=1e-9),
+    )
+    with open_workspace(Settings(root=tmp_path / "runs"), "c") as workspace, use_workspace(workspace):
+        models = [TrainMaker.make.original(TrainMaker(spec=spec), other_method, member) for member in range(2)]
+        tuned = [workspace.artifacts.get(model.checkpoint) for model in models]
+    for file, own, other_member in zip([trained, other], tuned, reversed(tuned), strict=True):
+        assert difference(file, own) < 1e-6
+        assert difference(file, other_member) > 1e-2
+
+
+def difference(one: Path, other: Path) -> float:
+    """Return the largest difference between the weights of two potentials."""
+    a, b = (loaded_tensors(load_calculator(path).model) for path in (one, other))
+    return max(float((a[name] - b[name]).detach().abs().max()) for name in a if "weight" in name)
 
 
 def test_fine_tuning_begins_at_the_potential_and_keeps_frozen_layers(trained, other_method, tmp_path):
